@@ -1,0 +1,74 @@
+"""YAML to Settings: every problem at once, each with file, line, column and the nearest right word."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edge_agent.edges.inference import ModelSettings
+from edge_agent.edges.mqtt import MqttSettings
+from edge_agent.edges.outbox import OutboxSettings
+from edge_agent.edges.sources.supervised import CaptureSettings
+from edge_agent.settings import Identifier, Polygon, Section
+from edge_agent.stages.detect.detector import DetectSettings
+from edge_agent.stages.motion import GateSettings
+from edge_agent.stages.rules.zone import ZoneSettings
+from edge_agent.stages.track.tracker import TrackSettings
+
+
+class DeviceSettings(Section):
+    """This box among others."""
+
+    id: Identifier
+    """Its name in topics."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Its name for people; the id when left out."""
+
+
+class CameraSettings(Section):
+    """One camera: where its frames come from and what to make of them."""
+
+    id: Identifier
+    """Its name in topics and events."""
+
+    source: Annotated[str, Field(min_length=1)]
+    """`rtsp://…`, `http(s)://…`, `file:///clip.mp4`, `v4l2:///dev/video0`, `images:///folder`; a password by `${VARIABLE}`."""
+
+    capture: CaptureSettings = CaptureSettings()
+    """How patiently to treat it."""
+
+    mask: tuple[Polygon, ...] = ()
+    """Areas that are blanked before anything looks at them, each a list of corners in 0..1."""
+
+    gate: GateSettings = GateSettings()
+    """When the detector looks."""
+
+    detect: DetectSettings = DetectSettings()
+    """What to look for, and how often."""
+
+    track: TrackSettings = TrackSettings()
+    """When boxes over time are one object, and when an object is real."""
+
+    zones: dict[Identifier, ZoneSettings] = Field(default_factory=dict)
+    """Areas to report on, by name."""
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    device: DeviceSettings
+    """This box among others."""
+
+    mqtt: MqttSettings = MqttSettings()
+    """Which broker, as whom, and how patiently."""
+
+    model: ModelSettings = ModelSettings()
+    """Which model looks, and on what hardware."""
+
+    cameras: Annotated[tuple[CameraSettings, ...], Field(min_length=1)]
+    """The cameras."""
+
+    outbox: OutboxSettings = OutboxSettings()
+    """Where events wait for the broker, and how many may."""

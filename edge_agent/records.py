@@ -1,0 +1,262 @@
+"""What is handed from stage to stage: values that are made once, checked, and never edited.
+
+Many-and-mathematical things are arrays (`Detections`), few-and-with-identity things are objects (`Track`, `Event`).
+Boxes are xyxy in full-frame pixels, except where a name ends in `_norm` (0..1). `_s` is the monotonic clock, for every
+duration, age and rule; `utc_ns` only tells people when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+"""One box, xyxy."""
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+ByteArray = NDArray[np.uint8]
+
+Infer = Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
+"""One run of a model: its only input tensor in, its output tensors out, in the order of the `ModelSignature`."""
+
+EventType = Literal["new", "update", "end"]
+Reason = Literal["appeared", "zone_entered", "zone_left", "disappeared"]
+MessageKind = Literal["new", "update", "end", "state"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frame:
+    """One picture as a camera gives it: three planes of 8-bit 4:2:0 video, and when it was taken.
+
+    The planes may be views of the decoder's own memory: read them, never write them. No full-size RGB picture is ever
+    made; each stage resizes the planes straight to the size it wants.
+
+    Attributes:
+        luma: (H, W) uint8, 16..235.
+        chroma_blue: (ceil(H / 2), ceil(W / 2)) uint8, 16..240.
+        chroma_red: the same shape.
+        at_s: when it was taken, on the clock that every rule counts in.
+        utc_ns: the same moment for people, nanoseconds since 1970.
+        utc_synced: whether `utc_ns` came from a clock that a time server vouches for.
+        seq: number of the frame in this source since start, from 0; a dropped frame leaves a gap.
+    """
+
+    luma: ByteArray
+    chroma_blue: ByteArray
+    chroma_red: ByteArray
+    at_s: float
+    utc_ns: int
+    utc_synced: bool
+    seq: int
+
+    def __post_init__(self) -> None:
+        """Refuse planes whose shapes do not belong together."""
+        height, width = self.luma.shape
+        expected = ((height + 1) // 2, (width + 1) // 2)
+        if self.chroma_blue.shape != expected or self.chroma_red.shape != expected:
+            shapes = f"{self.chroma_blue.shape} and {self.chroma_red.shape}"
+            raise ValueError(f"chroma planes are {shapes}, a {width}x{height} frame wants {expected}")
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.luma.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.luma.shape[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Motion:
+    """What the gate says of one frame.
+
+    Attributes:
+        moving: something moves, or did so less than `hold_s` ago.
+        changed: `moving` differs from the frame before (true on the first frame).
+        look: the detector should look at this frame.
+        regions: (N, 4) float32 xyxy pixels, where something moves now.
+        scene_changed: the light changed as a whole; the background was learnt anew.
+    """
+
+    moving: bool
+    changed: bool
+    look: bool
+    regions: FloatArray
+    scene_changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detections:
+    """The boxes found in one frame; empty means "looked, and nothing is there".
+
+    Attributes:
+        boxes: (N, 4) float32 xyxy pixels.
+        scores: (N,) float32, 0..1.
+        label_ids: (N,) int64, indexes into `label_names`.
+        strong: (N,) bool, the score reaches the threshold of its label; weak ones only keep known objects alive.
+        label_names: what the model can tell apart.
+    """
+
+    boxes: FloatArray
+    scores: FloatArray
+    label_ids: IntArray
+    strong: BoolArray
+    label_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse arrays of different lengths."""
+        count = len(self.boxes)
+        if self.boxes.shape != (count, 4) or not len(self.scores) == len(self.label_ids) == len(self.strong) == count:
+            raise ValueError(f"boxes {self.boxes.shape}, scores {self.scores.shape}, labels {self.label_ids.shape}")
+
+    def __len__(self) -> int:
+        """Number of boxes."""
+        return len(self.boxes)
+
+    @staticmethod
+    def empty(label_names: tuple[str, ...] = ()) -> Detections:
+        """Looked, and nothing is there."""
+        return Detections(
+            boxes=np.zeros((0, 4), np.float32),
+            scores=np.zeros(0, np.float32),
+            label_ids=np.zeros(0, np.int64),
+            strong=np.zeros(0, np.bool_),
+            label_names=label_names,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """The same thing over frames, as the tracker knows it now.
+
+    Attributes:
+        id: counts from 1, never used again within a run.
+        label: what it is.
+        box: xyxy pixels, where it was last seen (never where it is only presumed to be).
+        score: median of its scores so far, a look that missed it counting 0.
+        top_score: the best of its scores.
+        first_s: when it was first seen.
+        seen_s: when it was last seen.
+        confirmed: it is no flicker; stays true once true.
+    """
+
+    id: int
+    label: str
+    box: Box
+    score: float
+    top_score: float
+    first_s: float
+    seen_s: float
+    confirmed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracks:
+    """All tracks after one frame.
+
+    Attributes:
+        live: seen or presumed to be there, in order of their ids.
+        ended: given up with this frame.
+    """
+
+    live: tuple[Track, ...]
+    ended: tuple[Track, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What is said about an object, once.
+
+    Attributes:
+        seq: counts from 0 within a run and camera, without gaps.
+        event_type: new, update or end.
+        reason: why it is said, never empty.
+        track: the object at that moment.
+        zones: the zones it is in, in the order of the configuration.
+        frame: the frame that it was decided on.
+    """
+
+    seq: int
+    event_type: EventType
+    reason: tuple[Reason, ...]
+    track: Track
+    zones: tuple[str, ...]
+    frame: Frame = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many objects with a label are in view (`zone` is None) or in a zone."""
+
+    zone: str | None
+    label: str
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One MQTT message on its way out; what is retained and what must not be lost follows from its kind.
+
+    Attributes:
+        topic: where to.
+        payload: UTF-8 JSON or a plain word; at most `MAX_PAYLOAD_BYTES`.
+        kind: `state` has only a newest value and is retained; the others are events, kept until acknowledged.
+        late_topic: where to instead when it is no news any more; empty for a state.
+        utc_ns: when it happened.
+    """
+
+    topic: str
+    payload: bytes
+    kind: MessageKind
+    late_topic: str = ""
+    utc_ns: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what could hold more than an event."""
+        if len(self.payload) > MAX_PAYLOAD_BYTES[self.kind]:
+            raise ValueError(f"{self.topic}: {len(self.payload)} bytes, the limit is {MAX_PAYLOAD_BYTES[self.kind]}")
+
+
+MAX_EVENT_BYTES = 2048
+MAX_STATE_BYTES = 65536
+MAX_PAYLOAD_BYTES: Mapping[MessageKind, int] = {
+    "new": MAX_EVENT_BYTES,
+    "update": MAX_EVENT_BYTES,
+    "end": MAX_EVENT_BYTES,
+    "state": MAX_STATE_BYTES,  # health of many cameras in one JSON
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A model's input or output: its name, its shape (None where free) and its element type as numpy names it."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        """Write it as `name float32 (1, 3, ?, ?)`."""
+        dims = ", ".join("?" if dim is None else str(dim) for dim in self.shape)
+        return f"{self.name} {self.dtype} ({dims})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSignature:
+    """What a model file says of itself."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    metadata: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """Write what goes in and what comes out, on one line."""
+        return f"in {'; '.join(map(str, self.inputs))}; out {'; '.join(map(str, self.outputs))}"

@@ -1,0 +1,1 @@
+"""From tracks to what is said about them."""

@@ -1,0 +1,1 @@
+"""Programs over the same stages, for the command line."""
