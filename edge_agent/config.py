@@ -34,7 +34,7 @@ class CameraSettings(Section):
     """Its name in topics and events."""
 
     source: Annotated[str, Field(min_length=1)]
-    """`rtsp://…`, `http(s)://…`, `file:///clip.mp4`, `v4l2:///dev/video0`, `images:///folder`; a password by `${VARIABLE}`."""
+    """`rtsp://…`, `http(s)://…`, `file://clip.mp4`, `v4l2:///dev/video0`, `images://folder`; passwords by `${VARIABLE}`."""
 
     capture: CaptureSettings = CaptureSettings()
     """How patiently to treat it."""

@@ -1,4 +1,4 @@
-"""One MQTT connection: connect, publish, learn what was acknowledged, close; paho-mqtt, and nothing else, lives here."""
+"""One MQTT connection: connect, publish, learn what was acknowledged, close; only paho-mqtt lives here."""
 
 from __future__ import annotations
 

@@ -1,0 +1,28 @@
+"""Libraries that are installed apart from this package: loaded on first use, with the install line when missing."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from edge_agent.errors import RuntimeMissingError
+
+INSTALL = {
+    "cv2": "pip install 'edge-agent[cpu]'; on a Jetson or with Debian's build: apt install python3-opencv and a "
+    "virtual environment made with --system-site-packages",
+    "onnxruntime": "pip install 'edge-agent[cpu]'; on a Jetson: NVIDIA's onnxruntime-gpu wheel for its JetPack",
+    "iotcore": "pip install 'edge-agent[demo]', or install mosquitto",
+}
+"""How a person gets each of them."""
+
+
+def load(name: str) -> ModuleType:
+    """Import a library that may be absent.
+
+    Raises:
+        RuntimeMissingError: it is not installed or does not load here; the message holds the install line.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise RuntimeMissingError(f"{name} cannot be loaded ({error}); {INSTALL[name]}") from error
