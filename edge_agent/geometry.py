@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edge_agent.records import BoolArray, Box, FloatArray
@@ -72,6 +74,25 @@ def in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:
     rise = np.where(end_y == start_y, 1, end_y - start_y)  # a level edge never spans, so its slope does not matter
     crossing_x = start_x + (y - start_y) * (end_x - start_x) / rise
     return (np.count_nonzero(spans & (x < crossing_x), axis=1) % 2).astype(np.bool_)
+
+
+def polygon_mask(polygons: Sequence[Sequence[tuple[float, float]]], width: int, height: int) -> BoolArray:
+    """Which pixels of a picture lie in any of the polygons.
+
+    Args:
+        polygons: each its corners as x, y in 0..1.
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+
+    Returns:
+        (height, width) bool.
+    """
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32) + 0.5  # a pixel counts by its centre
+    centres = np.stack([x.ravel() / width, y.ravel() / height], axis=1)
+    inside = np.zeros(len(centres), np.bool_)
+    for polygon in polygons:
+        inside |= in_polygon(centres, np.array(polygon, np.float32))
+    return inside.reshape(height, width)
 
 
 def _unit(value: float, length: int) -> float:

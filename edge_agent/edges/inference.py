@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any
 
+from numpy.typing import NDArray
 from pydantic import Field
 
+from edge_agent import runtimes
+from edge_agent.errors import ModelError
+from edge_agent.records import Infer, ModelSignature, Tensor
 from edge_agent.settings import Ratio, Section
 
 
@@ -36,3 +43,102 @@ class ModelSettings(Section):
 
     require_provider: str | None = None
     """Refuse to start unless this provider is the active one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model that is ready to run.
+
+    Attributes:
+        infer: one run; safe to call from several threads at once.
+        signature: what goes in and what comes out.
+        sha256: of the file.
+        provider: the execution provider that is active.
+    """
+
+    infer: Infer
+    signature: ModelSignature
+    sha256: str
+    provider: str
+
+
+def load_model(path: Path, sha256: str, settings: ModelSettings) -> LoadedModel:
+    """Load an ONNX file.
+
+    Args:
+        path: the file.
+        sha256: its hash, already computed.
+        settings: threads and providers.
+
+    Raises:
+        ModelError: the file is no model that this onnxruntime can load, or the required provider is not active.
+        RuntimeMissingError: onnxruntime is not installed.
+    """
+    onnxruntime = runtimes.load("onnxruntime")
+    onnxruntime.set_default_logger_severity(_LOG_ERRORS)
+    providers = _providers(settings, onnxruntime.get_available_providers())
+    try:
+        session = onnxruntime.InferenceSession(str(path), _options(onnxruntime, settings), providers=providers)
+    except Exception as error:  # onnxruntime raises a class of its own for each cause, all derived from Exception
+        raise ModelError(f"model {path}: onnxruntime cannot load it: {_first_line(error)}") from error
+    active = session.get_providers()[0]
+    if settings.require_provider not in {None, active}:
+        raise ModelError(
+            f"model {path}: model.require_provider is {settings.require_provider}, active is {active}; "
+            f"this onnxruntime offers {', '.join(onnxruntime.get_available_providers())}"
+        )
+    signature = _signature(session)
+    return LoadedModel(infer=_infer(session, signature), signature=signature, sha256=sha256, provider=active)
+
+
+_LOG_ERRORS = 3
+_PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def _providers(settings: ModelSettings, available: Sequence[str]) -> list[str]:
+    wanted = settings.require_provider or settings.provider
+    if wanted == "auto":
+        return [name for name in _PREFERRED if name in available]
+    if wanted not in available:
+        raise ModelError(f"model.provider {wanted} is not in this onnxruntime; it offers {', '.join(available)}")
+    return [wanted] if wanted == _PREFERRED[-1] else [wanted, _PREFERRED[-1]]
+
+
+def _options(onnxruntime: ModuleType, settings: ModelSettings) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    # Waiting threads that spin double the CPU time for a few per cent of speed.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _signature(session: Any) -> ModelSignature:
+    return ModelSignature(
+        inputs=tuple(map(_tensor, session.get_inputs())),
+        outputs=tuple(map(_tensor, session.get_outputs())),
+        metadata=dict(session.get_modelmeta().custom_metadata_map),
+    )
+
+
+def _tensor(described: Any) -> Tensor:
+    shape = tuple(dim if isinstance(dim, int) and dim > 0 else None for dim in described.shape)
+    element = described.type.removeprefix("tensor(").removesuffix(")")
+    return Tensor(
+        name=described.name, shape=shape, dtype={"float": "float32", "double": "float64"}.get(element, element)
+    )
+
+
+def _infer(session: Any, signature: ModelSignature) -> Infer:
+    output_names = [tensor.name for tensor in signature.outputs]
+    input_name = signature.inputs[0].name if signature.inputs else ""
+
+    def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        outputs: Sequence[NDArray[Any]] = session.run(output_names, {input_name: tensor})
+        return outputs
+
+    return infer
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

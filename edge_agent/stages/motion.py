@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import Field
 
-from edge_agent.settings import Ratio, Seconds, Section
+from edge_agent import geometry, pixels
+from edge_agent.records import BoolArray, FloatArray, Frame, Motion
+from edge_agent.settings import Polygon, Ratio, Seconds, Section
 
 
 class GateSettings(Section):
@@ -35,3 +39,78 @@ class GateSettings(Section):
 
     light_change: Ratio = 0.5
     """When more than this part of the picture changes at once it is the light, not a thing: learn anew."""
+
+
+_LOOK_EARLY_S = 0.001  # a frame that comes this much before its turn is on time: clocks of cameras are not exact
+
+
+class Gate:
+    """Compares a small luma picture with a running average of those before it.
+
+    The average brightness is taken out first, so that a camera's own exposure control is no motion. When most of the
+    picture changes at once (a lamp, infrared switching on) the background is learnt anew.
+
+    Args:
+        settings: see `GateSettings`.
+        rate_hz: how often to look while something moves.
+        mask: areas in 0..1 that are not looked at.
+    """
+
+    def __init__(self, settings: GateSettings, rate_hz: float, mask: tuple[Polygon, ...] = ()) -> None:
+        self._settings = settings
+        self._interval_s = 1.0 / rate_hz
+        self._mask = mask
+        self._background: FloatArray | None = None  # (h, w) grey levels
+        self._visible: BoolArray = np.ones((0, 0), np.bool_)  # (h, w), false where masked
+        self._at_s = -math.inf
+        self._moved_s = -math.inf
+        self._looked_s = -math.inf
+        self._due_s = -math.inf
+        self._moving: bool | None = None
+
+    def observe(self, frame: Frame) -> Motion:
+        """Say whether something moves, and whether to look at this frame."""
+        regions, scene_changed = self._compare(frame)
+        if len(regions):
+            self._moved_s = frame.at_s
+        moving = frame.at_s - self._moved_s <= self._settings.hold_s
+        changed, self._moving, self._at_s = moving is not self._moving, moving, frame.at_s
+        look = self._is_due(frame.at_s, is_open=moving or self._settings.mode == "off")
+        return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
+
+    def _is_due(self, at_s: float, *, is_open: bool) -> bool:
+        refresh = at_s - self._looked_s >= self._settings.refresh_s - _LOOK_EARLY_S
+        if not refresh and not (is_open and at_s >= self._due_s - _LOOK_EARLY_S):
+            return False
+        # Counting on from when it was due, not from now, keeps the mean rate when the camera's does not divide by it.
+        self._due_s = max(self._due_s + self._interval_s, at_s + self._interval_s / 2)
+        self._looked_s = at_s
+        return True
+
+    def _compare(self, frame: Frame) -> tuple[FloatArray, bool]:
+        """Where something moves, (N, 4) xyxy pixels of the frame, and whether the light changed instead."""
+        width = self._settings.width_px
+        height = max(1, round(width * frame.height / frame.width))
+        small = pixels.shrink(frame.luma, width, height).astype(np.float32)
+        if self._background is None or self._background.shape != small.shape:
+            self._background = small
+            self._visible = ~geometry.polygon_mask(self._mask, width, height)
+            return _NOWHERE, False
+        difference = small - self._background
+        difference -= np.median(difference)
+        moved = (np.abs(difference) > self._settings.threshold) & self._visible
+        if np.count_nonzero(moved) > self._settings.light_change * np.count_nonzero(self._visible):
+            self._background = small
+            return _NOWHERE, True
+        self._background = self._follow(self._background, small, frame.at_s - self._at_s)
+        regions = pixels.blobs(moved, self._settings.min_area * moved.size)
+        scale = np.array([frame.width / width, frame.height / height] * 2, np.float32)
+        return regions * scale, False
+
+    def _follow(self, background: FloatArray, small: FloatArray, passed_s: float) -> FloatArray:
+        """Move the background towards the picture: a first-order low pass with a time constant in seconds."""
+        part = 1.0 - math.exp(-passed_s / self._settings.background_s)
+        return background + np.float32(part) * (small - background)
+
+
+_NOWHERE: FloatArray = np.zeros((0, 4), np.float32)

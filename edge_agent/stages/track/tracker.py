@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
+from edge_agent import geometry
+from edge_agent.records import Box, Detections, FloatArray, IntArray, Tracks
 from edge_agent.settings import Ratio, Seconds, Section
+from edge_agent.stages.track import assign, kalman
+from edge_agent.stages.track.memory import Life
 
 
 class TrackSettings(Section):
@@ -23,3 +28,93 @@ class TrackSettings(Section):
 
     match_iou: Ratio = 0.2
     """Least overlap of a box with an object's presumed place; smaller follows faster things and confuses near ones."""
+
+
+class Tracker:
+    """Follows objects over the looks of one camera.
+
+    Sure boxes are matched first, with every object that is known; then the weak ones, with objects that were seen a
+    moment ago and found no sure box: a person half behind a post scores low but is still there. Only a sure box that
+    nobody claims begins an object. Boxes and objects of different labels do not match.
+
+    Source: Y. Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022, §3; the
+    product of overlap and score as in its code (FoundationVision/ByteTrack, `fuse_score`, MIT).
+    """
+
+    def __init__(self, settings: TrackSettings) -> None:
+        self._settings = settings
+        self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
+        self._sighted_s = np.zeros(0)  # (N,) when that was
+        self._lives: list[Life] = []  # N, in order of their ids
+        self._next_id = 1
+        self._looked_s: float | None = None
+
+    def update(self, found: Detections | None, at_s: float) -> Tracks:
+        """Take in one frame's boxes; None means that nobody looked, so nobody was missed."""
+        if found is None:
+            return self._report(())
+        since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
+        self._looked_s = at_s
+        expected = kalman.predict(self._motions, (at_s - self._sighted_s).astype(np.float32))
+        rows, columns = self._match(kalman.to_xyxy(expected.place), found)
+        self._sight(expected, rows, found, columns, at_s)
+        for row in np.setdiff1d(np.arange(len(self._lives)), rows).tolist():
+            self._lives[row].miss(since_last_look_s)
+        self._begin(found, np.setdiff1d(np.nonzero(found.strong)[0], columns), at_s)
+        for life in self._lives:
+            life.judge(self._settings.confirm_hits, self._settings.confirm_score)
+        return self._report(self._forget())
+
+    def _match(self, expected: FloatArray, found: Detections) -> tuple[IntArray, IntArray]:
+        """Pair objects, expected at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
+        overlap = geometry.iou(expected, found.boxes)
+        overlap *= np.array([[life.label] for life in self._lives]) == np.array(found.label_names)[found.label_ids]
+        sure = np.where(overlap >= self._settings.match_iou, overlap, 0) * found.scores * found.strong
+        rows, columns = assign.best_first(sure)
+        fresh = np.array([life.missed_s == 0.0 for life in self._lives])
+        fresh[rows] = False
+        weak = np.where(overlap >= _WEAK_IOU, overlap, 0) * ~found.strong * fresh[:, None]
+        weak_rows, weak_columns = assign.best_first(weak)
+        return np.concatenate([rows, weak_rows]), np.concatenate([columns, weak_columns])
+
+    def _sight(
+        self, expected: kalman.Motions, rows: IntArray, found: Detections, columns: IntArray, at_s: float
+    ) -> None:
+        """Objects at `rows` were found as the boxes at `columns`."""
+        self._motions = self._motions.replaced(rows, kalman.correct(expected[rows], found.boxes[columns]))
+        self._sighted_s[rows] = at_s
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            self._lives[row].hit(_box(found, column), float(found.scores[column]), at_s)
+
+    def _begin(self, found: Detections, columns: IntArray, at_s: float) -> None:
+        self._motions = self._motions.joined(kalman.begin(found.boxes[columns]))
+        self._sighted_s = np.append(self._sighted_s, np.full(len(columns), at_s))
+        for column in columns.tolist():
+            label = found.label_names[int(found.label_ids[column])]
+            score = float(found.scores[column])
+            life = Life(track_id=self._next_id, label=label, box=_box(found, column), score=score, at_s=at_s)
+            self._lives.append(life)
+            self._next_id += 1
+
+    def _forget(self) -> tuple[Life, ...]:
+        """Let go of what has gone."""
+        over = np.array([life.is_over(self._settings.memory_s) for life in self._lives], np.bool_)
+        gone = tuple(life for life in self._lives if life.is_over(self._settings.memory_s))
+        self._motions, self._sighted_s = self._motions[~over], self._sighted_s[~over]
+        self._lives = [life for life in self._lives if life not in gone]
+        return gone
+
+    def _report(self, gone: tuple[Life, ...]) -> Tracks:
+        return Tracks(
+            live=tuple(life.record() for life in self._lives),
+            ended=tuple(life.record() for life in gone),
+        )
+
+
+_WEAK_IOU = 0.5
+"""Least overlap of a weak box; ByteTrack's second association."""
+
+
+def _box(found: Detections, index: int) -> Box:
+    left, top, right, bottom = found.boxes[index].tolist()
+    return (left, top, right, bottom)

@@ -1,0 +1,125 @@
+"""The built-in models: which there are, and the proof that their files are the ones that were shipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from edge_agent.errors import ModelError
+
+FOLDER = Path(str(resources.files("edge_agent") / "models"))
+DEFAULT = "default"
+COCO_LABELS = "coco80.txt"
+"""Labels of a model with 80 classes that says nothing of its own."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueEntry:
+    """One built-in model, as its manifest has it.
+
+    Attributes:
+        name: what `model.name` says.
+        title: for people.
+        path: its ONNX file.
+        sha256: of that file.
+        size_bytes: of that file.
+        family: whose head it has.
+        input_size: width and height it is used at unless told otherwise.
+        labels: what its class columns mean.
+        licence: SPDX expression.
+        source: package and version it was made from.
+        card: its model card.
+    """
+
+    name: str
+    title: str
+    path: Path
+    sha256: str
+    size_bytes: int
+    family: str
+    input_size: tuple[int, int]
+    labels: tuple[str, ...]
+    licence: str
+    source: str
+    card: Path
+
+
+def entries() -> tuple[CatalogueEntry, ...]:
+    """All built-in models, in the manifest's order."""
+    manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    return tuple(
+        CatalogueEntry(
+            name=model["name"],
+            title=model["title"],
+            path=FOLDER / model["file"],
+            sha256=model["sha256"],
+            size_bytes=model["bytes"],
+            family=model["family"],
+            input_size=(model["input"]["width"], model["input"]["height"]),
+            labels=read_labels(FOLDER / model["labels"]),
+            licence=model["licence"],
+            source=model["source"]["package"],
+            card=FOLDER / model["card"],
+        )
+        for model in manifest["models"]
+    )
+
+
+def find(name: str) -> CatalogueEntry:
+    """The built-in model of that name.
+
+    Raises:
+        ModelError: there is none.
+    """
+    known = entries()
+    for entry in known:
+        if entry.name == name:
+            return entry
+    raise ModelError(f"model {name!r} is not built in; there are: {', '.join(entry.name for entry in known)}")
+
+
+def verify(entry: CatalogueEntry) -> None:
+    """Check that a built-in model's file is the one that was shipped.
+
+    Raises:
+        ModelError: it is missing, or its sha256 is another.
+    """
+    found = sha256_of(entry.path)
+    if found != entry.sha256:
+        raise ModelError(
+            f"model {entry.name!r}: {entry.path} has sha256 {found[:16]}…, the manifest says {entry.sha256[:16]}…; "
+            "the file is damaged or was changed: install edge-agent again"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError as error:
+        raise ModelError(f"model file {path} cannot be read: {error.strerror}; check model.path") from error
+    return digest.hexdigest()
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """One label a line, `-` where a class column has no meaning.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    try:
+        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"label file {path} cannot be read: {error}; check model.labels") from error

@@ -1,0 +1,62 @@
+"""Pictures in, pictures out: the resizing and colour that the stages need, by OpenCV, which is loaded on first use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edge_agent import runtimes
+from edge_agent.records import BoolArray, ByteArray, FloatArray, Frame
+
+_SAMPLES_A_SIDE = 2  # averaging 2x2 samples a pixel halves the noise; more costs more and gains little for motion
+
+
+def shrink(plane: ByteArray, width: int, height: int) -> ByteArray:
+    """Make a small, smooth picture of a plane: (H, W) uint8 in, (height, width) uint8 out.
+
+    Samples are taken before they are averaged, so that the cost does not follow the camera's resolution.
+    """
+    step = max(1, min(plane.shape[1] // (width * _SAMPLES_A_SIDE), plane.shape[0] // (height * _SAMPLES_A_SIDE)))
+    sampled = np.ascontiguousarray(plane[::step, ::step])
+    cv2 = _cv2()
+    return cv2.resize(sampled, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
+    """Resize a frame's planes and make them a BGR picture: (height, width, 3) uint8. `width` and `height` are even.
+
+    Resizing comes first: colour is then worked out for the small picture only.
+    """
+    cv2 = _cv2()
+    small = np.empty((height * 3 // 2, width), np.uint8)  # I420: luma, then both chroma planes one after the other
+    cv2.resize(frame.luma, (width, height), dst=small[:height], interpolation=cv2.INTER_LINEAR)
+    chroma = small[height:].reshape(2, height // 2, width // 2)
+    for plane, place in zip((frame.chroma_blue, frame.chroma_red), chroma, strict=True):
+        cv2.resize(plane, (width // 2, height // 2), dst=place, interpolation=cv2.INTER_LINEAR)
+    return cv2.cvtColor(small, cv2.COLOR_YUV2BGR_I420)
+
+
+def blobs(mask: BoolArray, least_pixels: float) -> FloatArray:
+    """Boxes around what hangs together in a mask.
+
+    A pixel's gap is closed first, so that a thing in two halves is one.
+
+    Args:
+        mask: (H, W) bool.
+        least_pixels: smaller things are left out.
+
+    Returns:
+        (N, 4) float32 xyxy in the mask's pixels.
+    """
+    cv2 = _cv2()
+    whole = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
+    _count, labelled, stats, _centres = cv2.connectedComponentsWithStats(whole, connectivity=8)
+    true_sizes = np.bincount(labelled[mask], minlength=len(stats))  # without what the closing added
+    kept = stats[1:][true_sizes[1:] >= least_pixels].astype(np.float32)  # row 0 is the background
+    left, top, width, height = kept[:, :4].T
+    return np.stack([left, top, left + width, top + height], axis=1)
+
+
+def _cv2() -> Any:
+    return runtimes.load("cv2")

@@ -1,0 +1,33 @@
+"""Non-maximum suppression: of boxes of a label that overlap much, only the best stays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_agent import geometry
+from edge_agent.records import FloatArray, IntArray
+
+MAX_CANDIDATES = 300
+"""Only this many of the best go in; a frame with more is noise, and the cost grows with the square."""
+
+
+def suppress(boxes: FloatArray, scores: FloatArray, label_ids: IntArray, max_iou: float) -> IntArray:
+    """Choose the boxes that stay, greedily from the best score down.
+
+    Args:
+        boxes: (N, 4) xyxy.
+        scores: (N,).
+        label_ids: (N,); boxes of different labels do not suppress each other.
+        max_iou: two of a label that overlap more than this are one.
+
+    Returns:
+        (K,) indexes, best first; equal scores in the order they came, so that the same input gives the same output.
+    """
+    order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
+    overlap = geometry.iou(boxes[order], boxes[order])
+    rivals = (overlap > max_iou) & (label_ids[order][:, None] == label_ids[order])
+    stays = np.ones(len(order), np.bool_)
+    for index in range(len(order)):
+        if stays[index]:
+            stays[index + 1 :] &= ~rivals[index, index + 1 :]
+    return order[stays]

@@ -1,0 +1,109 @@
+"""The agent's own event JSON, version 1, and its retained states; `schemas/event.schema.json` is the other half."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from edge_agent import geometry
+from edge_agent.records import Count, Event, Message
+from edge_agent.stages.encode.topics import Topics
+
+SCHEMA_VERSION = 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SCORE_DIGITS = 3
+_BOX_DIGITS = 4  # a tenth of a pixel in a picture 1000 pixels wide
+_SECONDS_DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Who speaks.
+
+    Attributes:
+        topics: of the device.
+        camera: id of the camera.
+        run_id: of this start of the agent; makes event ids unique for ever.
+    """
+
+    topics: Topics
+    camera: str
+    run_id: str
+
+
+def encode(said: Event | Count, names: Names) -> Message:
+    """Write an event or a count as its message."""
+    return _count(said, names) if isinstance(said, Count) else _event(said, names)
+
+
+def motion(names: Names, *, moving: bool) -> Message:
+    """Write whether something moves."""
+    return Message(topic=names.topics.motion(names.camera), payload=b"ON" if moving else b"OFF", kind="state")
+
+
+def status(topic: str, *, online: bool) -> Message:
+    """Write whether the agent, or a camera, is there."""
+    return Message(topic=topic, payload=b"online" if online else b"offline", kind="state")
+
+
+def report(topic: str, content: Mapping[str, Any]) -> Message:
+    """Write a retained JSON object such as the health report."""
+    return Message(topic=topic, payload=_json(content), kind="state")
+
+
+def iso_time(utc_ns: int) -> str:
+    """ISO 8601 in UTC, to the millisecond: `2026-11-22T13:45:01.250Z`."""
+    moment = _EPOCH + timedelta(microseconds=utc_ns // 1000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _count(count: Count, names: Names) -> Message:
+    topic = names.topics.count(names.camera, count.zone, count.label)
+    return Message(topic=topic, payload=str(count.value).encode(), kind="state")
+
+
+def _event(event: Event, names: Names) -> Message:
+    return Message(
+        topic=names.topics.event(names.camera),
+        late_topic=names.topics.late_event(names.camera),
+        payload=_json(_content(event, names)),
+        kind=event.event_type,
+        utc_ns=event.frame.utc_ns,
+    )
+
+
+def _content(event: Event, names: Names) -> dict[str, Any]:
+    track, frame = event.track, event.frame
+    age_s = frame.at_s - track.first_s
+    seen_s = track.seen_s - track.first_s
+    return {
+        "schema": SCHEMA_VERSION,
+        "event_id": f"{names.run_id}/{names.camera}/{event.seq}",
+        "seq": event.seq,
+        "run_id": names.run_id,
+        "event_type": event.event_type,
+        "reason": list(event.reason),
+        "device": names.topics.device,
+        "camera": names.camera,
+        "object": {
+            "id": f"{names.camera}-{track.id}",
+            "label": track.label,
+            "score": round(track.score, _SCORE_DIGITS),
+            "top_score": round(track.top_score, _SCORE_DIGITS),
+            "box": [round(side, _BOX_DIGITS) for side in geometry.normalise(track.box, frame.width, frame.height)],
+            "zones": list(event.zones),
+            "age_s": round(age_s, _SECONDS_DIGITS),
+        },
+        "frame": {"width": frame.width, "height": frame.height, "seq": frame.seq},
+        "time": iso_time(frame.utc_ns),
+        "started": iso_time(frame.utc_ns - round(age_s * 1e9)),
+        "duration_s": round(seen_s if event.event_type == "end" else age_s, _SECONDS_DIGITS),
+        "time_synced": frame.utc_synced,
+    }
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()

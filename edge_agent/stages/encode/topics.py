@@ -1,0 +1,59 @@
+"""Where everything goes: the MQTT topics, all in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """The topics of one device.
+
+    Attributes:
+        prefix: first part of every topic.
+        device: id of the device.
+    """
+
+    prefix: str
+    device: str
+
+    @property
+    def root(self) -> str:
+        """What every topic of the device begins with."""
+        return f"{self.prefix}/{self.device}"
+
+    @property
+    def status(self) -> str:
+        """Retained `online` or `offline`; the broker says `offline` when the agent is cut off."""
+        return f"{self.root}/status"
+
+    @property
+    def health(self) -> str:
+        """Retained JSON: how it is doing."""
+        return f"{self.root}/health"
+
+    @property
+    def capabilities(self) -> str:
+        """Retained JSON: what it is made of."""
+        return f"{self.root}/capabilities"
+
+    def camera_status(self, camera: str) -> str:
+        """Retained `online` or `offline`."""
+        return f"{self.root}/camera/{camera}/status"
+
+    def motion(self, camera: str) -> str:
+        """Retained `ON` or `OFF`."""
+        return f"{self.root}/camera/{camera}/motion"
+
+    def count(self, camera: str, zone: str | None, label: str) -> str:
+        """Retained number of objects in view, or in a zone."""
+        place = "" if zone is None else f"/zone/{zone}"
+        return f"{self.root}/camera/{camera}{place}/count/{label}"
+
+    def event(self, camera: str) -> str:
+        """Event JSON, while it is news."""
+        return f"{self.root}/camera/{camera}/event"
+
+    def late_event(self, camera: str) -> str:
+        """The same JSON when it is no news any more."""
+        return f"{self.event(camera)}/late"

@@ -1,0 +1,58 @@
+"""The life of an object as others hear of it: one `new`, an `update` only when something happened, one `end`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edge_agent.records import EventType, Reason, Track, Tracks
+
+Said = tuple[EventType, tuple[Reason, ...], Track]
+"""What to say of which object, and why."""
+
+Zones = dict[int, tuple[str, ...]]
+"""The zones that each object is in, by track id."""
+
+
+class Lifecycle:
+    """Remembers what was said of each object, and says what is new about it."""
+
+    def __init__(self) -> None:
+        self._said: dict[
+            int, tuple[Track, tuple[str, ...]]
+        ] = {}  # by track id: the object and its zones when last told
+
+    @property
+    def present(self) -> dict[int, tuple[Track, tuple[str, ...]]]:
+        """The objects that have had their `new` and not yet their `end`, and their zones."""
+        return self._said
+
+    def update(self, tracks: Tracks, zones: Zones) -> Iterator[Said]:
+        """Say what changed, ended objects first."""
+        for track in tracks.ended:
+            if track.id in self._said:
+                yield self._end(track)
+        for track in tracks.live:
+            inside = zones.get(track.id, ())
+            if track.id in self._said:
+                before = self._said[track.id][1]
+                self._said[track.id] = (track, inside)
+                if before != inside:
+                    yield "update", _moves(before, inside), track
+            elif track.confirmed:
+                self._said[track.id] = (track, inside)
+                yield "new", ("appeared", *_moves((), inside)), track
+
+    def finish(self) -> Iterator[Said]:
+        """Nothing more will be seen: everything that is present ends."""
+        for track, _zones in list(self._said.values()):
+            yield self._end(track)
+
+    def _end(self, track: Track) -> Said:
+        del self._said[track.id]
+        return "end", ("disappeared",), track
+
+
+def _moves(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[Reason, ...]:
+    entered: tuple[Reason, ...] = ("zone_entered",) if set(now) - set(before) else ()
+    left: tuple[Reason, ...] = ("zone_left",) if set(before) - set(now) else ()
+    return entered + left
