@@ -68,8 +68,12 @@ def in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:
     Source: the crossing number test of M. Shimrat, Algorithm 112, Communications of the ACM 5(8), 1962.
     """
     x, y = points[:, 0, None], points[:, 1, None]  # (N, 1)
-    start_x, start_y = polygon.T  # (K,)
-    end_x, end_y = np.roll(polygon, -1, axis=0).T
+    ends = np.roll(polygon, -1, axis=0)
+    in_order = (polygon[:, 1] <= ends[:, 1])[
+        :, None
+    ]  # read one way, a shared edge gives both polygons the same crossing
+    start_x, start_y = np.where(in_order, polygon, ends).T  # (K,)
+    end_x, end_y = np.where(in_order, ends, polygon).T
     spans = (start_y > y) != (end_y > y)  # (N, K): the edge passes the point's height
     rise = np.where(end_y == start_y, 1, end_y - start_y)  # a level edge never spans, so its slope does not matter
     crossing_x = start_x + (y - start_y) * (end_x - start_x) / rise

@@ -141,7 +141,7 @@ class Track:
         id: counts from 1, never used again within a run.
         label: what it is.
         box: xyxy pixels, where it was last seen (never where it is only presumed to be).
-        score: median of its scores so far, a look that missed it counting 0.
+        score: median of its scores so far, a look that missed it in between counting 0.
         top_score: the best of its scores.
         first_s: when it was first seen.
         seen_s: when it was last seen.

@@ -52,22 +52,19 @@ class LoadedModel:
     Attributes:
         infer: one run; safe to call from several threads at once.
         signature: what goes in and what comes out.
-        sha256: of the file.
         provider: the execution provider that is active.
     """
 
     infer: Infer
     signature: ModelSignature
-    sha256: str
     provider: str
 
 
-def load_model(path: Path, sha256: str, settings: ModelSettings) -> LoadedModel:
+def load_model(path: Path, settings: ModelSettings) -> LoadedModel:
     """Load an ONNX file.
 
     Args:
         path: the file.
-        sha256: its hash, already computed.
         settings: threads and providers.
 
     Raises:
@@ -88,7 +85,7 @@ def load_model(path: Path, sha256: str, settings: ModelSettings) -> LoadedModel:
             f"this onnxruntime offers {', '.join(onnxruntime.get_available_providers())}"
         )
     signature = _signature(session)
-    return LoadedModel(infer=_infer(session, signature), signature=signature, sha256=sha256, provider=active)
+    return LoadedModel(infer=_infer(session, signature), signature=signature, provider=active)
 
 
 _LOG_ERRORS = 3

@@ -21,12 +21,13 @@ class Latest(Generic[T]):
         self._dropped = 0
 
     def put(self, value: T) -> None:
-        """Leave a value; one that nobody has taken yet is dropped and counted."""
+        """Leave a value; one that nobody has taken yet is dropped and counted, and so is any after `close`."""
         with self._changed:
-            if self._value is not None:
+            if self._closed or self._value is not None:
                 self._dropped += 1
-            self._value = value
-            self._changed.notify()
+            if not self._closed:
+                self._value = value
+                self._changed.notify()
 
     def take(self, timeout_s: float) -> T | None:
         """Take the newest value, waiting for one; None when none came in time or the slot is closed and empty."""

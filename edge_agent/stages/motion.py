@@ -83,7 +83,9 @@ class Gate:
         if not refresh and not (is_open and at_s >= self._due_s - _LOOK_EARLY_S):
             return False
         # Counting on from when it was due, not from now, keeps the mean rate when the camera's does not divide by it.
-        self._due_s = max(self._due_s + self._interval_s, at_s + self._interval_s / 2)
+        # One interval late is in step still: a camera just as fast as the rate comes now early, now late.
+        is_in_step = at_s - self._due_s < 2 * self._interval_s
+        self._due_s = (self._due_s if is_in_step else at_s) + self._interval_s
         self._looked_s = at_s
         return True
 
@@ -97,7 +99,7 @@ class Gate:
             self._visible = ~geometry.polygon_mask(self._mask, width, height)
             return _NOWHERE, False
         difference = small - self._background
-        difference -= np.median(difference)
+        difference -= np.median(difference[self._visible]) if self._visible.any() else 0
         moved = (np.abs(difference) > self._settings.threshold) & self._visible
         if np.count_nonzero(moved) > self._settings.light_change * np.count_nonzero(self._visible):
             self._background = small

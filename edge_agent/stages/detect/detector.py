@@ -112,9 +112,12 @@ class Detector:
 
     def _finish(self, found: Candidates, frame: Frame, scale: FloatArray) -> Detections:
         kept = suppress(found.boxes, found.scores, found.label_ids, self._nms_iou)
+        boxes = geometry.clip(found.boxes[kept] * scale, frame.width, frame.height)
+        visible = geometry.area(boxes) > 0  # a model may find things in its padding, where there is no picture
+        boxes, kept = boxes[visible], kept[visible]
         scores, label_ids = found.scores[kept], found.label_ids[kept]
         return Detections(
-            boxes=geometry.clip(found.boxes[kept] * scale, frame.width, frame.height),
+            boxes=boxes,
             scores=scores,
             label_ids=label_ids,
             strong=scores >= self._thresholds[label_ids],

@@ -92,13 +92,15 @@ def correct(motions: Motions, boxes: FloatArray) -> Motions:
     """Take in that N boxes were seen at (N, 4) xyxy."""
     measured = to_cxcywh(boxes)
     surprise = measured - motions.place
-    total = motions.place_variance + np.square(MEASUREMENT_STD * _size(measured))
+    noise = np.square(MEASUREMENT_STD * _size(measured))
+    total = motions.place_variance + noise
     place_gain, velocity_gain = motions.place_variance / total, motions.covariance / total
+    doubt = noise / total  # 1 - place_gain, which after a long gap would round to nothing
     return Motions(
         place=motions.place + place_gain * surprise,
         velocity=motions.velocity + velocity_gain * surprise,
-        place_variance=motions.place_variance * (1 - place_gain),
-        covariance=motions.covariance * (1 - place_gain),
+        place_variance=motions.place_variance * doubt,
+        covariance=motions.covariance * doubt,
         velocity_variance=motions.velocity_variance - velocity_gain * motions.covariance,
     )
 

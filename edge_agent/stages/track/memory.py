@@ -10,7 +10,7 @@ from edge_agent.records import Box, Track
 _SCORES = 64
 """How many looks the median goes back; bounded, for an object may stay for days."""
 
-_LONGEST_MISS_S = 1.0
+LONGEST_MISS_S = 1.0
 """A miss counts for the time since the look before it, but never more than this.
 
 While nothing moves, looks are many seconds apart; one of them that misses a parked car must not end it.
@@ -36,6 +36,7 @@ class Life:
         self.label = label
         self.confirmed = False
         self.missed_s = 0.0
+        self._missed_looks = 0
         self._box = box
         self._scores = deque([score], _SCORES)
         self._median_score = score
@@ -46,20 +47,17 @@ class Life:
     def hit(self, box: Box, score: float, at_s: float) -> None:
         """It was found."""
         self._box = box
-        self._note(score)
+        self._note([0.0] * self._missed_looks + [score])
+        self._missed_looks = 0
         self._top_score = max(self._top_score, score)
         self._hits += 1
         self._seen_s = at_s
         self.missed_s = 0.0
 
     def miss(self, since_last_look_s: float) -> None:
-        """It was looked for and not found."""
-        self._note(0.0)
-        self.missed_s += min(since_last_look_s, _LONGEST_MISS_S)
-
-    def _note(self, score: float) -> None:
-        self._scores.append(score)
-        self._median_score = statistics.median(self._scores)
+        """It was looked for and not found; that lowers its median only if it is found again, else it just left."""
+        self._missed_looks += 1
+        self.missed_s += min(since_last_look_s, LONGEST_MISS_S)
 
     def judge(self, confirm_hits: int, confirm_score: float) -> None:
         """Confirm it if it was found often and well enough; what is confirmed stays so."""
@@ -82,3 +80,7 @@ class Life:
             seen_s=self._seen_s,
             confirmed=self.confirmed,
         )
+
+    def _note(self, scores: list[float]) -> None:
+        self._scores.extend(scores)
+        self._median_score = statistics.median(self._scores)

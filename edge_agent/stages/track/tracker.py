@@ -11,7 +11,7 @@ from edge_agent import geometry
 from edge_agent.records import Box, Detections, FloatArray, IntArray, Tracks
 from edge_agent.settings import Ratio, Seconds, Section
 from edge_agent.stages.track import assign, kalman
-from edge_agent.stages.track.memory import Life
+from edge_agent.stages.track.memory import LONGEST_MISS_S, Life
 
 
 class TrackSettings(Section):
@@ -56,7 +56,11 @@ class Tracker:
         since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
         self._looked_s = at_s
         expected = kalman.predict(self._motions, (at_s - self._sighted_s).astype(np.float32))
-        rows, columns = self._match(kalman.to_xyxy(expected.place), found)
+        # Speed is believed for as long as a miss would count: over the long gap between looks at a scene where nothing
+        # moves, what little speed the jitter of boxes feigns would carry a parked car away from itself.
+        believed_s = [life.missed_s + min(since_last_look_s, LONGEST_MISS_S) for life in self._lives]
+        near = kalman.predict(self._motions, np.array(believed_s, np.float32))
+        rows, columns = self._match(kalman.to_xyxy(near.place), found)
         self._sight(expected, rows, found, columns, at_s)
         for row in np.setdiff1d(np.arange(len(self._lives)), rows).tolist():
             self._lives[row].miss(since_last_look_s)
@@ -68,10 +72,11 @@ class Tracker:
     def _match(self, expected: FloatArray, found: Detections) -> tuple[IntArray, IntArray]:
         """Pair objects, expected at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
         overlap = geometry.iou(expected, found.boxes)
-        overlap *= np.array([[life.label] for life in self._lives]) == np.array(found.label_names)[found.label_ids]
+        labels = np.array([life.label for life in self._lives], np.str_)
+        overlap *= labels[:, None] == np.array(found.label_names, np.str_)[found.label_ids]
         sure = np.where(overlap >= self._settings.match_iou, overlap, 0) * found.scores * found.strong
         rows, columns = assign.best_first(sure)
-        fresh = np.array([life.missed_s == 0.0 for life in self._lives])
+        fresh = np.array([life.missed_s == 0.0 for life in self._lives], np.bool_)
         fresh[rows] = False
         weak = np.where(overlap >= _WEAK_IOU, overlap, 0) * ~found.strong * fresh[:, None]
         weak_rows, weak_columns = assign.best_first(weak)

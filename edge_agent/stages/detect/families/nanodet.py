@@ -81,7 +81,7 @@ def _decode(
 
 def _boxes(sides: FloatArray, cells: IntArray, stride: int, width: int) -> FloatArray:
     """Side distributions (N, 4 * bins) of cells (N,) to boxes (N, 4) xyxy."""
-    logits = sides.reshape(len(cells), _SIDES, -1)
+    logits = sides.reshape(len(cells), _SIDES, sides.shape[1] // _SIDES)
     weights = np.exp(logits - logits.max(axis=2, keepdims=True, initial=-np.inf))
     bins = np.arange(logits.shape[2], dtype=np.float32)
     left, top, right, bottom = (weights @ bins / weights.sum(axis=2)).T * np.float32(stride)

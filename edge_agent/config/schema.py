@@ -1,8 +1,9 @@
-"""YAML to Settings: every problem at once, each with file, line, column and the nearest right word."""
+"""The whole configuration as one tree of settings classes, each defined beside the code that reads it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import Field
 
@@ -34,7 +35,7 @@ class CameraSettings(Section):
     """Its name in topics and events."""
 
     source: Annotated[str, Field(min_length=1)]
-    """`rtsp://…`, `http(s)://…`, `file://clip.mp4`, `v4l2:///dev/video0`, `images://folder`; passwords by `${VARIABLE}`."""
+    """`rtsp(s)://…`, `http(s)://…`, `file://clip.mp4`, `v4l2:///dev/video0` or `images://folder`; see Secrets."""
 
     capture: CaptureSettings = CaptureSettings()
     """How patiently to treat it."""
@@ -72,3 +73,22 @@ class Settings(Section):
 
     outbox: OutboxSettings = OutboxSettings()
     """Where events wait for the broker, and how many may."""
+
+
+def sections(root: type[Section] = Settings, path: str = "") -> Iterator[tuple[str, type[Section]]]:
+    """Every settings class below `root` with its path, such as `cameras[].zones{}`, parents first."""
+    yield path, root
+    for name, field in root.model_fields.items():
+        for ending, child in _sections_in(field.annotation):
+            yield from sections(child, f"{path}.{name}{ending}".removeprefix("."))
+
+
+def _sections_in(annotation: Any) -> Iterator[tuple[str, type[Section]]]:
+    """The settings classes that an annotation speaks of; `[]` is an entry of a list, `{}` one of a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield "", annotation
+        return
+    ending = {tuple: "[]", dict: "{}"}.get(get_origin(annotation), "")
+    for argument in get_args(annotation):
+        for deeper, child in _sections_in(argument):
+            yield ending + deeper, child

@@ -1,0 +1,299 @@
+"""WIRING: settings become objects, objects become threads, threads come to an orderly stop.
+
+The only module that knows all others. One camera is two threads (capture, pipeline) with `Latest` between them; all
+cameras share one model and one outbox; one more thread delivers; the caller's thread watches over them.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from edge_agent import reports
+from edge_agent.config import CameraSettings, Settings, fingerprint
+from edge_agent.edges import mqtt
+from edge_agent.edges.clock import Backoff, Clock, SystemClock
+from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.latest import Latest
+from edge_agent.edges.outbox import Outbox
+from edge_agent.edges.sources import open_source
+from edge_agent.edges.sources.source import Source
+from edge_agent.edges.sources.supervised import Capture, CaptureSettings
+from edge_agent.edges.systemd import Notifier
+from edge_agent.errors import ConfigError
+from edge_agent.health import Meter, Progress
+from edge_agent.pipeline import Pipeline
+from edge_agent.records import Frame, Message
+from edge_agent.stages.encode import native
+from edge_agent.stages.encode.native import Names
+from edge_agent.stages.encode.topics import Topics
+from edge_agent.stages.motion import Gate
+from edge_agent.stages.rules.rules import Rules
+from edge_agent.stages.track.tracker import Tracker
+from edge_agent.vision import Vision, load_vision
+
+_log = logging.getLogger(__name__)
+
+_RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
+_TICK_S = 1.0
+_TAKE_S = 1.0
+_HEALTH_EVERY_S = 30.0
+_SILENCE_S = 30.0
+"""How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
+
+
+def build_pipeline(camera: CameraSettings, vision: Vision, names: Names, meter: Meter) -> Pipeline:
+    """Wire the stages of one camera.
+
+    Raises:
+        ConfigError: the camera looks for a label that the model does not know.
+    """
+    try:
+        detector = vision.detector(camera.detect, camera.mask)
+    except ValueError as error:
+        raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
+    gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask)
+    tracker = Tracker(camera.track)
+    rules = Rules(camera.detect.labels, camera.zones)
+    return Pipeline(
+        observe=meter.timed("gate", gate.observe),
+        detect=meter.timed("detect", detector.detect),
+        update=meter.timed("track", tracker.update),
+        evaluate=meter.timed("rules", rules.evaluate),
+        conclude=rules.finish,
+        encode=functools.partial(native.encode, names=names),
+        encode_motion=lambda motion: native.motion(names, moving=motion.moving),
+    )
+
+
+def build_replay(settings: Settings, camera: CameraSettings, vision: Vision, run_id: str) -> Pipeline:
+    """Wire the stages of one camera for a recording, read by the caller."""
+    topics = Topics(prefix=settings.mqtt.prefix, device=settings.device.id)
+    names = Names(topics=topics, camera=camera.id, run_id=run_id)
+    return build_pipeline(camera, vision, names, Meter(time.perf_counter))
+
+
+def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
+    """Make the settings of a device that has one camera, a recording, and a model given by name or file.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    try:
+        return Settings.model_validate(
+            {
+                "device": {"id": "local"},
+                "model": {"path": model} if model.endswith(".onnx") else {"name": model},
+                "cameras": [{"id": "clip", "source": recording_url(clip), "detect": detect}],
+            }
+        )
+    except ValidationError as error:
+        raise ConfigError("; ".join(f"{wrong['loc'][-1]}: {wrong['msg']}" for wrong in error.errors())) from error
+
+
+def new_run_id() -> str:
+    """Name this start of the agent, never to be used again."""
+    return secrets.token_hex(_RUN_ID_BYTES)
+
+
+def replay_run_id(clip: Path, settings: Settings) -> str:
+    """Name the replay of a clip with a configuration: the same for the same two, so that its events are the same."""
+    digest = hashlib.sha256(fingerprint(settings).encode())
+    for path in sorted(clip.iterdir()) if clip.is_dir() else [clip]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[: 2 * _RUN_ID_BYTES]
+
+
+def recording_url(clip: Path) -> str:
+    """The address of a clip or a folder of pictures."""
+    return f"{'images' if clip.is_dir() else 'file'}://{clip}"
+
+
+def open_recording(clip: Path) -> Source:
+    """Open a clip or a folder of pictures, to be read as fast as it goes."""
+    return open_source(recording_url(clip), CaptureSettings(), SystemClock(), threading.Event(), pace="as_fast")
+
+
+@dataclass(kw_only=True)
+class Line:
+    """One camera as the daemon runs it: capture on the left of `latest`, the pipeline on its right."""
+
+    camera: CameraSettings
+    capture: Capture
+    latest: Latest[Frame]
+    pipeline: Pipeline
+    meter: Meter
+    outbox: Outbox
+    beat: Callable[[], None]
+
+    def run_pipeline(self) -> None:
+        """Take frames through the pipeline until no more will come, then conclude."""
+        last = None
+        while not self.latest.closed:
+            frame = self.latest.take(_TAKE_S)
+            if frame is not None:
+                self.outbox.put(self.pipeline.step(frame))
+                last = frame
+            self.beat()
+        if last is not None:
+            self.outbox.put(self.pipeline.finish(last))
+
+
+@dataclass(kw_only=True)
+class Agent:
+    """The daemon: every camera of a configuration, until told to stop or until all recordings are over.
+
+    Attributes:
+        settings: the configuration.
+        clock: tells the time.
+        notifier: tells systemd.
+        run_id: of this start.
+    """
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+    notifier: Notifier = field(default_factory=lambda: Notifier(os.environ))
+    run_id: str = field(default_factory=new_run_id)
+
+    def __post_init__(self) -> None:
+        """Prepare what every thread shares."""
+        self._topics = Topics(prefix=self.settings.mqtt.prefix, device=self.settings.device.id)
+        self._progress = Progress(self.clock.monotonic_s)
+        self._started_s = self.clock.monotonic_s()
+
+    def run(self, stop: threading.Event) -> None:
+        """Run until `stop` is set.
+
+        Raises:
+            FatalError: the configuration or the model is wrong; nothing was begun.
+            StorageError: the outbox cannot be opened.
+        """
+        vision = load_vision(self.settings.model)
+        outbox = Outbox(self.settings.outbox, self.clock)
+        try:
+            lines = [self._line(camera, vision, outbox, stop) for camera in self.settings.cameras]
+            capabilities = reports.capabilities(self.settings, vision, self.clock)
+            outbox.put([native.report(self._topics.capabilities, capabilities)])
+            outbox.put([native.status(self._topics.status, online=True), *self._camera_states(lines)])
+            self._run_threads(lines, self._deliverer(outbox), outbox, stop)
+        finally:
+            outbox.close()
+
+    def _line(self, camera: CameraSettings, vision: Vision, outbox: Outbox, stop: threading.Event) -> Line:
+        latest: Latest[Frame] = Latest()
+        meter = Meter(time.perf_counter)
+        names = Names(topics=self._topics, camera=camera.id, run_id=self.run_id)
+        settings = camera.capture
+        capture = Capture(
+            name=camera.id,
+            open_source=functools.partial(open_source, camera.source, settings, self.clock, stop, pace="real_time"),
+            slot=latest,
+            settings=settings,
+            clock=self.clock,
+            stop=stop,
+            backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
+            beat=self._progress.watch(f"capture of {camera.id}", _SILENCE_S + 2 * settings.stall_s),
+        )
+        return Line(
+            camera=camera,
+            capture=capture,
+            latest=latest,
+            pipeline=build_pipeline(camera, vision, names, meter),
+            meter=meter,
+            outbox=outbox,
+            beat=self._progress.watch(f"pipeline of {camera.id}", _SILENCE_S),
+        )
+
+    def _deliverer(self, outbox: Outbox) -> Deliverer:
+        settings = self.settings.mqtt
+        client_id = f"edge-agent-{self.settings.device.id}"
+        will = native.status(self._topics.status, online=False)
+        return Deliverer(
+            outbox=outbox,
+            connect=functools.partial(mqtt.connect, settings, client_id=client_id, will=will),
+            clock=self.clock,
+            settings=settings,
+            backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
+            beat=self._progress.watch("delivery", _SILENCE_S + settings.ack_timeout_s),
+        )
+
+    def _run_threads(self, lines: list[Line], deliverer: Deliverer, outbox: Outbox, stop: threading.Event) -> None:
+        stop_delivery = threading.Event()
+        with ThreadPoolExecutor(2 * len(lines) + 1) as threads:
+            delivery = threads.submit(deliverer.run, stop_delivery)
+            work = [threads.submit(call) for line in lines for call in (line.capture.run, line.run_pipeline)]
+            self.notifier.ready()
+            try:
+                self._supervise(lines, deliverer, outbox, [*work, delivery], stop)
+            finally:
+                self.notifier.stopping()
+                stop.set()  # captures end, then the pipelines, which still have something to say
+                wait(work)
+                outbox.put(self._camera_states(lines))
+                stop_delivery.set()
+        for thread in (*work, delivery):
+            thread.result()  # what went wrong in a thread goes wrong here: the process ends, systemd starts it again
+
+    def _supervise(
+        self,
+        lines: Sequence[Line],
+        deliverer: Deliverer,
+        outbox: Outbox,
+        threads: Sequence[Future[None]],
+        stop: threading.Event,
+    ) -> None:
+        """Watch over the threads until told to stop, one fails, or every camera was a recording that is over."""
+        health_due_s = 0.0
+        while not self.clock.wait(stop, _TICK_S):
+            outbox.put(self._camera_states(lines))
+            now_s = self.clock.monotonic_s()
+            if now_s >= health_due_s:
+                health_due_s = now_s + _HEALTH_EVERY_S
+                outbox.put([self._health(lines, deliverer, outbox)])
+            self._feed_watchdog(lines, deliverer)
+            if any(thread.done() and thread.exception() for thread in threads):
+                return
+            if all(thread.done() for thread in threads[:-1]):
+                _log.info("every recording is over")
+                return
+
+    def _camera_states(self, lines: Sequence[Line]) -> list[Message]:
+        return [
+            native.status(self._topics.camera_status(line.camera.id), online=line.capture.status().online)
+            for line in lines
+        ]
+
+    def _feed_watchdog(self, lines: Sequence[Line], deliverer: Deliverer) -> None:
+        """Tell systemd that all is well, unless a thread stands still."""
+        silent = self._progress.silent()
+        if silent:
+            _log.error("standing still: %s", ", ".join(f"{name} for {age_s:.0f} s" for name, age_s in silent.items()))
+            return
+        self.notifier.alive()
+        online = sum(line.capture.status().online for line in lines)
+        broker = "connected" if deliverer.connected else "not connected"
+        self.notifier.status(f"{online} of {len(lines)} cameras online, broker {broker}")
+
+    def _health(self, lines: Sequence[Line], deliverer: Deliverer, outbox: Outbox) -> Message:
+        content = reports.health(
+            clock=self.clock,
+            started_s=self._started_s,
+            run_id=self.run_id,
+            cameras={line.camera.id: (line.capture.status(), line.meter) for line in lines},
+            outbox=outbox,
+            deliverer=deliverer,
+        )
+        return native.report(self._topics.health, content)

@@ -1,0 +1,83 @@
+"""The live table: what arrives over MQTT, as a person wants to see it; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+_ROWS = 14
+_REFRESH_HZ = 8
+_COLOURS = {"new": "green", "update": "cyan", "end": "magenta"}
+_SHOWN_STATES = ("status", "motion", "count")
+
+
+class LiveTable:
+    """Collects messages and shows the last events above the newest states.
+
+    Args:
+        console: where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._events: deque[dict[str, Any]] = deque(maxlen=_ROWS)
+        self._states: dict[str, str] = {}
+        self.event_types: Counter[str] = Counter()
+        self.objects: set[str] = set()
+        """Ids of all objects that had a `new`."""
+
+    def show(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Show messages as they come, until there are no more."""
+        if self._console.is_terminal:
+            with Live(console=self._console, refresh_per_second=_REFRESH_HZ) as live:
+                for topic, payload in messages:
+                    self._take(topic, payload)
+                    live.update(self._render())
+        else:
+            for topic, payload in messages:
+                if self._take(topic, payload):
+                    self._console.print(_line(self._events[-1]), highlight=False, soft_wrap=True)
+
+    def _take(self, topic: str, payload: bytes) -> bool:
+        """Note a message; true when it is an event."""
+        if not topic.endswith(("/event", "/event/late")):
+            self._states[topic] = payload.decode(errors="replace")
+            return False
+        event: dict[str, Any] = json.loads(payload)
+        self._events.append(event)
+        self.event_types[event["event_type"]] += 1
+        if event["event_type"] == "new":
+            self.objects.add(f"{event['run_id']}/{event['object']['id']}")
+        return True
+
+    def _render(self) -> RenderableType:
+        events = Table("time", "camera", "event", "object", "label", "score", "zones", "why", title="events over MQTT")
+        for event in self._events:
+            colour = _COLOURS.get(event["event_type"], "white")
+            events.add_row(*_cells(event), style=colour)
+        states = Table("state", "value", title="retained states")
+        for topic, value in sorted(self._states.items()):
+            if any(part in _SHOWN_STATES for part in topic.split("/")):
+                states.add_row(topic, value)
+        return Group(events, states)
+
+
+def _cells(event: dict[str, Any]) -> tuple[str, ...]:
+    seen = event["object"]
+    why = ", ".join(event["reason"])
+    if event["event_type"] == "end":
+        why += f" after {event['duration_s']:.1f} s"
+    zones = ", ".join(seen["zones"])
+    time = event["time"][11:-1]
+    return time, event["camera"], event["event_type"], seen["id"], seen["label"], f"{seen['score']:.2f}", zones, why
+
+
+def _line(event: dict[str, Any]) -> str:
+    time, camera, event_type, object_id, label, score, zones, why = _cells(event)
+    return f"{time} {camera:8} {event_type:6} {object_id:16} {label:10} {score} {zones:16} {why}"

@@ -1,0 +1,68 @@
+"""The command line's front door: finds the command, runs it, and turns errors into one line each and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import edge_agent
+from edge_agent.errors import AgentError, ConfigError, FatalError
+
+COMMANDS = {
+    "run": "the daemon",
+    "check": "every problem of a configuration file, with its place",
+    "replay": "a recorded clip through the same stages, as fast as it goes",
+    "demo": "the main job with nothing else installed",
+    "watch": "live table of events and states from a broker",
+    "bench": "what each stage costs on this machine",
+    "models": "the built-in models",
+    "outbox": "what waits for the broker",
+}
+"""Each is the module of that name beside this one, with `arguments(parser)` and `run(args)`."""
+
+EXIT_FAILED = 1
+EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
+EXIT_CONFIG = 78  # EX_CONFIG
+_EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    front = argparse.ArgumentParser(
+        prog="edge-agent",
+        description=edge_agent.__doc__,
+        epilog="commands:\n" + "\n".join(f"  {name:9}{does}" for name, does in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    front.add_argument("--version", action="version", version=f"edge-agent {edge_agent.__version__}")
+    front.add_argument(
+        "command", choices=COMMANDS, metavar="COMMAND", help="one of the below; COMMAND --help tells more"
+    )
+    front.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    chosen = front.parse_args(argv)
+    # Only the chosen command is imported: `check` must be quick on a Pi, and work without a runtime for models.
+    command = importlib.import_module(f"edge_agent.cli.{chosen.command}")
+    parser = argparse.ArgumentParser(prog=f"edge-agent {chosen.command}", description=command.__doc__)
+    command.arguments(parser)
+    args = parser.parse_args(chosen.rest)
+    try:
+        return int(command.run(args))
+    except AgentError as error:
+        _complain(error)
+        return EXIT_CONFIG if isinstance(error, FatalError) else EXIT_UNAVAILABLE
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has enough: `edge-agent replay … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _complain(error: AgentError) -> None:
+    """One line a problem; a place in a file begins the line, so that editors can jump to it."""
+    has_places = isinstance(error, ConfigError) and error.problems
+    prefix = "" if has_places else "edge-agent: "
+    for line in str(error).splitlines():
+        print(f"{prefix}{line}", file=sys.stderr)

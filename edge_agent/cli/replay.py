@@ -1,0 +1,119 @@
+"""Take a recorded clip through the same stages, every frame, as fast as it goes; the same clip gives the same bytes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import Progress
+
+from edge_agent import app, config
+from edge_agent.config import CameraSettings, Settings
+from edge_agent.errors import ConfigError, SourceError
+from edge_agent.pipeline import Pipeline
+from edge_agent.records import Detections, Message, Tracks
+from edge_agent.tools.annotate import Annotator
+from edge_agent.tools.replay import replay
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be asked."""
+    parser.add_argument("clip", type=Path, help="a video file, or a folder of pictures")
+    parser.add_argument("-c", "--config", type=Path, required=True, help="the YAML file")
+    parser.add_argument("--camera", metavar="NAME", help="whose settings to use; the first camera's when left out")
+    parser.add_argument(
+        "--events", metavar="FILE", default="-", help="where the events go, a JSON object a line; - is here"
+    )
+    parser.add_argument(
+        "--annotate", type=Path, metavar="OUT.mp4", help="also write the clip with what was seen drawn on it"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay, and print every event."""
+    settings = config.load(args.config, os.environ)
+    camera = _camera(settings, args.camera)
+    with _output(args.events) as output:
+        for message in replay_clip(args.clip, settings, camera, args.annotate):
+            if message.kind != "state":
+                print(_line(message), file=output, flush=True)
+    return 0
+
+
+def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate: Path | None) -> Iterator[Message]:
+    """Replay a clip for a camera, draw it if asked to, and give every message.
+
+    Raises:
+        SourceError: the clip cannot be read, or the drawing not be written.
+        FatalError: the configuration or the model is wrong.
+    """
+    source = app.open_recording(clip)
+    vision = app.load_vision(settings.model)
+    pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings))
+    spy = TrackSpy(pipeline)
+    with contextlib.ExitStack() as stack:
+        annotator = None
+        if annotate:
+            zones = {name: zone.polygon for name, zone in camera.zones.items()}
+            annotator = stack.enter_context(contextlib.closing(Annotator(annotate, zones)))
+        progress = stack.enter_context(
+            Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        )
+        bar = progress.add_task(clip.name, total=None)
+        for frame, messages in replay(spy.pipeline, source.frames()):
+            progress.update(bar, advance=1)
+            if annotator:
+                said = [caption(message) for message in messages if message.kind != "state"]
+                annotator.draw(frame, spy.tracks.live, said)
+            yield from messages
+
+
+class TrackSpy:
+    """A pipeline whose tracks can be read after each step, for drawing."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.tracks = Tracks(live=())
+        self._update = pipeline.update
+        self.pipeline = replace(pipeline, update=self._note)
+
+    def _note(self, found: Detections | None, at_s: float) -> Tracks:
+        self.tracks = self._update(found, at_s)
+        return self.tracks
+
+
+def caption(message: Message) -> str:
+    """An event in a few words."""
+    event = json.loads(message.payload)
+    return f"{event['event_type']} {event['object']['id']} {event['object']['label']}: {', '.join(event['reason'])}"
+
+
+def _line(message: Message) -> str:
+    # The payload is written as it would be sent, byte for byte.
+    return f'{{"topic":{json.dumps(message.topic)},"payload":{message.payload.decode()}}}'
+
+
+def _camera(settings: Settings, name: str | None) -> CameraSettings:
+    for camera in settings.cameras:
+        if name in {None, camera.id}:
+            return camera
+    raise ConfigError(f"--camera {name}: no such camera; there are: {', '.join(c.id for c in settings.cameras)}")
+
+
+@contextlib.contextmanager
+def _output(path: str) -> Iterator[TextIO]:
+    if path == "-":
+        yield sys.stdout
+        return
+    try:
+        with Path(path).open("w", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise SourceError(f"cannot write {path}: {error.strerror}; is its folder there, has the disk room?") from error

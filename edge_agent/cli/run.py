@@ -1,0 +1,35 @@
+"""Run the daemon: cameras in, events out, until told to stop by SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+from edge_agent import app, config
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be asked."""
+    parser.add_argument("-c", "--config", type=Path, required=True, help="the YAML file")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning"), default="info", help="how much to say")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until told to stop."""
+    settings = config.load(args.config, os.environ)
+    set_up_log(args.log_level)
+    stop = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    app.Agent(settings=settings).run(stop)
+    return 0
+
+
+def set_up_log(level: str) -> None:
+    """Log to standard error; without the time where the journal adds its own."""
+    time = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
+    logging.basicConfig(format=f"{time}%(levelname)s %(message)s", level=level.upper())

@@ -1,0 +1,177 @@
+"""What is only wrong when settings are seen together, or what a type cannot say.
+
+These look at the file's own texts, not at the finished settings: so they speak even while something else is wrong, and
+a text that is of no use to them is left to whoever reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edge_agent.config.tree import Fault, Node
+from edge_agent.config.wording import in_a_row, nearest, shown
+from edge_agent.edges.mqtt import MqttSettings
+from edge_agent.edges.sources.supervised import CaptureSettings
+from edge_agent.settings import Section, parse_seconds
+from edge_agent.stages.detect.detector import DetectSettings
+
+SCHEMES = ("rtsp", "rtsps", "http", "https", "file", "v4l2", "images")
+"""The kinds of camera sources."""
+
+_VIDEO_DEVICE = "/dev/video"
+_MQTT_FORM = "must be mqtt://HOST, mqtt://HOST:PORT or the same with mqtts://"
+
+
+def check(root: Node, folder: Path) -> Iterator[Fault]:
+    """Find what is wrong between settings; `folder` is what paths in the file are relative to."""
+    yield from _one_of(root, "model", "name", "path")
+    yield from _mqtt(root)
+    yield from _camera_ids(root)
+    for camera in _cameras(root):
+        yield from _source(camera, folder)
+        yield from _retries(camera.keys.get("capture"), CaptureSettings)
+        yield from _labels(camera)
+
+
+def _cameras(root: Node) -> tuple[Node, ...]:
+    cameras = root.find(("cameras",))
+    return cameras.entries if cameras else ()
+
+
+def _one_of(root: Node, section: str, first: str, second: str) -> Iterator[Fault]:
+    one, other = _stated(root, section, first), _stated(root, section, second)
+    if one and other:
+        yield other.key_fault(f"stands beside `{first}` (line {one.key_place.line}); only one of them may")
+
+
+def _stated(root: Node, section: str, key: str) -> Node | None:
+    """The value of a key, None when it is left out or empty."""
+    node = root.find((section, key))
+    return node if node and node.value is not None else None
+
+
+def _mqtt(root: Node) -> Iterator[Fault]:
+    yield from _one_of(root, "mqtt", "password", "password_file")
+    for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        file = _stated(root, "mqtt", key)
+        if file and not _stated(root, "mqtt", other):
+            yield file.key_fault(f"needs `{other}` beside it")
+    url = _stated(root, "mqtt", "url")
+    if url and url.text and url.text.startswith(("mqtt://", "mqtts://")):
+        yield from _mqtt_url(url, url.text)
+    yield from _retries(root.find(("mqtt",)), MqttSettings)
+
+
+def _mqtt_url(node: Node, url: str) -> Iterator[Fault]:
+    if "@" in url:
+        yield node.fault("holds a user or a password; write `username` and `password_file` instead")
+        return
+    try:
+        parts = urlsplit(url)
+        whole = (
+            bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
+        )
+    except ValueError:  # a port that is none, or half an IPv6 address
+        whole = False
+    if not whole:
+        yield node.fault(_MQTT_FORM)
+
+
+def _retries(node: Node | None, section: type[Section]) -> Iterator[Fault]:
+    """The wait before the second try must not be longer than the longest wait."""
+    if node is None:
+        return
+    first_s, cap_s = _seconds(node, section, "retry_first_s"), _seconds(node, section, "retry_cap_s")
+    if first_s is not None and cap_s is not None and first_s > cap_s:
+        stated = node.keys.get("retry_first_s") or node.keys["retry_cap_s"]
+        yield stated.fault("`retry_first_s` is longer than `retry_cap_s`")
+
+
+def _seconds(node: Node, section: type[Section], key: str) -> float | None:
+    """A duration as it is stated, or its default; None when what is stated is none."""
+    stated = node.keys.get(key)
+    if stated is None or stated.value is None:
+        return float(section.model_fields[key].default)
+    try:
+        parsed = parse_seconds(stated.text)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, float) else None
+
+
+def _camera_ids(root: Node) -> Iterator[Fault]:
+    lines: dict[str, int] = {}
+    for camera in _cameras(root):
+        name = camera.keys.get("id")
+        if name is None or name.text is None:
+            continue
+        if name.text in lines:
+            yield name.fault(f"the camera in line {lines[name.text]} has the same id")
+        lines.setdefault(name.text, name.place.line)
+
+
+def _source(camera: Node, folder: Path) -> Iterator[Fault]:
+    node = camera.keys.get("source")
+    if node is None or not node.text:
+        return
+    scheme, separator, address = node.text.partition("://")
+    if not separator:
+        yield node.fault(_without_scheme(node.text, folder))
+    elif scheme not in SCHEMES:
+        near = nearest(scheme, SCHEMES)
+        hint = f"did you mean {near}://?" if near else f"known are {_schemes()}"
+        yield node.fault(f"begins with an unknown scheme; {hint}")
+    elif not address:
+        yield node.fault(f"nothing stands after {scheme}://")
+
+
+def _without_scheme(source: str, folder: Path) -> str:
+    if source.startswith(_VIDEO_DEVICE) or source.isdecimal():
+        return f"a camera of this machine is written v4l2://{_VIDEO_DEVICE}0"
+    try:
+        is_folder, exists = (folder / source).is_dir(), (folder / source).exists()
+    except OSError:  # a name that no file can have
+        is_folder = exists = False
+    if is_folder:
+        return "a folder of pictures is written images://FOLDER"
+    if exists or "/" in source or Path(source).suffix:
+        return "a file is written file://PATH"
+    return f"must begin with {_schemes()}"
+
+
+def _schemes() -> str:
+    return in_a_row([f"{scheme}://" for scheme in SCHEMES], "or")
+
+
+def _labels(camera: Node) -> Iterator[Fault]:
+    """What counts in a zone, or has a threshold, must be looked for."""
+    looked_for = _looked_for(camera)
+    if looked_for is None:
+        return
+    thresholds = camera.find(("detect", "thresholds"))
+    for label, node in thresholds.keys.items() if thresholds else ():
+        if label not in looked_for:
+            yield node.key_fault(f"this camera does not look for {shown(label)}; {_nearest_label(label, looked_for)}")
+    zones = camera.keys.get("zones")
+    for zone in zones.keys.values() if zones else ():
+        for node in zone.keys["labels"].entries if "labels" in zone.keys else ():
+            if node.text is not None and node.text not in looked_for:
+                what = f"this camera does not look for {shown(node.written)}"
+                yield node.fault(f"{what}, so it never counts here; {_nearest_label(node.text, looked_for)}")
+
+
+def _looked_for(camera: Node) -> dict[str, str] | None:
+    """The labels of `detect.labels`, as they are and as they are written; None when they are no list of texts."""
+    node = camera.find(("detect", "labels"))
+    if node is None or node.value is None:
+        return {label: label for label in DetectSettings().labels}
+    return {entry.text: entry.written for entry in node.entries if entry.text is not None} or None
+
+
+def _nearest_label(label: str, looked_for: dict[str, str]) -> str:
+    near = nearest(label, looked_for)
+    if near is not None:
+        return f"did you mean {shown(looked_for[near])}?"
+    return f"`detect.labels` holds {in_a_row(map(shown, looked_for.values()), 'and')}"

@@ -1,0 +1,189 @@
+"""What pydantic finds wrong, in words that a person understands: what stands there, and what is wanted."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from edge_agent.config.public import without_secrets
+from edge_agent.config.schema import sections
+from edge_agent.config.tree import Fault, KeyPath, Node
+
+_WANTED = {
+    "string_type": "must be text",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_too_short": "must not be empty",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "path_type": "must be a path",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of names to values",
+    "model_type": "must be a mapping of settings",
+    "value_error": "{error}",
+}
+_LENGTHS = {
+    "too_short": "must have at least {min_length} {entries}",
+    "too_long": "must have at most {max_length} {entries}",
+}
+PATTERNS = {
+    r"^[a-zA-Z0-9_-]{1,64}$": "must be 1 to 64 letters (a-z), digits, `-` or `_`",
+    r"^[a-zA-Z0-9_ -]{1,32}$": "must be 1 to 32 letters (a-z), digits, spaces, `-` or `_`",
+    r"^(mqtt|mqtts)://": "must begin with mqtt:// or mqtts://",
+    r"^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,7}$": "must be 1 to 8 names of letters, digits, `-` or `_`, with "
+    "`/` between them",
+}
+"""What each pattern of a setting means."""
+
+_SECRET_KEYS = {"password", "source", "url"}
+_SHOWN_CHARACTERS = 40
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NUMBER = re.compile(r"[-+]?[0-9.]+")
+
+
+def faults_of(error: ValidationError, root: Node) -> list[Fault]:
+    """Put everything that pydantic found into words, each with its place in the tree that was validated."""
+    details = error.errors(include_url=False, include_input=False)
+    return [_fault(detail, root) for detail in details if not _follows_from_others(detail, root)]
+
+
+def key_path(path: KeyPath) -> str:
+    """Write a path as `cameras[0].detect.rate_hz`."""
+    written = ""
+    for step in path:
+        if isinstance(step, int):
+            written += f"[{step}]"
+        else:
+            written += f".{step}" if _PLAIN_KEY.fullmatch(step) else f".{shown(step)}"
+    return written.removeprefix(".")
+
+
+def shown(text: str) -> str:
+    """Write a text of the file into a message: on one line, not too long, and without what looks like a password."""
+    if "://" in text:
+        text = without_secrets(text)
+    elif "@" in text:
+        text = f"…@{text.rpartition('@')[2]}"
+    if len(text) > _SHOWN_CHARACTERS:
+        text = f"{text[:_SHOWN_CHARACTERS]}…"
+    return text if _NUMBER.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant; None when none is near."""
+    return next(iter(difflib.get_close_matches(word.lower(), list(known), n=1)), None)
+
+
+def in_a_row(words: Iterable[str], last: str) -> str:
+    """Write words as `a, b or c`."""
+    *first, final = words
+    return f"{', '.join(first)} {last} {final}" if first else final
+
+
+def _fault(detail: ErrorDetails, root: Node) -> Fault:
+    kind, context, path = detail["type"], detail.get("ctx", {}), detail["loc"]
+    if kind == "missing":
+        return _missing(path, root)
+    if path[-1:] == ("[key]",):
+        node = _deepest(root, path[:-1])
+        return node.key_fault(f"the name {_wanted(kind, context)}")
+    node = _deepest(root, path)
+    if kind == "extra_forbidden":
+        return node.key_fault(_unknown_key(node.path))
+    if kind in _LENGTHS:
+        return node.fault(_wanted_length(kind, context, len(node.entries)))
+    if kind == "value_error" and node.text is None:
+        return node.fault(_wanted(kind, context))
+    return node.fault(", ".join(filter(None, [_found(node), _wanted(kind, context)])))
+
+
+def _follows_from_others(detail: ErrorDetails, root: Node) -> bool:
+    """Whether a list is only too short because some of its entries are wrong, each of which is said by itself."""
+    return detail["type"] == "too_short" and len(_deepest(root, detail["loc"]).entries) >= detail["ctx"]["min_length"]
+
+
+def _deepest(root: Node, path: KeyPath) -> Node:
+    """The value at a path, or the nearest one around it."""
+    while (node := root.find(path)) is None:
+        path = path[:-1]
+    return node
+
+
+def _missing(path: KeyPath, root: Node) -> Fault:
+    around = _deepest(root, path[:-1])
+    empty = root.find(path)
+    if empty is not None:
+        return empty.key_fault("has no value, and must have one")
+    if isinstance(path[-1], int):
+        return around.fault(f"must have {path[-1] + 1} entries, has {len(around.entries)}")
+    return Fault(place=around.key_place, path=path, what="is missing")
+
+
+def _found(node: Node) -> str:
+    """What stands there, as far as it may be shown."""
+    if node.value is None:
+        return "has no value"
+    if node.entries or node.value == ():
+        return "is a list"
+    if node.text is None:
+        return "is a mapping"
+    return "" if _SECRET_KEYS.intersection(map(str, node.path)) else f"is {shown(node.written)}"
+
+
+def _wanted(kind: str, context: Mapping[str, Any]) -> str:
+    if kind == "string_pattern_mismatch":
+        return PATTERNS.get(context["pattern"], "must be of another form")
+    if kind == "literal_error":
+        return f"must be {context['expected']}".replace("'", "")
+    plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+    return _WANTED.get(kind, "must be something else").format_map(plain)
+
+
+def _wanted_length(kind: str, context: Mapping[str, Any], length: int) -> str:
+    bound = context.get("min_length", context.get("max_length"))
+    entries = "entry" if bound == 1 else "entries"
+    return f"{_LENGTHS[kind].format_map({**context, 'entries': entries})}, has {length}"
+
+
+def _unknown_key(path: KeyPath) -> str:
+    """Say which key was probably meant: a similar one of the same section, or the same one of another."""
+    word = str(path[-1])
+    here = {key: place for place, keys in _KEYS.items() if _leads_to(path[:-1], place) for key in keys}
+    near = nearest(word, here)
+    candidates = [near] if near else []
+    candidates += [f"{place}.{word}".removeprefix(".") for place, keys in _KEYS.items() if word in keys]
+    if candidates:
+        return f"unknown key; did you mean {_keys_in_a_row(candidates, 'or')}?"
+    return f"unknown key; known here: {_keys_in_a_row(here, 'and')}"
+
+
+_KEYS = {place: tuple(section.model_fields) for place, section in sections()}
+_PLACE_STEP = re.compile(r"\[\]|\{\}|[^.\[{]+")
+
+
+def _leads_to(path: KeyPath, place: str) -> bool:
+    """Whether `("cameras", 0, "zones", "porch")` leads to `cameras[].zones{}`."""
+    steps = _PLACE_STEP.findall(place)
+    return len(steps) == len(path) and all(
+        step == "[]" if isinstance(key, int) else step in {key, "{}"} for key, step in zip(path, steps, strict=True)
+    )
+
+
+def _keys_in_a_row(keys: Iterable[str], last: str) -> str:
+    return in_a_row([f"`{key}`" for key in keys], last)

@@ -1,0 +1,420 @@
+"""The delivery thread's work: what waits in the outbox goes to the broker, in order, and leaves once it is there."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from edge_agent.edges.clock import Backoff, Clock
+from edge_agent.errors import BrokerError, PassingError
+from edge_agent.records import Message
+
+log = logging.getLogger(__name__)
+
+_TURN_S = 1.0
+"""How long to wait for anything at all, and so how late a lost connection or a wish to stop may be noticed."""
+
+_GLANCE_S = 0.05
+"""How long to wait for an acknowledgement while the window has room and something new may come."""
+
+_ACK_EVERY_S = 1.0
+_ACK_ROWS = 64
+"""Confirmed events are deleted together, this late or this many: each commit wears the disk, a crash repeats them."""
+
+_GRACE_S = 3.0
+"""How long to go on after the wish to stop."""
+
+_STRIKES = 3
+"""So many connections in a row must break with the same message at the head before that message is blamed."""
+
+_MUTE_S = 3600.0
+_MINUTE_S = 60.0
+
+_BUSY = {0x91, 0x97}
+"""Refusals that pass: packet identifier in use, quota exceeded. Source: MQTT version 5.0, section 3.4.2.1."""
+
+
+class Patience(Protocol):
+    """What delivery reads of the MQTT settings."""
+
+    @property
+    def ack_timeout_s(self) -> float:
+        """How long an acknowledgement may take, in seconds."""
+        ...
+
+    @property
+    def late_after_s(self) -> float:
+        """From which age on an event is no news any more, in seconds."""
+        ...
+
+
+class Waiting(Protocol):
+    """An event as the outbox shows it."""
+
+    @property
+    def id(self) -> int:
+        """Grows from event to event."""
+        ...
+
+    @property
+    def message(self) -> Message:
+        """What to send."""
+        ...
+
+    @property
+    def put_s(self) -> float | None:
+        """When it was put, on this run's monotonic clock; None when an earlier run put it."""
+        ...
+
+
+class Box(Protocol):
+    """The outbox."""
+
+    def peek(self, limit: int, after: int = 0) -> Sequence[Waiting]:
+        """The oldest events with an id above `after`."""
+        ...
+
+    def ack(self, ids: Iterable[int]) -> None:
+        """Forget events."""
+        ...
+
+    def bury(self, entry_id: int, reason: str) -> None:
+        """Set an event aside that the broker will never take."""
+        ...
+
+    def dirty_states(self, limit: int | None = None) -> Sequence[Message]:
+        """Take states that changed since they were last taken."""
+        ...
+
+    def redirty(self) -> None:
+        """Let every state count as changed."""
+        ...
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something is put."""
+        ...
+
+
+class Answer(Protocol):
+    """What became of a published message."""
+
+    @property
+    def token(self) -> int:
+        """What `publish` returned for it."""
+        ...
+
+    @property
+    def refused(self) -> int | None:
+        """Reason code of a refusal."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """The same in words."""
+        ...
+
+
+class Line(Protocol):
+    """A connection to the broker."""
+
+    @property
+    def window(self) -> int:
+        """How many messages may be under way."""
+        ...
+
+    @property
+    def lost(self) -> str | None:
+        """Why it is gone; None as long as it is there."""
+        ...
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int:
+        """Send a message and return its token."""
+        ...
+
+    def acknowledged(self) -> Sequence[Answer]:
+        """What became of messages since the last call."""
+        ...
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for an answer, or for the end of the connection."""
+        ...
+
+    def close(self) -> None:
+        """Say farewell and go."""
+        ...
+
+    def cut(self) -> None:
+        """Go without a word, so that the broker publishes the last will."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryCounters:
+    """What delivery has done since the start.
+
+    Attributes:
+        published: messages sent, events and states, repeats included.
+        acked: of those, confirmed by the broker.
+        refused: messages that the broker will never take: events went to the dead, states are left out for a while.
+        late: events sent to their late topic.
+        connects: connections that the broker accepted.
+        failures: connections that could not be made, or were lost.
+    """
+
+    published: int = 0
+    acked: int = 0
+    refused: int = 0
+    late: int = 0
+    connects: int = 0
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sent:
+    """A message under way; `key` is an event's id or a state's topic."""
+
+    key: int | str
+    at_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class _Flight:
+    """What is under way on one connection, in the order it was sent, and what has arrived."""
+
+    line: Line
+    sent: dict[int, _Sent] = field(default_factory=dict)
+    newest_id: int = 0
+    arrived: list[int] = field(default_factory=list)
+    arrived_s: float = 0.0
+    answered: bool = False
+
+    @property
+    def head(self) -> _Sent | None:
+        """The oldest message under way."""
+        return next(iter(self.sent.values()), None)
+
+
+class Deliverer:
+    """Sends states and events to the broker for as long as it is asked to.
+
+    States go before events, events in the order of their ids, and after a lost connection everything begins again from
+    the oldest event that the broker has not confirmed: each arrives at least once. One thread calls `run`; any thread
+    may read `connected` and `counters`.
+
+    Args:
+        outbox: where messages wait.
+        connect: makes a new connection, or raises BrokerError.
+        clock: tells the age of an event and how long an acknowledgement takes.
+        settings: how patient to be.
+        backoff: how long to wait between connections.
+        beat: called at least every `_TURN_S` unless a connection is being made; for the watchdog.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Box,
+        connect: Callable[[], Line],
+        clock: Clock,
+        settings: Patience,
+        backoff: Backoff,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._outbox = outbox
+        self._connect = connect
+        self._clock = clock
+        self._settings = settings
+        self._backoff = backoff
+        self._beat = beat
+        self._connected = False
+        self._counters = DeliveryCounters()
+        self._suspect: int | str | None = None
+        self._strikes = 0
+        self._one_by_one = 0
+        self._muted_until_s: dict[str, float] = {}
+        self._said_s: dict[str, float] = {}
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._connected
+
+    @property
+    def counters(self) -> DeliveryCounters:
+        """What was done since the start."""
+        return self._counters
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until `stop` is set, through every failure that may pass."""
+        while not stop.is_set():
+            try:
+                self.run_once(stop)
+            except PassingError as error:
+                self._add(failures=1)
+                retry_s = self._backoff.next_s()
+                self._say(str(error), f"retry in {retry_s:.0f} s")
+                self._rest(retry_s, stop)
+
+    def run_once(self, stop: threading.Event) -> None:
+        """Deliver over one connection until `stop` is set, then say farewell.
+
+        Raises:
+            BrokerError: there is no connection, or it is lost, or an acknowledgement did not come in time.
+            StorageError: the outbox cannot be read.
+        """
+        self._beat()
+        flight = _Flight(line=self._connect())
+        self._add(connects=1)
+        self._connected = True
+        self._outbox.redirty()
+        try:
+            while not stop.is_set():
+                self._turn(flight)
+            self._finish(flight)
+        except BaseException:
+            flight.line.cut()
+            raise
+        else:
+            flight.line.close()
+        finally:
+            self._connected = False
+            self._outbox.ack(flight.arrived)
+
+    def _turn(self, flight: _Flight) -> None:
+        self._beat()
+        self._send(flight)
+        if not flight.sent:
+            self._outbox.wait(_TURN_S)
+        else:
+            flight.line.wait(_GLANCE_S if self._room(flight) > 0 else _TURN_S)
+        self._receive(flight)
+
+    def _finish(self, flight: _Flight) -> None:
+        """Go on for a short while after the wish to stop, as long as something is there to be sent."""
+        until_s = self._clock.monotonic_s() + _GRACE_S
+        self._send(flight)
+        while flight.sent and self._clock.monotonic_s() < until_s:
+            self._turn(flight)
+
+    def _room(self, flight: _Flight) -> int:
+        """How many more may be sent now: one at a time where something has just broken a connection."""
+        return (1 if self._one_by_one else flight.line.window) - len(flight.sent)
+
+    def _send(self, flight: _Flight) -> None:
+        """Fill the window: changed states first, then the oldest events."""
+        room = self._room(flight)
+        if room <= 0:
+            return
+        states = self._outbox.dirty_states(room)
+        for state in states:
+            self._send_state(flight, state)
+        if room > len(states):
+            for entry in self._outbox.peek(room - len(states), flight.newest_id):
+                self._send_event(flight, entry)
+
+    def _send_state(self, flight: _Flight, state: Message) -> None:
+        if self._clock.monotonic_s() >= self._muted_until_s.get(state.topic, -math.inf):
+            self._publish(flight, state.topic, state, state.topic)
+
+    def _send_event(self, flight: _Flight, entry: Waiting) -> None:
+        late = bool(entry.message.late_topic) and not 0 <= self._age_s(entry) <= self._settings.late_after_s
+        self._publish(flight, entry.id, entry.message, entry.message.late_topic if late else entry.message.topic)
+        flight.newest_id = entry.id
+        self._add(late=int(late))
+
+    def _publish(self, flight: _Flight, key: int | str, message: Message, topic: str) -> None:
+        token = flight.line.publish(topic, message.payload, retain=message.kind == "state")
+        flight.sent[token] = _Sent(key=key, at_s=self._clock.monotonic_s())
+        self._add(published=1)
+
+    def _age_s(self, entry: Waiting) -> float:
+        """How long ago it happened; by the wall clock, which may be wrong, only when an earlier run put it."""
+        if entry.put_s is not None:
+            return self._clock.monotonic_s() - entry.put_s
+        return (self._clock.utc_ns() - entry.message.utc_ns) / 1e9
+
+    def _receive(self, flight: _Flight) -> None:
+        """Settle what the broker has answered; raise when it answers no more."""
+        for answer in flight.line.acknowledged():
+            sent = flight.sent.pop(answer.token, None)
+            if sent is not None:
+                self._settle(flight, sent, answer)
+        self._forget_arrived(flight)
+        if flight.line.lost:
+            self._blame(flight)
+            raise BrokerError(flight.line.lost)
+        head = flight.head
+        if head and self._clock.monotonic_s() - head.at_s > self._settings.ack_timeout_s:
+            if flight.answered:  # a broker that confirms nothing at all has troubles of its own
+                self._blame(flight)
+            raise BrokerError(f"broker: no acknowledgement within {self._settings.ack_timeout_s:g} s")
+
+    def _settle(self, flight: _Flight, sent: _Sent, answer: Answer) -> None:
+        if answer.refused in _BUSY:
+            raise BrokerError(f"broker: it is too busy ({answer.reason})")
+        self._backoff.reset()
+        flight.answered = True
+        self._one_by_one = max(0, self._one_by_one - 1)
+        if sent.key == self._suspect:
+            self._suspect = None
+        if answer.refused is not None:
+            self._give_up(sent.key, f"the broker refuses it: {answer.reason} (0x{answer.refused:02X})")
+            return
+        self._add(acked=1)
+        if isinstance(sent.key, int):
+            flight.arrived_s = flight.arrived_s if flight.arrived else self._clock.monotonic_s()
+            flight.arrived.append(sent.key)
+
+    def _forget_arrived(self, flight: _Flight) -> None:
+        waited_s = self._clock.monotonic_s() - flight.arrived_s
+        if flight.arrived and (len(flight.arrived) >= _ACK_ROWS or waited_s >= _ACK_EVERY_S):
+            self._outbox.ack(flight.arrived)
+            flight.arrived = []
+
+    def _blame(self, flight: _Flight) -> None:
+        """Remember what was at the head when the connection broke; at the third time in a row it is given up.
+
+        Some brokers hang up on a message that is too large for them, and say neither which nor why. Going on one by one
+        makes sure that it is the head that does it, and not one behind it.
+        """
+        if (head := flight.head) is None:
+            return
+        self._one_by_one = max(self._one_by_one, len(flight.sent))
+        self._strikes = self._strikes + 1 if head.key == self._suspect else 1
+        self._suspect = head.key
+        if self._strikes >= _STRIKES:
+            self._suspect = None
+            self._give_up(head.key, f"{self._strikes} connections in a row broke on it")
+
+    def _give_up(self, key: int | str, reason: str) -> None:
+        """Do not try this message again: an event goes to the dead, a state is left out for an hour."""
+        self._add(refused=1)
+        if isinstance(key, int):
+            self._say(f"outbox: an event is set aside: {reason}")
+            self._outbox.bury(key, reason)
+        else:
+            self._say(f"{key}: not sent for {_MUTE_S / _MINUTE_S:.0f} min: {reason}")
+            self._muted_until_s[key] = self._clock.monotonic_s() + _MUTE_S
+
+    def _rest(self, seconds: float, stop: threading.Event) -> None:
+        while seconds > 0 and not stop.is_set():
+            self._beat()
+            self._clock.wait(stop, min(seconds, _TURN_S))
+            seconds -= _TURN_S
+
+    def _say(self, line: str, detail: str = "") -> None:
+        """Log a line, the same one once a minute at most."""
+        now_s = self._clock.monotonic_s()
+        self._said_s = {said: at_s for said, at_s in self._said_s.items() if now_s - at_s < _MINUTE_S}
+        if line not in self._said_s:
+            self._said_s[line] = now_s
+            log.warning("%s%s", line, f"; {detail}" if detail else "")
+
+    def _add(self, **more: int) -> None:
+        self._counters = replace(
+            self._counters, **{name: getattr(self._counters, name) + count for name, count in more.items()}
+        )

@@ -1,0 +1,127 @@
+"""What every kind of source agrees on: how it is opened, what it gives, and how it is named without its password."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from edge_agent.edges.clock import Clock
+from edge_agent.records import ByteArray, Frame
+
+Planes = tuple[ByteArray, ByteArray, ByteArray]
+"""Luma, blue and red chroma of one picture, shaped as in `Frame`."""
+
+_PASSWORD = re.compile(
+    r"(://[^:/?#@]*):.*@"
+)  # greedy: a password may hold anything, rather hide too much than too little
+_SECRET_IN_QUERY = re.compile(r"([?&][^=&]*(?:pass|pwd|token|secret|key|auth|sig)[^=&]*=)[^&#]*", re.IGNORECASE)
+
+
+class Source(Protocol):
+    """One camera, clip or folder; each call of `frames` opens it anew."""
+
+    @property
+    def live(self) -> bool:
+        """Whether frames that nobody reads are gone; a recording waits."""
+        ...
+
+    @property
+    def damaged(self) -> int:
+        """How many pictures or packets could not be decoded and were left out."""
+        ...
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Open, give every frame in order, close; ends at the end of a recording, or soon after `stop` is set.
+
+        `seq` counts from 0 and `at_s` never goes back.
+
+        Raises:
+            SourceError: it cannot be opened, breaks off or stalls; one line without a password.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a source is opened with.
+
+    Attributes:
+        url: its address, which may hold a password: messages use `name`.
+        transport: how RTSP carries the pictures.
+        stall_s: no frame for this long means that a camera is gone.
+        clock: what frames of a camera are stamped with.
+        stop: ends the frames soon after it is set.
+    """
+
+    url: str
+    transport: Literal["tcp", "udp"]
+    stall_s: float
+    clock: Clock
+    stop: threading.Event
+
+    @property
+    def name(self) -> str:
+        """The address as it may be shown."""
+        return redact(self.url)
+
+    @property
+    def path(self) -> str:
+        """The address without its scheme: a file, folder or device."""
+        return self.url.partition("://")[2]
+
+    def arrived(self, planes: Planes, seq: int) -> Frame:
+        """Make the frame of a picture that a camera gave just now."""
+        luma, chroma_blue, chroma_red = planes
+        return Frame(
+            luma=luma,
+            chroma_blue=chroma_blue,
+            chroma_red=chroma_red,
+            at_s=self.clock.monotonic_s(),
+            utc_ns=self.clock.utc_ns(),
+            utc_synced=self.clock.utc_synced(),
+            seq=seq,
+        )
+
+
+class Paced:
+    """A recording at its own pace, as if it were a camera: each frame is held until it is due and stamped so.
+
+    Args:
+        recording: gives frames whose `at_s` counts from its beginning.
+        clock: tells when a frame is due.
+        stop: ends the frames at once.
+    """
+
+    live = False
+
+    def __init__(self, recording: Source, clock: Clock, stop: threading.Event) -> None:
+        self._recording = recording
+        self._clock = clock
+        self._stop = stop
+
+    @property
+    def damaged(self) -> int:
+        """How many pictures or packets could not be decoded and were left out."""
+        return self._recording.damaged
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Give the recording's frames when they are due; `at_s` is that moment, however late the reader is."""
+        start_s: float | None = None
+        with closing(self._recording.frames()) as frames:
+            for frame in frames:
+                now_s = self._clock.monotonic_s()
+                start_s = now_s - frame.at_s if start_s is None else start_s
+                due_s = start_s + frame.at_s
+                if self._clock.wait(self._stop, max(0.0, due_s - now_s)):
+                    return
+                utc_ns, utc_synced = self._clock.utc_ns(), self._clock.utc_synced()
+                yield replace(frame, at_s=due_s, utc_ns=utc_ns, utc_synced=utc_synced)
+
+
+def redact(url: str) -> str:
+    """Hide the passwords of an address: the one before `@`, and values in the query whose names speak of secrets."""
+    return _SECRET_IN_QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))

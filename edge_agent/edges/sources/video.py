@@ -1,0 +1,211 @@
+"""Recorded clips and network cameras, demuxed and decoded by FFmpeg through PyAV."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from datetime import datetime, timedelta, timezone
+from fractions import Fraction
+from itertools import chain
+
+import av
+
+from edge_agent.edges.sources.planes import view_planes
+from edge_agent.edges.sources.source import Opening
+from edge_agent.errors import SourceError
+from edge_agent.records import Frame
+
+_log = logging.getLogger(__name__)
+
+_USUAL_RATE_HZ = 25  # for the rare stream that tells neither times nor a rate; FFmpeg assumes the same of raw video
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_Meanings = tuple[tuple[type[Exception], str], ...]
+"""What FFmpeg's errors mean to whoever set up the camera; the first that fits is said."""
+
+_OF_FILES: _Meanings = (
+    (FileNotFoundError, "no such file"),
+    (IsADirectoryError, "it is a folder; for a folder of pictures write images://"),
+    (PermissionError, "no permission to read it"),
+    (av.error.InvalidDataError, "not a video, or cut off or damaged"),
+)
+_OF_CAMERAS: _Meanings = (
+    (av.error.HTTPUnauthorizedError, "user name or password refused (401)"),
+    (av.error.HTTPForbiddenError, "access forbidden (403); check what this user may see"),
+    (av.error.HTTPNotFoundError, "no such stream there (404); check the address after the host"),
+    (ConnectionRefusedError, "connection refused; check that the camera is on, and the port"),
+    (av.error.ExitError, "no answer for {stall_s:g} s; check that the camera is on and can be reached"),
+    (av.error.InvalidDataError, "no answer for {stall_s:g} s, or one that is no video; check the address"),
+    (OSError, "{error}; check the address, and that the camera is on"),
+)
+
+
+class Clip:
+    """A video file: every frame, stamped with the times of the recording.
+
+    `at_s` counts from its first frame and `utc_ns` from its creation time, or from 1970 where it does not tell one.
+
+    A packet that cannot be decoded is left out and counted. A file that is cut off gives what can be read, then an
+    error if its container knows that something is missing.
+    """
+
+    live = False
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self.damaged = 0
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Give every frame, ending with the file."""
+        seq = 0
+        try:
+            with av.open(f"file:{self._opening.path}") as container:
+                start_utc_ns = _created_utc_ns(container.metadata)
+                stream = _video_stream(container, self._opening)
+                timeline = _Timeline(stream.average_rate)
+                for picture in chain.from_iterable(self._decode(container, stream)):
+                    _warn_if_rotated(picture, seq, self._opening)
+                    yield _recorded(picture, timeline.position_s(picture), start_utc_ns, seq)
+                    seq += 1
+        except av.FFmpegError as error:
+            raise SourceError(
+                _complaint(error, _OF_FILES, self._opening, seq)
+            ) from None  # its own text holds the address
+        if self.damaged:
+            _log.warning("%s: %d packets could not be decoded, %d frames could", self._opening.name, self.damaged, seq)
+        if not seq and not self._opening.stop.is_set():
+            raise SourceError(f"{self._opening.name}: not one frame of it can be decoded")
+
+    def _decode(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[list[av.VideoFrame]]:
+        for packet in container.demux(stream):
+            if self._opening.stop.is_set():
+                return
+            pictures = _decoded(packet)
+            self.damaged += pictures is None
+            yield pictures or []
+
+
+class Stream:
+    """A network camera over RTSP or HTTP: every frame, stamped on arrival.
+
+    Packets that cannot be decoded are left out and counted; what counts as life is a decoded frame, not a packet.
+    `stop` is noticed at the next packet, so at the latest after `stall_s` when the camera is silent.
+    """
+
+    live = True
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self.damaged = 0
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Give frames until the stream fails: a camera that ends its stream has failed too."""
+        seq = 0
+        try:
+            with self._connect() as container:
+                for picture in self._decode(container):
+                    _warn_if_rotated(picture, seq, self._opening)
+                    yield self._opening.arrived(view_planes(picture), seq)
+                    seq += 1
+        except av.FFmpegError as error:
+            raise SourceError(
+                _complaint(error, _OF_CAMERAS, self._opening, seq)
+            ) from None  # its own text holds the password
+        if not self._opening.stop.is_set():
+            raise SourceError(f"{self._opening.name}: the camera ended the stream after {seq} frames")
+
+    def _connect(self) -> av.container.InputContainer:
+        stall_s = self._opening.stall_s
+        options = {
+            "fpsprobesize": "0"
+        }  # do not watch 20 frames to learn their rate: it delays the first one by seconds
+        if self._opening.url.startswith("rtsp"):
+            options |= {"rtsp_transport": self._opening.transport, "allowed_media_types": "video"}
+        return av.open(self._opening.url, options=options, timeout=(stall_s, stall_s))
+
+    def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
+        clock, stall_s = self._opening.clock, self._opening.stall_s
+        alive_s = clock.monotonic_s()
+        for packet in container.demux(_video_stream(container, self._opening)):
+            if self._opening.stop.is_set():
+                return
+            if clock.monotonic_s() - alive_s > stall_s:
+                damage = f", {self.damaged} packets could not be decoded" if self.damaged else ""
+                raise SourceError(f"{self._opening.name}: no frame for {stall_s:g} s{damage}; is the camera hung up?")
+            pictures = _decoded(packet)
+            self.damaged += pictures is None
+            if pictures:
+                yield from pictures
+                alive_s = clock.monotonic_s()
+
+
+class _Timeline:
+    """Seconds since the first picture, always forward, whatever the time stamps of a file do."""
+
+    def __init__(self, rate_hz: Fraction | None) -> None:
+        self._interval_s = 1 / Fraction(rate_hz or _USUAL_RATE_HZ)
+        self._last_s = -self._interval_s
+        self._origin_s: Fraction | None = None
+
+    def position_s(self, picture: av.VideoFrame) -> float:
+        """Where the next picture stands; one interval on where its time stamp is missing or goes back."""
+        position_s = self._last_s + self._interval_s
+        if picture.pts is not None and picture.time_base is not None:
+            stamp_s = picture.pts * picture.time_base
+            self._origin_s = stamp_s - position_s if self._origin_s is None else self._origin_s
+            if stamp_s - self._origin_s > self._last_s:
+                position_s = stamp_s - self._origin_s
+        self._last_s = position_s
+        return float(position_s)
+
+
+def _video_stream(container: av.container.InputContainer, opening: Opening) -> av.VideoStream:
+    """Choose the first video stream, decoded by one thread: cameras run side by side, and threads add delay."""
+    if not container.streams.video:
+        raise SourceError(f"{opening.name} has no video stream")
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def _decoded(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame] | None:
+    """Decode one packet, the empty last one giving what the decoder holds back; None when it is damaged."""
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return None
+
+
+def _recorded(picture: av.VideoFrame, position_s: float, start_utc_ns: int, seq: int) -> Frame:
+    luma, chroma_blue, chroma_red = view_planes(picture)
+    return Frame(
+        luma=luma,
+        chroma_blue=chroma_blue,
+        chroma_red=chroma_red,
+        at_s=position_s,
+        utc_ns=start_utc_ns + round(position_s * 1e9),
+        utc_synced=False,
+        seq=seq,
+    )
+
+
+def _created_utc_ns(metadata: dict[str, str]) -> int:
+    """Read when a container says it was recorded; 1970 when it does not, or says something earlier."""
+    try:
+        created = datetime.fromisoformat(metadata.get("creation_time", "").replace("Z", "+00:00"))
+    except ValueError:
+        return 0
+    if created.tzinfo is None:
+        created = created.replace(tzinfo=timezone.utc)
+    return max(0, (created - _EPOCH) // timedelta(microseconds=1) * 1000)
+
+
+def _warn_if_rotated(picture: av.VideoFrame, seq: int, opening: Opening) -> None:
+    if seq == 0 and picture.rotation:
+        _log.warning("%s asks to be turned by %d degrees; it is used as it lies", opening.name, picture.rotation)
+
+
+def _complaint(error: av.FFmpegError, meanings: _Meanings, opening: Opening, frames: int) -> str:
+    said = error.strerror or type(error).__name__
+    meaning = next((text for kind, text in meanings if isinstance(error, kind)), "{error}")
+    failed = f"broke off after {frames} frames" if frames else "cannot be opened"
+    return f"{opening.name} {failed}: {meaning.format(stall_s=opening.stall_s, error=said)}"

@@ -1,0 +1,49 @@
+"""Telling systemd how it goes: the notify protocol, a datagram to the socket that it names in the environment.
+
+Source: sd_notify(3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Mapping
+
+
+class Notifier:
+    """Speaks to systemd, or to nobody when it did not start this process.
+
+    Args:
+        environ: the process's environment.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        path = environ.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + path[1:] if path.startswith("@") else path
+        watchdog_us = environ.get("WATCHDOG_USEC", "")
+        self.watchdog_s = int(watchdog_us) / 1e6 if watchdog_us.isdigit() else None
+        """How long systemd waits for a sign of life before it ends the process; None when it does not watch."""
+
+    def ready(self) -> None:
+        """Start-up is done."""
+        self._send("READY=1")
+
+    def alive(self) -> None:
+        """Everything moves on; to be said at least every half `watchdog_s`."""
+        self._send("WATCHDOG=1")
+
+    def status(self, text: str) -> None:
+        """What `systemctl status` shows, one line."""
+        self._send(f"STATUS={text}")
+
+    def stopping(self) -> None:
+        """The end has begun."""
+        self._send("STOPPING=1")
+
+    def _send(self, state: str) -> None:
+        if not self._address:
+            return
+        # systemd being away is no reason to stop watching a gate.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+            to.connect(self._address)
+            to.sendall(state.encode())

@@ -1,0 +1,1 @@
+"""The built-in detectors as data: files, labels, cards and licences, listed in `manifest.json`."""

@@ -1,0 +1,87 @@
+"""What `P/health` and `P/capabilities` say: numbers, names and states, never a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import edge_agent
+from edge_agent.config import Settings
+from edge_agent.edges import host
+from edge_agent.edges.clock import Clock
+from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.outbox import Outbox
+from edge_agent.edges.sources.supervised import CaptureStatus
+from edge_agent.health import Meter
+from edge_agent.stages.encode.native import iso_time
+from edge_agent.vision import Vision
+
+
+def health(
+    *,
+    clock: Clock,
+    started_s: float,
+    run_id: str,
+    cameras: Mapping[str, tuple[CaptureStatus, Meter]],
+    outbox: Outbox,
+    deliverer: Deliverer,
+) -> dict[str, Any]:
+    """How the agent is doing."""
+    waiting = outbox.stats()
+    return {
+        "uptime_s": round(clock.monotonic_s() - started_s, 1),
+        "run_id": run_id,
+        "time": iso_time(clock.utc_ns()),
+        "time_synced": clock.utc_synced(),
+        "memory_rss_bytes": host.memory_rss_bytes(),
+        "temperature_celsius": host.temperature_celsius(),
+        "cameras": {name: camera_health(status, meter) for name, (status, meter) in cameras.items()},
+        "outbox": {
+            "waiting": waiting.waiting,
+            "in_memory": waiting.in_memory,
+            "bytes": waiting.bytes,
+            "given_up": waiting.given_up,
+            "dead": waiting.dead,
+        },
+        "mqtt": asdict(deliverer.counters),
+    }
+
+
+def camera_health(status: CaptureStatus, meter: Meter) -> dict[str, Any]:
+    """How one camera is doing."""
+    return {
+        "state": status.state,
+        "reason": status.reason,
+        "since": iso_time(status.since_utc_ns),
+        "fps": round(status.fps, 2),
+        "frames": status.frames,
+        "drops": status.drops,
+        "damaged": status.damaged,
+        "reconnects": status.reconnects,
+        "width": status.width,
+        "height": status.height,
+        "stages": meter.snapshot(),
+    }
+
+
+def capabilities(settings: Settings, vision: Vision, clock: Clock) -> dict[str, Any]:
+    """What the agent is made of."""
+    return {
+        "version": edge_agent.__version__,
+        "model": {
+            "name": vision.name,
+            "family": vision.head.family,
+            "sha256": vision.sha256,
+            "input": list(vision.input_size),
+        },
+        "provider": {
+            "requested": settings.model.require_provider or settings.model.provider,
+            "active": vision.provider,
+        },
+        "cameras": {
+            camera.id: {"labels": list(camera.detect.labels), "zones": list(camera.zones), "gate": camera.gate.mode}
+            for camera in settings.cameras
+        },
+        "time_synced": clock.utc_synced(),
+    }

@@ -1,0 +1,109 @@
+"""Draws what the agent understood onto the clip it understood it from; only ever on a file that a person asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from edge_agent import pixels, runtimes
+from edge_agent.errors import SourceError
+from edge_agent.records import ByteArray, Frame, Track
+from edge_agent.settings import Polygon
+
+_ENCODERS = ("libx264", "libopenh264", "mpeg4")
+"""The first that this build of FFmpeg has; browsers play H.264."""
+
+_TICKS_A_SECOND = 90_000  # the usual clock of video files
+_ZONE_COLOUR = (0, 200, 255)
+_TENTATIVE_COLOUR = (160, 160, 160)
+_COLOURS = ((80, 220, 80), (255, 160, 60), (60, 120, 255), (220, 80, 220), (80, 220, 220), (200, 200, 80))
+_FONT_SCALE_A_PIXEL = 0.5 / 480  # letters grow with the picture
+_CAPTION_S = 3.0
+
+
+class Annotator:
+    """Writes frames with boxes, ids, zones and the last events into a video file.
+
+    Args:
+        path: the file to write, `.mp4`.
+        zones: by name.
+
+    Raises:
+        SourceError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, zones: dict[str, Polygon]) -> None:
+        self._path = path
+        self._zones = zones
+        self._captions: list[tuple[float, str]] = []
+        try:
+            self._container = av.open(str(path), "w")
+        except (OSError, ValueError) as error:
+            raise SourceError(
+                f"cannot write {path}: {error}; is its folder there, does its name end in .mp4?"
+            ) from error
+        self._stream: Any = None
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def draw(self, frame: Frame, tracks: Sequence[Track], said: Sequence[str]) -> None:
+        """Add one frame, what is tracked in it, and captions for what was said on it."""
+        picture = self.picture(frame, tracks, said)
+        if self._stream is None:
+            self._stream = self._open(picture)
+        video_frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        video_frame.pts = round(frame.at_s * _TICKS_A_SECOND)
+        video_frame.time_base = Fraction(1, _TICKS_A_SECOND)
+        self._container.mux(self._stream.encode(video_frame))
+
+    def picture(self, frame: Frame, tracks: Sequence[Track], said: Sequence[str]) -> ByteArray:
+        """The annotated frame: (H, W, 3) uint8 BGR, even sides."""
+        picture = pixels.to_bgr(frame, frame.width // 2 * 2, frame.height // 2 * 2)
+        self._captions += [(frame.at_s + _CAPTION_S, text) for text in said]
+        self._captions = [caption for caption in self._captions if caption[0] >= frame.at_s]
+        for name, polygon in self._zones.items():
+            self._draw_zone(picture, name, polygon)
+        for track in tracks:
+            self._draw_track(picture, track, is_seen=track.seen_s == frame.at_s)
+        for line, (_until_s, text) in enumerate(self._captions[-8:]):
+            _write(picture, text, (6, 18 + line * 18), (255, 255, 255))
+        return picture
+
+    def _open(self, picture: ByteArray) -> Any:
+        encoder = next(name for name in _ENCODERS if name in av.codecs_available)
+        stream: Any = self._container.add_stream(encoder, rate=Fraction(_TICKS_A_SECOND))
+        stream.height, stream.width = picture.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, _TICKS_A_SECOND)
+        stream.bit_rate = 2_000_000
+        return stream
+
+    def _draw_zone(self, picture: ByteArray, name: str, polygon: Polygon) -> None:
+        cv2 = runtimes.load("cv2")
+        height, width = picture.shape[:2]
+        corners = (np.array(polygon) * (width, height)).astype(np.int32)
+        cv2.polylines(picture, [corners], isClosed=True, color=_ZONE_COLOUR, thickness=2)
+        _write(picture, name, tuple(corners[0].tolist()), _ZONE_COLOUR)
+
+    def _draw_track(self, picture: ByteArray, track: Track, *, is_seen: bool) -> None:
+        cv2 = runtimes.load("cv2")
+        left, top, right, bottom = (round(side) for side in track.box)
+        colour = _COLOURS[track.id % len(_COLOURS)] if track.confirmed else _TENTATIVE_COLOUR
+        cv2.rectangle(picture, (left, top), (right, bottom), colour, 2 if is_seen else 1)
+        _write(picture, f"{track.label} {track.id}  {track.score:.2f}", (left, max(12, top - 4)), colour)
+
+
+def _write(picture: ByteArray, text: str, at: tuple[int, ...], colour: tuple[int, int, int]) -> None:
+    cv2 = runtimes.load("cv2")
+    scale = max(0.4, picture.shape[0] * _FONT_SCALE_A_PIXEL)
+    for shade, thickness in (((0, 0, 0), 3), (colour, 1)):  # a dark rim keeps letters readable on any ground
+        cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, shade, thickness, cv2.LINE_AA)

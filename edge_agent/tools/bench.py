@@ -1,0 +1,175 @@
+"""What each stage costs on this machine, beside the limit: decoding and the bare model, in the same process.
+
+Only CPU time is compared, for machines are shared; the wall time stands beside it.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Generic, ParamSpec, TypeVar
+
+import numpy as np
+
+from edge_agent.pipeline import Pipeline
+from edge_agent.records import Detections, Frame, Infer
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+STAGES = ("decode", "gate", "detect", "track", "rules", "encode")
+
+
+@dataclass(slots=True)
+class Spent:
+    """CPU and wall milliseconds of every call of one stage."""
+
+    cpu_ms: list[float] = field(default_factory=list)
+    wall_ms: list[float] = field(default_factory=list)
+
+    @property
+    def cpu_total_ms(self) -> float:
+        """Of all calls together."""
+        return sum(self.cpu_ms)
+
+    def clocked(self, call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        """The same call, with its times noted."""
+
+        def noted(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            wall_s, cpu_s = time.perf_counter(), time.thread_time()
+            result = call(*args, **kwargs)
+            self.cpu_ms.append((time.thread_time() - cpu_s) * 1000)
+            self.wall_ms.append((time.perf_counter() - wall_s) * 1000)
+            return result
+
+        return noted
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Generic[Result]):
+    """One measured call."""
+
+    result: Result
+    cpu_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """What one clip cost.
+
+    Attributes:
+        frames: how many it has.
+        looks: on how many the detector looked.
+        stages: by name, in the order of the line.
+        whole_cpu_ms: of everything, a frame.
+        limit_cpu_ms: of decoding all frames and running the bare model for each look, a frame.
+        frames_a_second: of the whole, by wall time.
+        peak_rss_bytes: of the process so far.
+    """
+
+    frames: int
+    looks: int
+    stages: dict[str, Spent]
+    whole_cpu_ms: float
+    limit_cpu_ms: float
+    frames_a_second: float
+    peak_rss_bytes: int
+
+    @property
+    def ratio(self) -> float:
+        """The whole to the limit; 1 would be no cost beside decoding and the model."""
+        return self.whole_cpu_ms / self.limit_cpu_ms
+
+
+def run_benchmark(
+    build: Callable[[], Pipeline],
+    record: Callable[[], Iterable[Frame]],
+    infer: Infer,
+    input_size: tuple[int, int],
+    rounds: int = 3,
+) -> Benchmark:
+    """Take a clip through the line, through the limit, and through the line with a clock at every stage.
+
+    The three alternate, and the cheapest round of each counts: it is the one that others on the machine disturbed
+    least. The clocks run apart from the whole, for reading them costs too.
+
+    Args:
+        build: makes a new line, as the daemon does.
+        record: opens the clip anew.
+        infer: the bare model.
+        input_size: width and height that it sees.
+        rounds: how often.
+    """
+    wholes, limits, by_stage = [], [], []
+    for _ in range(rounds):
+        wholes.append(_measure(lambda: _run(build(), record())))
+        frames, looks = wholes[-1].result
+        limits.append(_measure(partial(_run_limit, record(), infer, input_size, looks)))
+        stages = {stage: Spent() for stage in STAGES}
+        _run(_clocked(build(), stages), _clocked_frames(record(), stages["decode"]))
+        by_stage.append(stages)
+    return Benchmark(
+        frames=frames,
+        looks=looks,
+        stages=min(by_stage, key=lambda stages: sum(spent.cpu_total_ms for spent in stages.values())),
+        whole_cpu_ms=min(run.cpu_s for run in wholes) / frames * 1000,
+        limit_cpu_ms=min(run.cpu_s for run in limits) / frames * 1000,
+        frames_a_second=frames / min(run.wall_s for run in wholes),
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+
+
+def _run(pipeline: Pipeline, recording: Iterable[Frame]) -> tuple[int, int]:
+    """Take a clip through a line: number of frames and of looks."""
+    looks = 0
+
+    def detect(frame: Frame) -> Detections:
+        nonlocal looks
+        looks += 1
+        return pipeline.detect(frame)
+
+    frames = 0
+    counting = replace(pipeline, detect=detect)
+    for frame in recording:
+        counting.step(frame)
+        frames += 1
+    return frames, looks
+
+
+def _run_limit(recording: Iterable[Frame], infer: Infer, input_size: tuple[int, int], looks: int) -> None:
+    """Decode every frame and run the bare model as often as the line looked: nothing can cost less."""
+    for _frame in recording:
+        pass
+    width, height = input_size
+    blob = np.zeros((1, 3, height, width), np.float32)
+    for _ in range(looks):
+        infer(blob)
+
+
+def _measure(call: Callable[[], Result]) -> Run[Result]:
+    wall_s, cpu_s = time.perf_counter(), time.process_time()
+    result = call()
+    return Run(result=result, cpu_s=time.process_time() - cpu_s, wall_s=time.perf_counter() - wall_s)
+
+
+def _clocked(pipeline: Pipeline, stages: dict[str, Spent]) -> Pipeline:
+    """The same line with a clock at every stage."""
+    return replace(
+        pipeline,
+        observe=stages["gate"].clocked(pipeline.observe),
+        detect=stages["detect"].clocked(pipeline.detect),
+        update=stages["track"].clocked(pipeline.update),
+        evaluate=stages["rules"].clocked(pipeline.evaluate),
+        encode=stages["encode"].clocked(pipeline.encode),
+    )
+
+
+def _clocked_frames(recording: Iterable[Frame], spent: Spent) -> Iterator[Frame]:
+    frames = iter(recording)
+    following = spent.clocked(lambda: next(frames, None))
+    while (frame := following()) is not None:
+        yield frame

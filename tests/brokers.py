@@ -1,0 +1,201 @@
+"""Real MQTT brokers on loopback for tests: mosquitto with a generated configuration, and a client that listens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+MOSQUITTO_PASSWD = shutil.which("mosquitto_passwd")
+OPENSSL = shutil.which("openssl")
+
+needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+needs_mosquitto_passwd = pytest.mark.skipif(MOSQUITTO_PASSWD is None, reason="mosquitto_passwd is not installed")
+needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
+
+DEADLINE_S = 10.0
+
+
+class Mosquitto:
+    """A mosquitto of its own on a free loopback port; `restart` keeps the port.
+
+    Args:
+        folder: where its configuration and log go.
+        settings: further lines of its configuration, such as `max_packet_size 300`.
+        anonymous: whether it lets anybody in.
+    """
+
+    def __init__(self, folder: Path, *settings: str, anonymous: bool = True) -> None:
+        self.port = free_port()
+        self.log = folder / f"mosquitto-{self.port}.log"
+        self._config = folder / f"mosquitto-{self.port}.conf"
+        self._config.write_text(
+            "\n".join(
+                (
+                    f"listener {self.port} 127.0.0.1",
+                    f"allow_anonymous {'true' if anonymous else 'false'}",
+                    "max_queued_messages 0",
+                    "persistence false",
+                    *(("user root",) if os.geteuid() == 0 else ()),  # else it gives up the right to read its files
+                    *settings,
+                    "",
+                )
+            )
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without TLS."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        assert MOSQUITTO
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._config), "-v"], stdout=log, stderr=log)
+        until(self._listens, f"mosquitto does not listen: {self.log}")
+
+    def stop(self) -> None:
+        """Stop it; no harm when it does not run."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop it hard and start it again on the same port; it remembers nothing."""
+        self.stop()
+        self.start()
+
+    def _listens(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, self.log.read_text()
+        with closing(socket.socket()) as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@contextmanager
+def running(folder: Path, *settings: str, anonymous: bool = True) -> Iterator[Mosquitto]:
+    """A broker for the length of a `with`."""
+    broker = Mosquitto(folder, *settings, anonymous=anonymous)
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """One message as a subscriber got it."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+class Listener:
+    """A client that subscribes to everything and remembers it in order; it finds its broker again by itself."""
+
+    def __init__(self, port: int, topic: str = "#") -> None:
+        self.heard: list[Heard] = []
+        self._subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.reconnect_delay_set(min_delay=1, max_delay=1)
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = lambda _client, _data, message: self.heard.append(
+            Heard(topic=message.topic, payload=bytes(message.payload), retain=message.retain)
+        )
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert self._subscribed.wait(DEADLINE_S), "the subscription was not confirmed"
+
+    def payloads(self, topic: str) -> list[bytes]:
+        """What was heard on one topic, in order."""
+        return [heard.payload for heard in list(self.heard) if heard.topic == topic]
+
+    def wait_for(self, topic: str, *payloads: bytes) -> None:
+        """Wait until exactly these payloads were heard on a topic, in this order."""
+        until(lambda: self.payloads(topic) == list(payloads), f"{topic}: wanted {payloads}, heard {self.heard}")
+
+    def wait_subscribed(self) -> None:
+        """Wait until it has subscribed again, after `forget_subscription` and a restart of the broker."""
+        assert self._subscribed.wait(DEADLINE_S), "the subscription was not confirmed again"
+
+    def forget_subscription(self) -> None:
+        """Begin to wait for the next subscription; call it before the broker stops."""
+        self._subscribed.clear()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@contextmanager
+def listening(port: int, topic: str = "#") -> Iterator[Listener]:
+    """A listener for the length of a `with`."""
+    listener = Listener(port, topic)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificates:
+    """A self-made authority and a certificate for 127.0.0.1 and localhost that it signed."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """Make an authority and a broker's certificate with the openssl program."""
+    authority, authority_key = folder / "authority.pem", folder / "authority.key"
+    certificate, key, request = folder / "broker.pem", folder / "broker.key", folder / "broker.csr"
+    names = folder / "names.cnf"
+    names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *new_key, "-keyout", authority_key, "-out", authority, "-subj", "/CN=test", "-days", "2")
+    openssl("req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=broker")
+    signed_by = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-extfile", names, "-days", "2")
+    openssl("x509", "-req", "-in", request, *signed_by, "-out", certificate)
+    return Certificates(authority=authority, certificate=certificate, key=key)
+
+
+def openssl(*arguments: str | Path) -> None:
+    """Run the openssl program."""
+    assert OPENSSL
+    subprocess.run([OPENSSL, *map(str, arguments)], check=True, capture_output=True)
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody uses now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(true: Callable[[], object], otherwise: str = "it did not come true in time") -> None:
+    """Wait until something is true."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline_s, otherwise
+        time.sleep(0.01)

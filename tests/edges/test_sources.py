@@ -1,0 +1,643 @@
+"""Every kind of source keeps one contract, against real files, a real RTSP camera and a real HTTP server."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import itertools
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import cv2
+import numpy as np
+import pytest
+from fakes import FakeClock
+from rtsp import rtsp_camera
+from videos import HEIGHT_PX, RATE_HZ, WIDTH_PX, brightness, encode_picture, write_clip
+
+from edge_agent.edges.clock import Clock, SystemClock
+from edge_agent.edges.sources import SOURCES, open_source
+from edge_agent.edges.sources.images import RATE_HZ as PICTURES_HZ
+from edge_agent.edges.sources.source import Source, redact
+from edge_agent.edges.sources.supervised import CaptureSettings
+from edge_agent.errors import ConfigError, RuntimeMissingError, SourceError
+from edge_agent.records import Frame
+
+CLIP_FRAMES = 10
+SHARED_CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "video"
+IMPATIENT = CaptureSettings(stall_s=1.0)
+
+Open = Callable[..., Source]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One kind of source under the contract."""
+
+    url: str
+    live: bool
+    transport: Literal["tcp", "udp"] = "tcp"
+    pace: Literal["as_fast", "real_time"] = "real_time"
+
+    def open(self, stop: threading.Event | None = None) -> Source:
+        clock: Clock = SystemClock() if self.live else FakeClock()
+        settings = CaptureSettings(transport=self.transport)
+        return open_source(self.url, settings, clock, stop or threading.Event(), pace=self.pace)
+
+
+class Camera(http.server.BaseHTTPRequestHandler):
+    """A camera that speaks HTTP: /mjpeg without end, /short with an end, /locked, and nothing else."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path == "/locked":
+            return self.send_error(401)
+        if self.path not in {"/mjpeg", "/short"}:
+            return self.send_error(404)
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        pictures = itertools.count() if self.path == "/mjpeg" else range(CLIP_FRAMES)
+        try:
+            for index in pictures:
+                self._send(encode_picture(index))
+        except ConnectionError:
+            self.close_connection = True
+        return None
+
+    def _send(self, jpeg: bytes) -> None:
+        head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+        self.wfile.write(head.encode() + jpeg + b"\r\n")
+        self.wfile.flush()
+        self.server.pause.wait(1 / RATE_HZ)  # type: ignore[attr-defined]
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@contextmanager
+def http_camera() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
+        server.daemon_threads = True
+        server.pause = threading.Event()  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class UsbCamera:
+    """Stands in for `cv2.VideoCapture`: no machine that tests this has a camera."""
+
+    opened = 0
+    pictures = 10_000
+    plugged_in = True
+    size = (WIDTH_PX, HEIGHT_PX)
+
+    def __init__(self, path: str, api: int) -> None:
+        assert (path, api) == ("/dev/null", cv2.CAP_V4L2)
+        UsbCamera.opened += 1
+        self._next = 0
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return self.plugged_in
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if self._next >= self.pictures:
+            return False, None
+        width, height = self.size
+        self._next += 1
+        return True, np.full((height, width, 3), 128, np.uint8)
+
+    def release(self) -> None:
+        UsbCamera.opened -= 1
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=CLIP_FRAMES)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("album")
+    for index in range(CLIP_FRAMES):
+        (folder / f"{index}.jpg").write_bytes(encode_picture(index))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rtsp_url(clip: Path) -> Iterator[str]:
+    with rtsp_camera(clip) as camera:
+        yield camera.url()
+
+
+@pytest.fixture(scope="module")
+def http_url() -> Iterator[str]:
+    with http_camera() as url:
+        yield url
+
+
+@pytest.fixture
+def usb_camera(monkeypatch: pytest.MonkeyPatch) -> type[UsbCamera]:
+    monkeypatch.setattr(cv2, "VideoCapture", UsbCamera)
+    monkeypatch.setattr(UsbCamera, "opened", 0)
+    return UsbCamera
+
+
+KINDS: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
+    "clip": lambda get: Subject(f"file://{get.getfixturevalue('clip')}", live=False, pace="as_fast"),
+    "clip at its pace": lambda get: Subject(f"file://{get.getfixturevalue('clip')}", live=False),
+    "pictures": lambda get: Subject(f"images://{get.getfixturevalue('album')}", live=False, pace="as_fast"),
+    "pictures at their pace": lambda get: Subject(f"images://{get.getfixturevalue('album')}", live=False),
+    "RTSP over TCP": lambda get: Subject(get.getfixturevalue("rtsp_url"), live=True),
+    "RTSP over UDP": lambda get: Subject(get.getfixturevalue("rtsp_url"), live=True, transport="udp"),
+    "HTTP": lambda get: Subject(f"{get.getfixturevalue('http_url')}/mjpeg", live=True),
+    "USB": lambda get: get.getfixturevalue("usb_camera") and Subject("v4l2:///dev/null", live=True),
+}
+
+
+@pytest.fixture(params=KINDS)
+def subject(request: pytest.FixtureRequest) -> Subject:
+    return KINDS[request.param](request)
+
+
+def _planes_hash(frame: Frame) -> str:
+    planes = (frame.luma, frame.chroma_blue, frame.chroma_red)
+    return hashlib.sha256(b"".join(plane.tobytes() for plane in planes)).hexdigest()
+
+
+def _shades(frames: list[Frame]) -> list[int]:
+    return [round(float(frame.luma.mean())) for frame in frames]
+
+
+def _open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+# The contract
+
+
+def test_each_kind_gives_whole_frames_in_order(subject: Subject) -> None:
+    with closing(subject.open().frames()) as source:
+        frames = list(itertools.islice(source, CLIP_FRAMES))
+    assert [frame.seq for frame in frames] == list(range(CLIP_FRAMES))
+    assert all((frame.width, frame.height) == (WIDTH_PX, HEIGHT_PX) for frame in frames)
+    assert all(earlier.at_s < later.at_s for earlier, later in itertools.pairwise(frames))
+    assert all(earlier.utc_ns < later.utc_ns for earlier, later in itertools.pairwise(frames))
+
+
+def test_each_kind_ends_or_goes_on_as_it_says(subject: Subject) -> None:
+    source = subject.open()
+    assert source.live is subject.live
+    with closing(source.frames()) as frames:
+        count = sum(1 for _ in itertools.islice(frames, 2 * CLIP_FRAMES))
+    assert count == (2 * CLIP_FRAMES if subject.live else CLIP_FRAMES)
+    assert source.damaged == 0
+
+
+def test_each_kind_stops_soon_when_told(subject: Subject) -> None:
+    stop = threading.Event()
+    frames = subject.open(stop).frames()
+    next(frames)
+    stop.set()
+    assert list(frames) == []
+
+
+def test_each_kind_gives_nothing_when_stopped_before(subject: Subject) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert list(subject.open(stop).frames()) == []
+
+
+def test_each_kind_closes_what_it_opens(subject: Subject, request: pytest.FixtureRequest) -> None:
+    def look() -> None:
+        with closing(subject.open().frames()) as frames:
+            next(frames)
+
+    look()
+    before = _open_files()
+    for _ in range(20):
+        look()
+    clock = SystemClock()
+    until_s = clock.monotonic_s() + 10.0  # the HTTP server shares this process and takes a moment to see us gone
+    while _open_files() > before and clock.monotonic_s() < until_s:
+        pass
+    assert _open_files() <= before
+    if "usb_camera" in request.fixturenames:
+        assert UsbCamera.opened == 0
+
+
+def test_an_address_of_no_known_kind_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_source("ftp://eve:secret@host/a", CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast")
+    assert str(caught.value).startswith("ftp://eve:***@host/a is no source; one begins with file://, http://")
+    assert all(f"{scheme}://" in str(caught.value) for scheme in SOURCES)
+
+
+# Times
+
+
+def test_a_replayed_clip_carries_the_times_of_the_recording(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", created="2026-01-02T03:04:05Z")
+    frames = _replay(f"file://{clip}")
+    created_ns = 1_767_323_045_000_000_000  # `date -d 2026-01-02T03:04:05Z +%s%N`
+    assert [frame.at_s for frame in frames] == [index / RATE_HZ for index in range(CLIP_FRAMES)]
+    assert [frame.utc_ns - created_ns for frame in frames] == [index * 40_000_000 for index in range(CLIP_FRAMES)]
+    assert not any(frame.utc_synced for frame in frames)
+
+
+@pytest.mark.parametrize("created", ["", "yesterday", "1904-01-01T00:00:00Z"])
+def test_a_clip_that_does_not_tell_its_time_counts_from_1970(tmp_path: Path, created: str) -> None:
+    frames = _replay(f"file://{write_clip(tmp_path / 'clip.mkv', created=created)}")
+    assert frames[1].utc_ns == 40_000_000
+
+
+def test_a_clip_without_time_stamps_counts_by_its_rate(tmp_path: Path) -> None:
+    frames = _replay(f"file://{write_clip(tmp_path / 'clip.h264')}")
+    assert [frame.at_s for frame in frames] == [index / RATE_HZ for index in range(CLIP_FRAMES)]
+
+
+def test_a_clip_whose_time_stamps_jump_back_still_goes_forward(tmp_path: Path) -> None:
+    once = write_clip(tmp_path / "once.ts", codec="mpeg2video").read_bytes()
+    (tmp_path / "twice.ts").write_bytes(once + once)
+    frames = _replay(f"file://{tmp_path / 'twice.ts'}")
+    assert [frame.at_s for frame in frames] == pytest.approx([index / RATE_HZ for index in range(2 * CLIP_FRAMES)])
+
+
+def test_a_clip_at_its_pace_gives_each_frame_when_it_is_due(clip: Path) -> None:
+    clock = FakeClock()
+    source = open_source(f"file://{clip}", CaptureSettings(), clock, threading.Event(), pace="real_time")
+    frames = []
+    for frame in source.frames():
+        frames.append(frame)
+        clock.advance(0.010)  # the reader takes 10 of the 40 ms
+    assert clock.waits == pytest.approx([0.0, *[0.030] * 9])
+    assert [frame.at_s for frame in frames] == pytest.approx([1000 + index / RATE_HZ for index in range(CLIP_FRAMES)])
+    assert frames[1].utc_ns == pytest.approx(1_700_000_000_040_000_000, abs=1000)
+    assert frames[1].utc_synced
+
+
+def test_a_late_reader_does_not_shift_the_times_of_a_paced_clip(clip: Path) -> None:
+    clock = FakeClock()
+    source = open_source(f"file://{clip}", CaptureSettings(), clock, threading.Event(), pace="real_time")
+    frames = []
+    for frame in source.frames():
+        frames.append(frame)
+        clock.advance(0.100)
+    assert set(clock.waits) == {0.0}
+    assert [frame.at_s for frame in frames] == pytest.approx([1000 + index / RATE_HZ for index in range(CLIP_FRAMES)])
+
+
+def test_a_replay_is_the_same_twice(clip: Path) -> None:
+    first, second = (
+        [(frame.at_s, frame.utc_ns, _planes_hash(frame)) for frame in _replay(f"file://{clip}")] for _ in range(2)
+    )
+    assert first == second
+
+
+@pytest.mark.skipif(not SHARED_CLIPS.exists(), reason=f"no real clips in {SHARED_CLIPS}")
+def test_a_replay_of_a_real_clip_is_whole_and_the_same_twice() -> None:
+    url = f"file://{SHARED_CLIPS / 'car-detection.mp4'}"
+    first, second = (hashlib.sha256(repr(_numbers(url)).encode()).hexdigest() for _ in range(2))
+    assert first == second
+    assert len(_numbers(url)) == 377  # the README beside it says so
+
+
+def _numbers(url: str) -> list[tuple[float, int, int]]:
+    source = open_source(url, CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast")
+    return [(frame.at_s, frame.utc_ns, int(frame.luma.sum())) for frame in source.frames()]
+
+
+def _replay(url: str) -> list[Frame]:
+    return list(open_source(url, CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast").frames())
+
+
+# Pictures
+
+
+def test_every_frame_comes_in_the_order_of_showing_down_to_the_last(clip: Path) -> None:
+    # The clip has B-frames: the decoder holds some back, and gives them only when it is flushed at the end.
+    assert _shades(_replay(f"file://{clip}")) == pytest.approx(
+        [brightness(index) for index in range(CLIP_FRAMES)], abs=2
+    )
+
+
+def test_planes_are_the_decoders_memory_and_can_only_be_read(clip: Path) -> None:
+    frame = _replay(f"file://{clip}")[0]
+    for plane in (frame.luma, frame.chroma_blue, frame.chroma_red):
+        assert not plane.flags.owndata
+        assert not plane.flags.writeable
+
+
+@pytest.mark.skipif(not SHARED_CLIPS.exists(), reason=f"no real clips in {SHARED_CLIPS}")
+def test_a_held_frame_is_not_overwritten_by_later_ones() -> None:
+    url = f"file://{SHARED_CLIPS / 'ir-indoor-1.mp4'}"
+    source = open_source(url, CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast")
+    held = [(frame, _planes_hash(frame)) for frame in itertools.islice(source.frames(), 200)]
+    assert all(_planes_hash(frame) == then for frame, then in held)
+    assert len({then for _, then in held}) > len(held) / 2  # not one picture all the time
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format", "size"),
+    [
+        ("limited range", "libx264", "yuv420p", (64, 48)),
+        ("4:4:4", "libx264", "yuv444p", (64, 48)),
+        ("4:2:2", "libx264", "yuv422p", (64, 48)),
+        ("ten bit", "libx264", "yuv420p10le", (64, 48)),
+        ("odd width and height", "mpeg4", "yuv420p", (65, 49)),
+        ("RGB", "png", "rgb24", (65, 49)),
+        ("grey", "ffv1", "gray", (64, 48)),
+    ],
+)
+def test_every_pixel_format_becomes_three_planes(
+    tmp_path: Path, name: str, codec: str, pixel_format: str, size: tuple[int, int]
+) -> None:
+    clip = write_clip(tmp_path / f"{name}.mkv", codec=codec, pixel_format=pixel_format, size=size, frames=3)
+    frames = _replay(f"file://{clip}")
+    assert [(frame.width, frame.height) for frame in frames] == [size] * 3
+    assert _shades(frames) == pytest.approx([20, 25, 30], abs=2)
+
+
+def test_full_range_video_is_shown_as_it_is(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", codec="mjpeg", pixel_format="yuvj420p", frames=3)
+    assert _shades(_replay(f"file://{clip}")) == pytest.approx([5, 10, 16], abs=2)  # (20, 25, 30 - 16) * 255 / 219
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format", "size"),
+    [
+        ("a.jpg", "mjpeg", "yuvj420p", (64, 48)),
+        ("a.JPEG", "mjpeg", "yuvj444p", (65, 49)),
+        ("a.png", "png", "rgb24", (65, 49)),
+        ("a.bmp", "bmp", "bgr24", (65, 49)),
+        ("a.tif", "tiff", "rgb24", (65, 49)),
+        ("a.ppm", "ppm", "rgb24", (65, 49)),
+        ("a.pgm", "pgm", "gray", (65, 49)),
+        ("100%d.png", "png", "rgb24", (64, 48)),
+    ],
+)
+def test_every_kind_of_picture_is_read_with_limited_range(
+    tmp_path: Path, name: str, codec: str, pixel_format: str, size: tuple[int, int]
+) -> None:
+    (tmp_path / name).write_bytes(encode_picture(3, codec=codec, pixel_format=pixel_format, size=size))
+    (frame,) = _replay(f"images://{tmp_path}")
+    assert (frame.width, frame.height) == size
+    assert _shades([frame]) == pytest.approx([35], abs=2)
+
+
+def test_pictures_come_in_the_order_a_person_counts(tmp_path: Path) -> None:
+    for index, name in enumerate(["1.png", "2.png", "10.png", "a1.png", "a02.png", "b.png"]):
+        (tmp_path / name).write_bytes(encode_picture(index, codec="png", pixel_format="rgb24"))
+    (tmp_path / "notes.txt").write_text("no picture")
+    frames = _replay(f"images://{tmp_path}")
+    assert _shades(frames) == pytest.approx([20, 25, 30, 35, 40, 45], abs=2)
+    assert [frame.at_s for frame in frames] == [index / PICTURES_HZ for index in range(6)]
+
+
+def test_an_unreadable_picture_is_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("1.png", "3.png"):
+        (tmp_path / name).write_bytes(encode_picture(0, codec="png", pixel_format="rgb24"))
+    (tmp_path / "2.png").write_text("no picture")
+    source = open_source(f"images://{tmp_path}", CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast")
+    assert [frame.at_s for frame in source.frames()] == [0.0, 0.4]
+    assert source.damaged == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}/2.png cannot be read as a picture; left out"
+    ]
+
+
+# What goes wrong, and the line that tells it
+
+
+def _cut(path: Path, to_bytes: int) -> None:
+    path.write_bytes(path.read_bytes()[:to_bytes])
+
+
+def _write_sound(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        sound = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+
+
+FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "missing": (lambda _: None, "cannot be opened: no such file"),
+    "empty": (lambda path: path.touch(), "cannot be opened: not a video, or cut off or damaged"),
+    "a text": (lambda path: path.write_text("hello"), "cannot be opened: not a video, or cut off or damaged"),
+    "cut off": (
+        lambda path: _cut(write_clip(path), 1000),
+        "cannot be opened: not a video, or cut off or damaged",
+    ),
+    "a folder": (
+        lambda path: path.mkdir(),
+        "cannot be opened: it is a folder; for a folder of pictures write images://",
+    ),
+    "only sound": (_write_sound, "has no video stream"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_gives_no_video_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    make, line = FILES[name]
+    path = tmp_path / "clip.mp4"
+    make(path)
+    with pytest.raises(SourceError) as caught:
+        _replay(f"file://{path}")
+    assert str(caught.value) == f"file://{path} {line}"
+
+
+def test_a_clip_that_is_cut_off_gives_what_can_be_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_clip(tmp_path / "clip.ts", codec="mpeg2video", frames=30)
+    _cut(path, path.stat().st_size // 2)
+    with caplog.at_level(logging.WARNING):
+        frames = _replay(f"file://{path}")
+    assert 10 < len(frames) < 20
+    assert _shades(frames)[:10] == pytest.approx([brightness(index) for index in range(10)], abs=2)
+
+
+def test_a_damaged_clip_gives_the_frames_around_the_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_clip(tmp_path / "clip.mkv", codec="png", pixel_format="rgb24", frames=5)
+    whole = path.read_bytes()
+    third = [at for at in range(len(whole)) if whole.startswith(b"\x89PNG", at)][2]
+    path.write_bytes(whole[:third] + b"\0\0\0\0" + whole[third + 4 :])
+    source = open_source(f"file://{path}", CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast")
+    assert _shades(list(source.frames())) == pytest.approx([20, 25, 35, 40], abs=2)
+    assert source.damaged == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        f"file://{path}: 1 packets could not be decoded, 4 frames could"
+    ]
+
+
+FOLDERS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "missing": (lambda _: None, " cannot be listed: No such file or directory"),
+    "a file": (lambda path: path.touch(), " cannot be listed: Not a directory"),
+    "empty": (
+        lambda path: path.mkdir(),
+        " holds no picture (.bmp .jpeg .jpg .pgm .png .ppm .tif .tiff .webp)",
+    ),
+    "only nonsense": (
+        lambda path: (path.mkdir(), (path / "a.png").touch(), (path / "b.jpg").write_text("hello")),
+        ": not one of 2 pictures can be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_gives_no_pictures_is_told_in_one_line(tmp_path: Path, name: str) -> None:
+    make, line = FOLDERS[name]
+    path = tmp_path / "album"
+    make(path)
+    with pytest.raises(SourceError) as caught:
+        _replay(f"images://{path}")
+    assert str(caught.value) == f"images://{path}{line}"
+
+
+@pytest.fixture(scope="module")
+def locked_url(clip: Path) -> Iterator[Callable[[str], str]]:
+    with rtsp_camera(clip, credentials="eve:secret") as camera:
+        yield camera.url
+
+
+def test_the_right_password_opens_a_locked_camera(locked_url: Callable[[str], str]) -> None:
+    assert _first_shade(locked_url("eve:secret")) == 20
+
+
+@pytest.mark.parametrize("credentials", ["", "eve:wrong-secret"])
+def test_a_refused_password_is_told_without_it(
+    locked_url: Callable[[str], str], credentials: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SourceError, match=r"cannot be opened: user name or password refused \(401\)$") as caught:
+        _first_shade(locked_url(credentials))
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
+    assert capfd.readouterr().err == ""  # FFmpeg would write the address there
+
+
+def test_cameras_over_http_tell_what_is_wrong(http_url: str) -> None:
+    with pytest.raises(SourceError, match=r"/locked cannot be opened: user name or password refused \(401\)$"):
+        _first_shade(f"{http_url}/locked")
+    with pytest.raises(SourceError, match=r"/else cannot be opened: no such stream there \(404\); check the address"):
+        _first_shade(f"{http_url}/else")
+
+
+def test_a_camera_that_ends_its_stream_has_failed(http_url: str) -> None:
+    with pytest.raises(SourceError, match=r"/short: the camera ended the stream after 10 frames$"):
+        _live(f"{http_url}/short")
+
+
+def test_a_camera_that_is_off_is_told(clip: Path) -> None:
+    with rtsp_camera(clip) as camera:
+        url = camera.url("eve:secret")
+    with pytest.raises(SourceError) as caught:
+        _live(url)
+    line = "cannot be opened: connection refused; check that the camera is on, and the port"
+    assert str(caught.value) == f"{url.replace('secret', '***')} {line}"
+
+
+def test_a_camera_that_falls_silent_is_noticed_after_the_stall_time(clip: Path) -> None:
+    clock = SystemClock()
+    with rtsp_camera(clip) as camera:
+        source = open_source(camera.url(), IMPATIENT, clock, threading.Event(), pace="real_time")
+        frames = source.frames()
+        next(frames)
+        camera.freeze()
+        began_s = clock.monotonic_s()
+        with pytest.raises(SourceError, match=r": no frame for 1 s; is the camera hung up\?$"):
+            list(frames)
+        assert 1.0 <= clock.monotonic_s() - began_s < 2.0
+        with pytest.raises(SourceError, match=r" cannot be opened: no answer for 1 s, or one that is no video"):
+            list(source.frames())
+
+
+def _live(url: str) -> list[Frame]:
+    return list(open_source(url, IMPATIENT, SystemClock(), threading.Event(), pace="real_time").frames())
+
+
+def _first_shade(url: str) -> int:
+    source = open_source(url, CaptureSettings(), SystemClock(), threading.Event(), pace="real_time")
+    with closing(source.frames()) as frames:
+        return _shades([next(frames)])[0]
+
+
+# Cameras that the kernel shows
+
+
+def test_a_usb_camera_gives_limited_range_and_cuts_odd_sizes(
+    usb_camera: type[UsbCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usb_camera, "size", (65, 49))
+    source = open_source("v4l2:///dev/null", CaptureSettings(), FakeClock(), threading.Event(), pace="real_time")
+    frame = next(source.frames())
+    assert (frame.width, frame.height) == (64, 48)
+    assert (frame.luma[0, 0], frame.chroma_blue[0, 0], frame.chroma_red[0, 0]) == (
+        126,
+        128,
+        128,
+    )  # 16 + 128 * 219 / 255
+
+
+def test_a_usb_camera_that_is_unplugged_is_told(usb_camera: type[UsbCamera], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usb_camera, "pictures", 3)
+    with pytest.raises(SourceError, match=r"^v4l2:///dev/null gave no picture after 3 frames; is it unplugged\?$"):
+        _live("v4l2:///dev/null")
+    assert usb_camera.opened == 0
+
+
+def test_a_usb_camera_that_cannot_be_opened_is_told(
+    usb_camera: type[UsbCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usb_camera, "plugged_in", False)
+    with pytest.raises(SourceError, match=r"^v4l2:///dev/null cannot be opened: in use by another program, or no perm"):
+        _live("v4l2:///dev/null")
+    assert usb_camera.opened == 0
+
+
+def test_a_usb_camera_that_is_not_there_is_told() -> None:
+    with pytest.raises(SourceError, match=r"^v4l2:///dev/nothing: no such device; `v4l2-ctl --list-devices` names"):
+        _live("v4l2:///dev/nothing")
+
+
+def test_a_usb_camera_without_opencv_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "cv2", None)
+    with pytest.raises(RuntimeMissingError, match="pip install"):
+        _live("v4l2:///dev/null")
+
+
+# Passwords
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://host/stream", "rtsp://host/stream"),
+        ("rtsp://host:554/stream", "rtsp://host:554/stream"),
+        ("rtsp://eve@host/stream", "rtsp://eve@host/stream"),
+        ("rtsp://eve:secret@host:554/stream", "rtsp://eve:***@host:554/stream"),
+        ("rtsp://eve:@host/stream", "rtsp://eve:***@host/stream"),
+        ("rtsp://:secret@host/stream", "rtsp://:***@host/stream"),
+        ("rtsp://eve:se@cr:et@host/stream", "rtsp://eve:***@host/stream"),
+        ("rtsp://eve:se/cr?e#t@host/stream", "rtsp://eve:***@host/stream"),
+        ("http://host/s?user=eve&password=secret&size=1", "http://host/s?user=eve&password=***&size=1"),
+        ("http://host/s?PWD=secret#x", "http://host/s?PWD=***#x"),
+        ("http://host/s?access_token=secret", "http://host/s?access_token=***"),
+        ("v4l2:///dev/video0", "v4l2:///dev/video0"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert redact(url) == shown

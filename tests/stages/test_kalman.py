@@ -1,0 +1,147 @@
+"""The filter: closed form over any gap, positive variances, corrections towards what was seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import boxes_of
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from edge_agent.records import FloatArray
+from edge_agent.stages.track import kalman
+from edge_agent.stages.track.kalman import Motions
+
+BOX = (100.0, 200.0, 140.0, 300.0)  # centre (120, 250), 40 x 100: its size is 100
+
+positions = st.floats(-2000, 2000)
+lengths = st.floats(1, 1000)
+gaps_s = st.lists(st.floats(0.001, 2.0), min_size=1, max_size=8)
+
+
+@st.composite
+def motions_at_a_steady_size(draw: st.DrawFn) -> Motions:
+    """One box in double precision, moving, with a size that stays."""
+    place = [[draw(positions), draw(positions), draw(lengths), draw(lengths)]]
+    velocity = [[draw(st.floats(-500, 500)), draw(st.floats(-500, 500)), 0.0, 0.0]]
+    deviations = np.array([[draw(st.floats(0.1, 100)) for _ in range(4)]])
+    speeds = np.array([[draw(st.floats(0.1, 100)) for _ in range(4)]])
+    correlation = draw(st.floats(-0.99, 0.99))
+    return Motions(
+        place=np.array(place),
+        velocity=np.array(velocity),
+        place_variance=deviations**2,
+        covariance=correlation * deviations * speeds,
+        velocity_variance=speeds**2,
+    )
+
+
+def arrays(motions: Motions) -> list[FloatArray]:
+    return [getattr(motions, name) for name in Motions.__slots__]
+
+
+def assert_is_a_covariance(motions: Motions) -> None:
+    """Both variances are positive and their determinant is not negative."""
+    assert np.all(motions.place_variance > 0)
+    assert np.all(motions.velocity_variance > 0)
+    assert np.all(motions.covariance**2 <= motions.place_variance * motions.velocity_variance * (1 + 1e-4))
+
+
+@given(motions_at_a_steady_size(), gaps_s)
+def test_one_prediction_over_a_gap_equals_many_short_ones(motions: Motions, parts_s: list[float]) -> None:
+    stepwise = motions
+    for part_s in parts_s:
+        stepwise = kalman.predict(stepwise, np.array([part_s]))
+    at_once = kalman.predict(motions, np.array([sum(parts_s)]))
+    for one, other in zip(arrays(at_once), arrays(stepwise), strict=True):
+        assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_a_prediction_moves_the_place_by_velocity_times_time_and_widens_its_variance() -> None:
+    motions = Motions(
+        place=np.array([[10.0, 20.0, 1.0, 2.0]]),  # its size is 2, so the noise is (1 * 2)² = 4
+        velocity=np.array([[3.0, -4.0, 0.0, 0.5]]),
+        place_variance=np.full((1, 4), 5.0),
+        covariance=np.full((1, 4), 0.5),
+        velocity_variance=np.full((1, 4), 2.0),
+    )
+    later = kalman.predict(motions, np.array([3.0]))
+    assert_allclose(later.place, [[19, 8, 1, 3.5]])
+    assert_allclose(later.velocity, motions.velocity)
+    assert_allclose(later.place_variance, np.full((1, 4), 62.0))  # 5 + 2 * .5 * 3 + 2 * 3² + 4 * 3³ / 3
+    assert_allclose(later.covariance, np.full((1, 4), 24.5))  # .5 + 2 * 3 + 4 * 3² / 2
+    assert_allclose(later.velocity_variance, np.full((1, 4), 14.0))  # 2 + 4 * 3
+
+
+def test_each_box_is_predicted_over_a_time_of_its_own() -> None:
+    begun = kalman.begin(boxes_of(BOX, BOX))
+    moving = Motions(**{name: getattr(begun, name) for name in Motions.__slots__} | {"velocity": np.full((2, 4), 10.0)})
+    later = kalman.predict(moving, np.array([0.0, 2.0]))
+    assert_allclose(later.place, [[120, 250, 40, 100], [140, 270, 60, 120]])
+
+
+@given(st.lists(st.tuples(positions, positions, lengths, lengths, st.floats(0.0, 60.0)), min_size=1, max_size=12))
+def test_variances_stay_positive_through_any_history(sightings: list[tuple[float, ...]]) -> None:
+    motions = kalman.begin(boxes_of(BOX))
+    for x, y, width, height, dt_s in sightings:
+        motions = kalman.predict(motions, np.array([dt_s], np.float32))
+        assert_is_a_covariance(motions)
+        motions = kalman.correct(motions, boxes_of((x, y, x + width, y + height)))
+        assert_is_a_covariance(motions)
+        assert all(np.isfinite(array).all() for array in arrays(motions))
+
+
+@given(st.floats(-300, 300), st.floats(0.01, 20.0))
+def test_a_correction_moves_the_place_towards_what_was_seen_and_never_beyond(shift: float, dt_s: float) -> None:
+    expected = kalman.predict(kalman.begin(boxes_of(BOX)), np.array([dt_s], np.float32))
+    corrected = kalman.correct(expected, boxes_of((BOX[0] + shift, BOX[1], BOX[2] + shift, BOX[3])))
+    moved = float(corrected.place[0, 0] - expected.place[0, 0])
+    assert abs(moved) <= abs(shift) + 1e-3
+    assert moved * shift >= 0
+    assert corrected.velocity[0, 0] * shift >= 0
+    assert np.all(corrected.place_variance < expected.place_variance)
+
+
+def test_a_correction_weighs_what_was_believed_against_what_was_seen() -> None:
+    # Seen at once again, both are equally uncertain, (0.05 * 100)² = 25: the place moves half of the 10 pixels.
+    corrected = kalman.correct(kalman.begin(boxes_of(BOX)), boxes_of((110.0, 200.0, 150.0, 300.0)))
+    assert_allclose(corrected.place, [[125, 250, 40, 100]])
+    assert_allclose(corrected.place_variance, np.full((1, 4), 12.5))
+    assert_allclose(corrected.velocity, np.zeros((1, 4)))  # place and velocity are not linked yet
+
+
+def test_a_steady_walk_is_learnt() -> None:
+    motions = kalman.begin(boxes_of(BOX))
+    for step in range(1, 26):
+        motions = kalman.predict(motions, np.array([0.2], np.float32))
+        x = step * 0.2 * 80  # 80 pixels a second
+        motions = kalman.correct(motions, boxes_of((BOX[0] + x, BOX[1], BOX[2] + x, BOX[3])))
+    assert_allclose(motions.velocity, [[80, 0, 0, 0]], atol=1)
+    assert_allclose(motions.place, [[120 + 400, 250, 40, 100]], atol=1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_boxes_and_centres_are_two_ways_to_write_the_same(count: int) -> None:
+    boxes = boxes_of(*[BOX] * count)
+    places = kalman.to_cxcywh(boxes)
+    assert_allclose(places, np.array([[120, 250, 40, 100]] * count, np.float32).reshape(-1, 4))
+    assert_allclose(kalman.to_xyxy(places), boxes)
+
+
+def test_a_side_that_is_believed_to_be_negative_counts_as_none() -> None:
+    assert_allclose(kalman.to_xyxy(np.array([[10, 10, -4, 6]], np.float32)), [[10, 7, 10, 13]])
+
+
+def test_nothing_is_predicted_and_corrected_into_nothing() -> None:
+    none = kalman.correct(kalman.predict(kalman.begin(boxes_of()), np.zeros(0, np.float32)), boxes_of())
+    assert all(array.shape == (0, 4) for array in arrays(none))
+
+
+def test_rows_are_taken_joined_and_replaced_without_touching_the_original() -> None:
+    first, second = kalman.begin(boxes_of(BOX)), kalman.begin(boxes_of((0.0, 0.0, 10.0, 10.0)))
+    both = first.joined(second)
+    assert_allclose(both[np.array([1, 0])].place, [second.place[0], first.place[0]])
+    replaced = both.replaced(np.array([0]), second)
+    assert_allclose(replaced.place, [second.place[0], second.place[0]])
+    assert_allclose(both.place, [first.place[0], second.place[0]])
