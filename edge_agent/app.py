@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from pydantic import ValidationError
 from edge_agent import reports
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.edges import mqtt
+from edge_agent.edges.broker import embedded_broker
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.latest import Latest
-from edge_agent.edges.outbox import Outbox
+from edge_agent.edges.mqtt import Listener, MqttSettings
+from edge_agent.edges.outbox import Outbox, OutboxReader
 from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.source import Source
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings
@@ -127,6 +130,21 @@ def open_recording(clip: Path) -> Source:
     return open_source(recording_url(clip), CaptureSettings(), SystemClock(), threading.Event(), pace="as_fast")
 
 
+def demo_broker(folder: Path) -> AbstractContextManager[tuple[str, str]]:
+    """Run a broker of our own on loopback: its name and its address; `folder` is for its configuration."""
+    return embedded_broker(folder)
+
+
+def listen(settings: MqttSettings, topic_filter: str) -> Listener:
+    """Hear what is published."""
+    return Listener(settings, topic_filter)
+
+
+def open_outbox(path: Path) -> OutboxReader:
+    """Look into an outbox that may be in use."""
+    return OutboxReader(path)
+
+
 @dataclass(kw_only=True)
 class Line:
     """One camera as the daemon runs it: capture on the left of `latest`, the pipeline on its right."""
@@ -138,6 +156,10 @@ class Line:
     meter: Meter
     outbox: Outbox
     beat: Callable[[], None]
+
+    def threads(self) -> dict[str, Callable[[], None]]:
+        """What runs in a thread of its own, by the name under which its progress is watched."""
+        return {f"capture of {self.camera.id}": self.capture.run, f"pipeline of {self.camera.id}": self.run_pipeline}
 
     def run_pipeline(self) -> None:
         """Take frames through the pipeline until no more will come, then conclude."""
@@ -234,7 +256,7 @@ class Agent:
         stop_delivery = threading.Event()
         with ThreadPoolExecutor(2 * len(lines) + 1) as threads:
             delivery = threads.submit(deliverer.run, stop_delivery)
-            work = [threads.submit(call) for line in lines for call in (line.capture.run, line.run_pipeline)]
+            work = [threads.submit(self._follow, name, call) for line in lines for name, call in line.threads().items()]
             self.notifier.ready()
             try:
                 self._supervise(lines, deliverer, outbox, [*work, delivery], stop)
@@ -246,6 +268,13 @@ class Agent:
                 stop_delivery.set()
         for thread in (*work, delivery):
             thread.result()  # what went wrong in a thread goes wrong here: the process ends, systemd starts it again
+
+    def _follow(self, name: str, call: Callable[[], None]) -> None:
+        """Run a thread's work; once it is done, nobody waits for its beat any more."""
+        try:
+            call()
+        finally:
+            self._progress.forget(name)
 
     def _supervise(
         self,

@@ -114,7 +114,10 @@ def _input_size(settings: ModelSettings, head: Head, entry: CatalogueEntry | Non
 def _try_out(infer: Infer, head: Head, input_size: tuple[int, int]) -> None:
     """Run the model once on a grey picture: an answer of another shape than the head's fails here, not at night."""
     width, height = input_size
-    outputs = infer(np.zeros((1, 3, height, width), np.float32))
+    try:
+        outputs = infer(np.zeros((1, 3, height, width), np.float32))
+    except Exception as error:  # onnxruntime raises a class of its own for each cause, all derived from Exception
+        raise ValueError(f"it does not take one picture of {width}x{height}: {' '.join(str(error).split())}") from error
     if not all(np.isfinite(output).all() for output in outputs):  # decoding would leave out scores that are no number
         raise ValueError("it answers a grey picture with numbers that are not finite")
     everything = np.arange(head.classes)

@@ -9,9 +9,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
 from paho.mqtt import client as paho
@@ -130,7 +131,9 @@ class Listener:
 
     def wait_for(self, topic: str, *payloads: bytes) -> None:
         """Wait until exactly these payloads were heard on a topic, in this order."""
-        until(lambda: self.payloads(topic) == list(payloads), f"{topic}: wanted {payloads}, heard {self.heard}")
+        with suppress(AssertionError):
+            until(lambda: self.payloads(topic) == list(payloads))
+        assert self.payloads(topic) == list(payloads), f"{topic}: wanted {payloads}, heard {self.heard}"
 
     def wait_subscribed(self) -> None:
         """Wait until it has subscribed again, after `forget_subscription` and a restart of the broker."""
@@ -156,25 +159,85 @@ def listening(port: int, topic: str = "#") -> Iterator[Listener]:
         listener.close()
 
 
+Answer = Callable[[int, bytes], bytes | None]
+"""What a scripted broker says to a packet, told its first byte and its body; None to hang up, b"" to say nothing."""
+
+CONNECT, PUBLISH = 0x10, 0x30
+LEVEL = 6  # where the body of a CONNECT holds the protocol level: 5, or 4 for 3.1.1
+ACCEPT_5 = b"\x20\x03\x00\x00\x00"
+ACCEPT_311 = b"\x20\x02\x00\x00"
+
+
+def packet_id(publish: bytes) -> bytes:
+    """The packet identifier in the body of a QoS 1 PUBLISH."""
+    after_topic = 2 + int.from_bytes(publish[:2], "big")
+    return publish[after_topic : after_topic + 2]
+
+
+class ScriptedBroker:
+    """A few bytes of a broker, for what a real one does only on a bad day."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.connections = 0
+        self._answer = answer
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"mqtt://127.0.0.1:{self._server.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop; hangs up on nobody who is still there."""
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with client, suppress(ConnectionError), client.makefile("rb") as stream:
+                while packet := _read_packet(stream):
+                    reply = self._answer(*packet)
+                    if reply is None:
+                        break
+                    client.sendall(reply)
+
+
+def _read_packet(stream: IO[bytes]) -> tuple[int, bytes] | None:
+    first = stream.read(1)
+    if not first:
+        return None
+    length = shift = 0
+    while True:
+        (byte,) = stream.read(1)
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return first[0], stream.read(length)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Certificates:
-    """A self-made authority and a certificate for 127.0.0.1 and localhost that it signed."""
+    """A self-made authority and a broker's certificate that it signed."""
 
     authority: Path
     certificate: Path
     key: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
-    """Make an authority and a broker's certificate with the openssl program."""
+def make_certificates(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificates:
+    """Make an authority, and a certificate for a broker with these names, with the openssl program."""
     authority, authority_key = folder / "authority.pem", folder / "authority.key"
     certificate, key, request = folder / "broker.pem", folder / "broker.key", folder / "broker.csr"
-    names = folder / "names.cnf"
-    names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    extensions = folder / "extensions.cnf"
+    extensions.write_text(f"subjectAltName={names}\n")
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     openssl("req", "-x509", *new_key, "-keyout", authority_key, "-out", authority, "-subj", "/CN=test", "-days", "2")
     openssl("req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=broker")
-    signed_by = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-extfile", names, "-days", "2")
+    signed_by = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-extfile", extensions, "-days", "2")
     openssl("x509", "-req", "-in", request, *signed_by, "-out", certificate)
     return Certificates(authority=authority, certificate=certificate, key=key)
 

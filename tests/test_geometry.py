@@ -132,8 +132,9 @@ def test_a_thing_stands_on_the_middle_of_the_lower_side_of_its_box() -> None:
 )
 def test_a_point_is_in_a_polygon_when_its_outline_goes_around_it(
     point: tuple[float, float],
+    *,
     in_square: bool,
-    in_arrow: bool,  # noqa: FBT001
+    in_arrow: bool,
 ) -> None:
     points = np.array([point], np.float32)
     assert geometry.in_polygon(points, SQUARE).tolist() == [in_square]
@@ -185,7 +186,8 @@ def test_a_polygon_mask_of_several_areas_is_their_union() -> None:
 )
 def test_a_polygon_mask_may_cover_nothing_or_everything(
     polygons: list[tuple[tuple[float, float], ...]],
-    expected: bool,  # noqa: FBT001
+    *,
+    expected: bool,
 ) -> None:
     mask = geometry.polygon_mask(polygons, 7, 5)
     assert mask.shape == (5, 7)

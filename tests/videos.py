@@ -11,11 +11,12 @@ import av
 WIDTH_PX = 64
 HEIGHT_PX = 48
 RATE_HZ = 25
-DARKEST, STEP, SHADES = 20, 5, 36
+DARKEST, STEP, SHADES = 40, 5, 32
+CHROMA_BLUE, CHROMA_RED = 124, 132  # near grey, so that no brightness leaves the range of RGB
 
 
 def brightness(index: int) -> int:
-    """Luma of the picture with this number: 20, 25, 30 … 195, then again from 20."""
+    """Luma of the picture with this number: 40, 45, 50 … 195, then again from 40."""
     return DARKEST + index % SHADES * STEP
 
 
@@ -56,7 +57,7 @@ def encode_picture(
 def _picture(index: int, size: tuple[int, int], pixel_format: str) -> av.VideoFrame:
     """One grey picture."""
     picture = av.VideoFrame(*size, "yuv420p")
-    for plane, value in zip(picture.planes, (brightness(index), 110, 140), strict=True):
+    for plane, value in zip(picture.planes, (brightness(index), CHROMA_BLUE, CHROMA_RED), strict=True):
         plane.update(bytes([value]) * plane.buffer_size)
     picture = picture.reformat(format=pixel_format)
     picture.pts, picture.time_base = index, Fraction(1, RATE_HZ)

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_agent import app, clips
 from edge_agent.tools.bench import Benchmark, Spent, run_benchmark
+from edge_agent.vision import load_vision
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, and print a table."""
     settings = app.one_camera(args.clip, args.model, {"rate_hz": args.rate_hz})
     camera = settings.cameras[0]
-    vision = app.load_vision(settings.model)
+    vision = load_vision(settings.model)
     benchmark = run_benchmark(
         build=lambda: app.build_replay(settings, camera, vision, run_id="0" * 6),
         record=lambda: app.open_recording(args.clip).frames(),

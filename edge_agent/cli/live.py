@@ -22,10 +22,12 @@ class LiveTable:
 
     Args:
         console: where to.
+        as_json: print every message as a JSON object instead.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, as_json: bool = False) -> None:
         self._console = console
+        self._as_json = as_json
         self._events: deque[dict[str, Any]] = deque(maxlen=_ROWS)
         self._states: dict[str, str] = {}
         self.event_types: Counter[str] = Counter()
@@ -34,7 +36,10 @@ class LiveTable:
 
     def show(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """Show messages as they come, until there are no more."""
-        if self._console.is_terminal:
+        if self._as_json:
+            for topic, payload in messages:
+                print(json.dumps({"topic": topic, "payload": payload.decode(errors="replace")}), flush=True)
+        elif self._console.is_terminal:
             with Live(console=self._console, refresh_per_second=_REFRESH_HZ) as live:
                 for topic, payload in messages:
                     self._take(topic, payload)

@@ -12,7 +12,9 @@ from edge_agent.tools import models
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
     parser.add_argument("action", choices=("list", "info", "verify"), help="what to do")
-    parser.add_argument("name", nargs="?", help="of a model; for `info` the default one and for `verify` all, when left out")
+    parser.add_argument(
+        "name", nargs="?", help="of a model; for `info` the default one and for `verify` all, when left out"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

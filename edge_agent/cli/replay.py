@@ -22,6 +22,7 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.records import Detections, Message, Tracks
 from edge_agent.tools.annotate import Annotator
 from edge_agent.tools.replay import replay
+from edge_agent.vision import load_vision
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +57,7 @@ def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate
         FatalError: the configuration or the model is wrong.
     """
     source = app.open_recording(clip)
-    vision = app.load_vision(settings.model)
+    vision = load_vision(settings.model)
     pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings))
     spy = TrackSpy(pipeline)
     with contextlib.ExitStack() as stack:

@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import threading
+from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Console
 
-from edge_agent import app
+from edge_agent import app, config
 from edge_agent.cli.live import LiveTable
 from edge_agent.edges.mqtt import MqttSettings
+from edge_agent.errors import ConfigError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
-    parser.add_argument(
-        "--broker", metavar="URL", default="mqtt://127.0.0.1:1883", help="mqtt://host:port or mqtts://…"
-    )
-    parser.add_argument("-c", "--config", metavar="FILE", help="take the broker, user and prefix from a configuration")
-    parser.add_argument("--topic", default="#", help="below the prefix; everything when left out")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--broker", metavar="URL", help="mqtt://host:port or mqtts://…; this machine's when left out")
+    place.add_argument("-c", "--config", type=Path, metavar="FILE", help="take broker, user and prefix from here")
+    parser.add_argument("--username", help="who to be to the broker; the password comes from EDGE_AGENT_MQTT_PASSWORD")
+    parser.add_argument("--prefix", default="edge", help="first part of the topics")
+    parser.add_argument("--json", action="store_true", help="print each message as a JSON object on a line of its own")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch until interrupted."""
+    settings = config.load(args.config, os.environ).mqtt if args.config else _settings(args)
+    stop = threading.Event()
+    with contextlib.closing(app.listen(settings, f"{settings.prefix}/#")) as listener:
+        table = LiveTable(Console(), as_json=args.json)
+        table.show(listener.messages(stop))
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> MqttSettings:
+    try:
+        return MqttSettings.model_validate(
+            {
+                "url": args.broker or "mqtt://127.0.0.1:1883",
+                "username": args.username,
+                "password": os.environ.get("EDGE_AGENT_MQTT_PASSWORD"),
+                "prefix": args.prefix,
+            }
+        )
+    except ValidationError as error:
+        wrong = ", ".join(f"--{'broker' if p['loc'][0] == 'url' else p['loc'][0]}" for p in error.errors())
+        raise ConfigError(f"{wrong}: not of the form mqtt://host:port or mqtts://host:port") from error

@@ -1,1 +1,7 @@
-"""The built-in clip as data: people pass a camera, on a timetable that `pedestrians.md` holds."""
+"""The built-in clip, for the demo, the benchmark and trying things out."""
+
+from importlib import resources
+from pathlib import Path
+
+PEDESTRIANS = Path(str(resources.files("edge_agent") / "clips" / "pedestrians.mp4"))
+"""25 s of people crossing a place: 768x576, 10 frames a second; its card is `pedestrians.md`."""

@@ -21,7 +21,7 @@ SCHEMES = ("rtsp", "rtsps", "http", "https", "file", "v4l2", "images")
 """The kinds of camera sources."""
 
 _VIDEO_DEVICE = "/dev/video"
-_MQTT_FORM = "must be mqtt://HOST, mqtt://HOST:PORT or the same with mqtts://"
+_TLS = "mqtts://"
 
 
 def check(root: Node, folder: Path) -> Iterator[Fault]:
@@ -59,24 +59,28 @@ def _mqtt(root: Node) -> Iterator[Fault]:
         if file and not _stated(root, "mqtt", other):
             yield file.key_fault(f"needs `{other}` beside it")
     url = _stated(root, "mqtt", "url")
-    if url and url.text and url.text.startswith(("mqtt://", "mqtts://")):
+    if url and url.text and url.text.startswith(("mqtt://", _TLS)):
         yield from _mqtt_url(url, url.text)
+    if url is None or not (url.text or "").startswith(_TLS):
+        for file in filter(None, (_stated(root, "mqtt", key) for key in ("ca_file", "cert_file"))):
+            yield file.key_fault(f"has no effect without TLS; `url` must begin with {_TLS}")
     yield from _retries(root.find(("mqtt",)), MqttSettings)
 
 
 def _mqtt_url(node: Node, url: str) -> Iterator[Fault]:
     if "@" in url:
         yield node.fault("holds a user or a password; write `username` and `password_file` instead")
-        return
+    elif not _names_a_broker(url):
+        yield node.fault("must be mqtt://HOST, mqtt://HOST:PORT or the same with mqtts://")
+
+
+def _names_a_broker(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        whole = (
-            bool(parts.hostname) and parts.port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
-        )
+        port = parts.port
     except ValueError:  # a port that is none, or half an IPv6 address
-        whole = False
-    if not whole:
-        yield node.fault(_MQTT_FORM)
+        return False
+    return bool(parts.hostname) and port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
 
 
 def _retries(node: Node | None, section: type[Section]) -> Iterator[Fault]:

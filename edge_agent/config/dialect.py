@@ -30,6 +30,7 @@ _UNKNOWN_ESCAPE = "an unknown escape; in double quotes write \\\\ for a backslas
 # What PyYAML says, by a part of it, in words for people. Its own may quote the file, and so a secret.
 _SYNTAX_WORDS = {
     "found unexpected end of stream": "a quote is opened here and never closed",
+    "but got '{'": "a `{` inside a text; ${NAME} needs quotes between `{ }` or `[ ]`",
     "expected ',' or ']'": "a `,` or the closing `]` is missing",
     "expected ',' or '}'": "a `,` or the closing `}` is missing",
     "mapping values are not allowed": "a second `:` or a wrong indentation; text that holds `: ` needs quotes",

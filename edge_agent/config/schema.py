@@ -85,10 +85,10 @@ def sections(root: type[Section] = Settings, path: str = "") -> Iterator[tuple[s
 
 def _sections_in(annotation: Any) -> Iterator[tuple[str, type[Section]]]:
     """The settings classes that an annotation speaks of; `[]` is an entry of a list, `{}` one of a mapping."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
+    origin = get_origin(annotation)
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, Section):
         yield "", annotation
-        return
-    ending = {tuple: "[]", dict: "{}"}.get(get_origin(annotation), "")
+    ending = "[]" if origin is tuple else "{}" if origin is dict else ""
     for argument in get_args(annotation):
         for deeper, child in _sections_in(argument):
             yield ending + deeper, child

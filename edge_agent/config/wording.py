@@ -51,6 +51,8 @@ PATTERNS = {
 }
 """What each pattern of a setting means."""
 
+_KEYS = {place: tuple(section.model_fields) for place, section in sections()}
+_PLACE_STEP = re.compile(r"\[\]|\{\}|[^.\[{]+")  # of a place such as `cameras[].zones{}`
 _SECRET_KEYS = {"password", "source", "url"}
 _SHOWN_CHARACTERS = 40
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -171,10 +173,6 @@ def _unknown_key(path: KeyPath) -> str:
     if candidates:
         return f"unknown key; did you mean {_keys_in_a_row(candidates, 'or')}?"
     return f"unknown key; known here: {_keys_in_a_row(here, 'and')}"
-
-
-_KEYS = {place: tuple(section.model_fields) for place, section in sections()}
-_PLACE_STEP = re.compile(r"\[\]|\{\}|[^.\[{]+")
 
 
 def _leads_to(path: KeyPath, place: str) -> bool:

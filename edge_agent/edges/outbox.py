@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import heapq
 import itertools
 import logging
 import math
@@ -47,14 +48,24 @@ _ROW = (
     "id INTEGER PRIMARY KEY, kind TEXT NOT NULL, topic TEXT NOT NULL, late_topic TEXT NOT NULL, payload BLOB NOT NULL, "
     "utc_ns INTEGER NOT NULL, put_utc_ns INTEGER NOT NULL, put_s REAL NOT NULL, crc INTEGER NOT NULL"
 )
+_TABLES = ("lasting", "passing")
+"""`passing` holds the updates: deleted first, they leave whole pages behind and not holes between the others."""
+
 _SCHEMA = (
-    f"CREATE TABLE message ({_ROW})",
+    *(f"CREATE TABLE {table} ({_ROW})" for table in _TABLES),
+    "CREATE VIEW message AS SELECT * FROM lasting UNION ALL SELECT * FROM passing",
     f"CREATE TABLE dead ({_ROW}, reason TEXT NOT NULL, dead_utc_ns INTEGER NOT NULL)",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "INSERT INTO meta VALUES ('epoch', 0), ('given_up', 0)",
     f"PRAGMA application_id={_APPLICATION_ID}",
     f"PRAGMA user_version={_LAYOUT}",
 )
+
+# The names of our own tables stand in these, nothing else does.
+_INSERT = {table: f"INSERT OR REPLACE INTO {table} VALUES (?,?,?,?,?,?,?,?,?)" for table in _TABLES}  # noqa: S608
+_DELETE = {table: f"DELETE FROM {table} WHERE id = ?" for table in _TABLES}  # noqa: S608
+_OLDEST = {table: f"SELECT id FROM {table} ORDER BY id LIMIT ?" for table in _TABLES}  # noqa: S608
+_READ = {table: f"SELECT * FROM {table} WHERE id > ? ORDER BY id" for table in _TABLES}  # noqa: S608
 
 _EPOCH_IDS = 10**12  # an id is the number of the run times this, plus a count: none comes twice
 _LAST_ID = 2**63 - 1
@@ -469,7 +480,6 @@ class _File:
         max_pages = max_bytes // _PAGE_BYTES
         self._most_pages = max_pages - _SPARE_PAGES
         self._most_dead = min(_DEAD_ROWS, max_pages // _DEAD_PART)
-        self._no_update_until = 0  # no `update` has an id up to this one, so a search begins behind it
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._database.text_factory = _lenient_text
@@ -489,8 +499,8 @@ class _File:
 
     def begin_epoch(self, above: int) -> int:
         """The number of a new run: above the one given, the last one, and those of all rows."""
-        query = "SELECT max((SELECT ifnull(max(id), 0) FROM message), (SELECT ifnull(max(id), 0) FROM dead))"
-        newest_id = self._database.execute(query).fetchone()[0]
+        query = "SELECT max(id) FROM (SELECT id FROM message UNION ALL SELECT id FROM dead)"
+        newest_id = self._database.execute(query).fetchone()[0] or 0
         last = self._database.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0]
         epoch: int = max(above, last, newest_id // _EPOCH_IDS) + 1
         with self._transaction():
@@ -508,8 +518,9 @@ class _File:
         given_up = 0
         with self._transaction():
             for start in range(0, len(entries), _INSERT_ROWS):
-                rows = [_row(entry) for entry in entries[start : start + _INSERT_ROWS]]
-                self._database.executemany("INSERT OR REPLACE INTO message VALUES (?,?,?,?,?,?,?,?,?)", rows)
+                for entry in entries[start : start + _INSERT_ROWS]:
+                    table = "passing" if entry.message.kind == "update" else "lasting"
+                    self._database.execute(_INSERT[table], _row(entry))
                 given_up += self._make_room()
         self._count(waiting=len(entries) - given_up, given_up=given_up)
         return given_up
@@ -584,18 +595,15 @@ class _File:
         return given_up
 
     def _victims(self) -> list[int]:
-        """Who goes next: the oldest updates, or when there are none, the oldest of all."""
-        query = "SELECT id FROM message WHERE kind = 'update' AND id > ? ORDER BY id LIMIT ?"
-        updates = [row[0] for row in self._database.execute(query, (self._no_update_until, _VICTIM_ROWS))]
-        if updates:
-            self._no_update_until = updates[-1]
-            return updates
-        self._no_update_until = self._database.execute("SELECT ifnull(max(id), 0) FROM message").fetchone()[0]
-        return [row[0] for row in self._database.execute("SELECT id FROM message ORDER BY id LIMIT ?", (_VICTIM_ROWS,))]
+        """Who goes next: the oldest updates, or when there are none, the oldest of the others."""
+        for table in ("passing", "lasting"):
+            if oldest := [row[0] for row in self._database.execute(_OLDEST[table], (_VICTIM_ROWS,))]:
+                return oldest
+        return []
 
     def _delete(self, ids: Sequence[int]) -> int:
-        deleted = self._database.executemany("DELETE FROM message WHERE id = ?", [(entry_id,) for entry_id in ids])
-        return deleted.rowcount
+        rows = [(entry_id,) for entry_id in ids]
+        return sum(self._database.executemany(_DELETE[table], rows).rowcount for table in _TABLES)
 
     def _note_given_up(self, count: int) -> None:
         if count:
@@ -618,7 +626,6 @@ class _File:
             self._database.execute("COMMIT")
         except BaseException:
             self._stats = None  # what a failed commit has left behind, only the file knows
-            self._no_update_until = 0
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
@@ -733,8 +740,8 @@ def _used_bytes(database: sqlite3.Connection) -> int:
 
 
 def _oldest_utc_ns(database: sqlite3.Connection) -> int | None:
-    oldest = database.execute("SELECT utc_ns FROM message ORDER BY id LIMIT 1").fetchone()
-    return oldest[0] if oldest else None
+    oldest = database.execute("SELECT id, utc_ns FROM message ORDER BY id LIMIT 1").fetchone()  # with id: no sorting
+    return oldest[1] if oldest else None
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -771,22 +778,26 @@ def _set_aside(path: Path, utc_ns: int) -> Path:
 
 
 def _salvage(aside: Path) -> Generator[Entry, None, None]:
-    """The entries of a damaged file that can still be read, oldest first.
+    """The entries of a damaged file that can still be read, oldest first."""
+    with closing(sqlite3.connect(aside, isolation_level=None)) as database:
+        database.text_factory = _lenient_text
+        yield from heapq.merge(*(_readable(database, _READ[table]) for table in _TABLES), key=lambda entry: entry.id)
+
+
+def _readable(database: sqlite3.Connection, query: str) -> Iterator[Entry]:
+    """The entries of one table that can still be read.
 
     Where a row cannot be read the next 1, 2, 4, … ids are left out, so that a hole of any size is crossed in a few
     steps and costs at most as many good rows as bad ones.
     """
     after, step = 0, 1
-    with closing(sqlite3.connect(aside, isolation_level=None)) as database:
-        database.text_factory = _lenient_text
-        query = "SELECT * FROM message WHERE id > ? ORDER BY id"
-        while after < _LAST_ID:
-            try:
-                for row in database.execute(query, (after,)):
-                    after, step = row[0], 1
-                    if entry := _decode(row):
-                        yield entry
-            except sqlite3.DatabaseError:
-                after, step = after + step, step * 2
-            else:
-                return
+    while after < _LAST_ID:
+        try:
+            for row in database.execute(query, (after,)):
+                after, step = row[0], 1
+                if entry := _decode(row):
+                    yield entry
+        except sqlite3.DatabaseError:
+            after, step = after + step, step * 2
+        else:
+            return

@@ -361,19 +361,19 @@ try:
         pass
 except OSError:
     pass
-put(100, 4000)
+put(100, 1600)
 stats = outbox.stats()
 assert stats.in_memory == 1000, stats
 assert stats.given_up > 0, stats
-assert stats.waiting + stats.given_up == 4000, stats
+assert stats.waiting + stats.given_up == 1600, stats
 entries = outbox.peek(5000)
 numbers = [int(entry.message.payload) for entry in entries]
 assert numbers == sorted(numbers) and len(numbers) == stats.waiting
-outbox.ack([entry.id for entry in entries[:1500]])
-put(4000, 4010)
+outbox.ack([entry.id for entry in entries[:800]])
+put(1600, 1610)
 stats = outbox.stats()
 assert stats.in_memory == 0, stats
-assert [int(entry.message.payload) for entry in outbox.peek(5000)] == numbers[1500:] + list(range(4000, 4010))
+assert [int(entry.message.payload) for entry in outbox.peek(5000)] == numbers[800:] + list(range(1600, 1610))
 """
 
 
@@ -485,7 +485,7 @@ def test_a_row_with_a_wrong_checksum_is_set_aside_and_the_next_ones_come(
 ) -> None:
     outbox.put([event(0), event(1), event(2)])
     damaged = outbox.peek(9)[1]
-    execute(path, f"UPDATE message SET {change} WHERE id = {damaged.id}")  # noqa: S608 - our own words
+    execute(path, f"UPDATE lasting SET {change} WHERE id = {damaged.id}")  # noqa: S608 - our own words
     assert numbers(outbox.peek(2)) == [0, 2]
     assert outbox.stats().dead == 1
     assert outbox.stats().waiting == 2

@@ -8,13 +8,13 @@ import itertools
 import logging
 import threading
 import traceback
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -70,6 +70,7 @@ class Camera(http.server.BaseHTTPRequestHandler):
         try:
             for index in pictures:
                 self._send(encode_picture(index))
+            self.wfile.write(b"--next--\r\n")
         except ConnectionError:
             self.close_connection = True
         return None
@@ -277,6 +278,12 @@ def test_a_clip_whose_time_stamps_jump_back_still_goes_forward(tmp_path: Path) -
     assert [frame.at_s for frame in frames] == pytest.approx([index / RATE_HZ for index in range(2 * CLIP_FRAMES)])
 
 
+def test_a_clip_with_a_title_in_an_unknown_alphabet_is_read(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "clip.mkv")
+    path.write_bytes(path.read_bytes().replace(b"Lavf", b"La\xff\xff"))
+    assert len(_replay(f"file://{path}")) == CLIP_FRAMES
+
+
 def test_a_clip_at_its_pace_gives_each_frame_when_it_is_due(clip: Path) -> None:
     clock = FakeClock()
     source = open_source(f"file://{clip}", CaptureSettings(), clock, threading.Event(), pace="real_time")
@@ -366,15 +373,15 @@ def test_a_held_frame_is_not_overwritten_by_later_ones() -> None:
 def test_every_pixel_format_becomes_three_planes(
     tmp_path: Path, name: str, codec: str, pixel_format: str, size: tuple[int, int]
 ) -> None:
-    clip = write_clip(tmp_path / f"{name}.mkv", codec=codec, pixel_format=pixel_format, size=size, frames=3)
+    clip = write_clip(tmp_path / f"{name}.nut", codec=codec, pixel_format=pixel_format, size=size, frames=3)
     frames = _replay(f"file://{clip}")
     assert [(frame.width, frame.height) for frame in frames] == [size] * 3
-    assert _shades(frames) == pytest.approx([20, 25, 30], abs=2)
+    assert _shades(frames) == pytest.approx([40, 45, 50], abs=2)
 
 
 def test_full_range_video_is_shown_as_it_is(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mkv", codec="mjpeg", pixel_format="yuvj420p", frames=3)
-    assert _shades(_replay(f"file://{clip}")) == pytest.approx([5, 10, 16], abs=2)  # (20, 25, 30 - 16) * 255 / 219
+    assert _shades(_replay(f"file://{clip}")) == pytest.approx([28, 34, 40], abs=2)  # (40, 45, 50 - 16) * 255 / 219
 
 
 @pytest.mark.parametrize(
@@ -396,7 +403,7 @@ def test_every_kind_of_picture_is_read_with_limited_range(
     (tmp_path / name).write_bytes(encode_picture(3, codec=codec, pixel_format=pixel_format, size=size))
     (frame,) = _replay(f"images://{tmp_path}")
     assert (frame.width, frame.height) == size
-    assert _shades([frame]) == pytest.approx([35], abs=2)
+    assert _shades([frame]) == pytest.approx([brightness(3)], abs=2)
 
 
 def test_pictures_come_in_the_order_a_person_counts(tmp_path: Path) -> None:
@@ -404,7 +411,7 @@ def test_pictures_come_in_the_order_a_person_counts(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(encode_picture(index, codec="png", pixel_format="rgb24"))
     (tmp_path / "notes.txt").write_text("no picture")
     frames = _replay(f"images://{tmp_path}")
-    assert _shades(frames) == pytest.approx([20, 25, 30, 35, 40, 45], abs=2)
+    assert _shades(frames) == pytest.approx([40, 45, 50, 55, 60, 65], abs=2)
     assert [frame.at_s for frame in frames] == [index / PICTURES_HZ for index in range(6)]
 
 
@@ -428,27 +435,30 @@ def _cut(path: Path, to_bytes: int) -> None:
 
 
 def _write_sound(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=8000)
-        sound = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-        sound.sample_rate = 8000
-        container.mux(stream.encode(sound))
-        container.mux(stream.encode(None))
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(bytes(16_000))
 
 
 FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "missing": (lambda _: None, "cannot be opened: no such file"),
     "empty": (lambda path: path.touch(), "cannot be opened: not a video, or cut off or damaged"),
     "a text": (lambda path: path.write_text("hello"), "cannot be opened: not a video, or cut off or damaged"),
-    "cut off": (
-        lambda path: _cut(write_clip(path), 1000),
+    "cut off before its index": (
+        lambda path: _cut(write_clip(path), 200),
         "cannot be opened: not a video, or cut off or damaged",
+    ),
+    "cut off within its index": (
+        lambda path: _cut(write_clip(path), 1000),
+        "has no video stream: only sound, or cut off",
     ),
     "a folder": (
         lambda path: path.mkdir(),
         "cannot be opened: it is a folder; for a folder of pictures write images://",
     ),
-    "only sound": (_write_sound, "has no video stream"),
+    "only sound": (_write_sound, "has no video stream: only sound, or cut off"),
 }
 
 
@@ -472,12 +482,12 @@ def test_a_clip_that_is_cut_off_gives_what_can_be_read(tmp_path: Path, caplog: p
 
 
 def test_a_damaged_clip_gives_the_frames_around_the_damage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = write_clip(tmp_path / "clip.mkv", codec="png", pixel_format="rgb24", frames=5)
+    path = write_clip(tmp_path / "clip.nut", codec="png", pixel_format="rgb24", frames=5)
     whole = path.read_bytes()
     third = [at for at in range(len(whole)) if whole.startswith(b"\x89PNG", at)][2]
     path.write_bytes(whole[:third] + b"\0\0\0\0" + whole[third + 4 :])
     source = open_source(f"file://{path}", CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast")
-    assert _shades(list(source.frames())) == pytest.approx([20, 25, 35, 40], abs=2)
+    assert _shades(list(source.frames())) == pytest.approx([40, 45, 55, 60], abs=2)
     assert source.damaged == 1
     assert [record.getMessage() for record in caplog.records] == [
         f"file://{path}: 1 packets could not be decoded, 4 frames could"
@@ -515,7 +525,7 @@ def locked_url(clip: Path) -> Iterator[Callable[[str], str]]:
 
 
 def test_the_right_password_opens_a_locked_camera(locked_url: Callable[[str], str]) -> None:
-    assert _first_shade(locked_url("eve:secret")) == 20
+    assert _first_shade(locked_url("eve:secret")) == brightness(0)
 
 
 @pytest.mark.parametrize("credentials", ["", "eve:wrong-secret"])
@@ -536,8 +546,18 @@ def test_cameras_over_http_tell_what_is_wrong(http_url: str) -> None:
 
 
 def test_a_camera_that_ends_its_stream_has_failed(http_url: str) -> None:
-    with pytest.raises(SourceError, match=r"/short: the camera ended the stream after 10 frames$"):
+    with pytest.raises(SourceError, match=r"/short broke off after 10 frames: Input/output error; check the address"):
         _live(f"{http_url}/short")
+
+
+def test_a_camera_that_is_unplugged_is_told(clip: Path) -> None:
+    with rtsp_camera(clip) as camera:
+        source = open_source(camera.url(), IMPATIENT, SystemClock(), threading.Event(), pace="real_time")
+        frames = source.frames()
+        next(frames)
+        camera.kill()
+        with pytest.raises(SourceError, match=r"/stream: the camera ended the stream after \d+ frames$"):
+            list(frames)
 
 
 def test_a_camera_that_is_off_is_told(clip: Path) -> None:

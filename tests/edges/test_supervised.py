@@ -197,10 +197,13 @@ def test_a_recording_that_is_not_there_yet_is_waited_for() -> None:
     assert (capture.status().state, capture.status().frames, capture.status().reconnects) == ("ended", 1, 1)
 
 
-def test_damage_adds_up_over_reconnects() -> None:
+def test_damage_is_told_at_once_and_adds_up_over_reconnects() -> None:
     stage = Stage()
     capture = stage.capture([0.0, DARK], [0.0, DARK], [], damaged=3)
+    seen = []
+    capture.beat = lambda: seen.append(capture.status())
     capture.run()
+    assert [status.damaged for status in seen if status.online] == [3, 6]
     assert capture.status().damaged == 9  # three openings
 
 

@@ -234,7 +234,8 @@ FAR_APART: list[Box] = [(0, 0, 9, 9), (20, 0, 29, 9), (40, 0, 49, 9), (0, 20, 9,
 def test_a_box_is_strong_from_its_threshold_on_and_weak_from_a_part_of_it(
     score: float,
     label_id: int,
-    strong: bool | None,  # noqa: FBT001
+    *,
+    strong: bool | None,
 ) -> None:
     settings = DetectSettings(labels=("person", "car"), thresholds={"car": 0.8}, weak=0.5)
     found = detector_of(FakeModel((FAR_APART[0], score, label_id)), settings=settings).detect(frame_of())

@@ -146,7 +146,7 @@ def test_nanodet_maps_are_found_by_name_and_size_in_whatever_order_they_come() -
 
 
 def test_nanodet_classes_as_wide_as_a_side_map_are_told_apart_by_name() -> None:
-    wide = {name: (1, None, 32) for name in NANODET_OUTPUTS}
+    wide = dict.fromkeys(NANODET_OUTPUTS, (1, None, 32))
     assert recognise(signature_of(wide)).classes == 32
 
 

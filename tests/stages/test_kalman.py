@@ -58,7 +58,10 @@ def test_one_prediction_over_a_gap_equals_many_short_ones(motions: Motions, part
         assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
-def test_a_prediction_moves_the_place_by_velocity_times_time_and_widens_its_variance() -> None:
+def test_a_prediction_moves_the_place_by_velocity_times_time_and_widens_its_variance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kalman, "ACCELERATION_STD", 1.0)
     motions = Motions(
         place=np.array([[10.0, 20.0, 1.0, 2.0]]),  # its size is 2, so the noise is (1 * 2)² = 4
         velocity=np.array([[3.0, -4.0, 0.0, 0.5]]),
@@ -103,7 +106,8 @@ def test_a_correction_moves_the_place_towards_what_was_seen_and_never_beyond(shi
     assert np.all(corrected.place_variance < expected.place_variance)
 
 
-def test_a_correction_weighs_what_was_believed_against_what_was_seen() -> None:
+def test_a_correction_weighs_what_was_believed_against_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kalman, "MEASUREMENT_STD", 0.05)
     # Seen at once again, both are equally uncertain, (0.05 * 100)² = 25: the place moves half of the 10 pixels.
     corrected = kalman.correct(kalman.begin(boxes_of(BOX)), boxes_of((110.0, 200.0, 150.0, 300.0)))
     assert_allclose(corrected.place, [[125, 250, 40, 100]])

@@ -132,7 +132,7 @@ def test_two_things_are_two_regions_and_what_is_smaller_than_min_area_is_none() 
 
 
 @pytest.mark.parametrize(("step", "moves"), [(18, False), (19, True), (-18, False), (-19, True)])
-def test_a_pixel_has_moved_when_it_differs_by_more_than_the_threshold(step: int, moves: bool) -> None:  # noqa: FBT001
+def test_a_pixel_has_moved_when_it_differs_by_more_than_the_threshold(step: int, *, moves: bool) -> None:
     def scene(at_s: float) -> ByteArray:
         picture = still(at_s)
         picture[30:42, 40:52] += np.uint8(step % 256) if at_s >= 1.0 else np.uint8(0)

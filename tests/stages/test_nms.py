@@ -29,7 +29,7 @@ FAR = (50.0, 50.0, 60.0, 60.0)
         ([A, BESIDE], [0.9, 0.5], [0, 0], [0, 1]),
         ([A, A, A], [0.5, 0.5, 0.5], [0, 0, 0], [0]),  # a tie: the first
         ([FAR, A, NEAR_A], [0.5, 0.5, 0.5], [0, 0, 0], [0, 1]),
-        # NEAR_A is suppressed by A and suppresses nothing: the third overlaps with A by 64 / 100 and with it by 64 / 80.
+        # NEAR_A is suppressed by A and suppresses nothing: the third overlaps A by 64 / 100, and NEAR_A by 64 / 80.
         ([A, NEAR_A, (0.0, 0.0, 8.0, 8.0)], [0.9, 0.8, 0.7], [0, 0, 0], [0, 2]),
         ([(5.0, 5.0, 5.0, 5.0)] * 2, [0.9, 0.8], [0, 0], [0, 1]),  # without an area nothing overlaps
     ],

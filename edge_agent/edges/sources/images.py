@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Generator
 from io import BytesIO
@@ -62,9 +63,10 @@ class Folder:
         return sorted(paths, key=_natural_order)
 
 
-def _natural_order(path: Path) -> tuple[list[tuple[int, str]], str]:
+def _natural_order(path: Path) -> tuple[list[tuple[float, str]], str]:
+    """Compare numbers as numbers and before words; equal ones (`1.png`, `01.png`) by the name itself."""
     parts = re.findall(r"\d+|\D+", path.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
+    return [(int(part), "") if part.isdecimal() else (math.inf, part) for part in parts], path.name
 
 
 def _read(path: Path) -> av.VideoFrame | None:

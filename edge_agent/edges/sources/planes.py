@@ -17,26 +17,29 @@ _FULL_RANGE = 2  # AVCOL_RANGE_JPEG: luma 0..255 instead of 16..235
 def view_planes(picture: av.VideoFrame) -> Planes:
     """Show the decoder's own memory, read-only; it stays untouched for as long as an array of it lives.
 
-    Formats other than 8-bit planar 4:2:0 are converted, which costs a pass over the picture. A full-range picture
-    (`yuvj420p`, as some cameras send) is shown as it is, luma 0..255: converting it takes 1.5 ms at 1080p beside 4 ms
-    of decoding, and leaving it so costs a little contrast at both ends.
+    Formats other than 8-bit planar 4:2:0 are converted, which costs a pass over the picture. A full-range picture in
+    4:2:0 (`yuvj420p`, as some cameras send) is shown as it is, luma 0..255: converting it takes 1.5 ms at 1080p beside
+    4 ms of decoding, and leaving it so costs a little contrast at both ends.
     """
     planar = picture.format.name in _PLANAR_420 and all(plane.line_size > 0 for plane in picture.planes)
-    shown = picture if planar else picture.reformat(format="yuv420p")
-    return cast("Planes", tuple(_view(plane) for plane in shown.planes))
+    return _planes(picture if planar else _limited(picture))
 
 
 def limited_planes(picture: av.VideoFrame) -> Planes:
     """Show a picture with luma 16..235 in any case; for still pictures, where the time does not count."""
-    if picture.color_range == _FULL_RANGE:
-        picture = picture.reformat(format="yuv420p", src_color_range="JPEG", dst_color_range="MPEG")
-    return view_planes(picture)
+    return view_planes(_limited(picture) if picture.color_range == _FULL_RANGE else picture)
+
+
+def _limited(picture: av.VideoFrame) -> av.VideoFrame:
+    return picture.reformat(format="yuv420p", dst_color_range="MPEG")
+
+
+def _planes(picture: av.VideoFrame) -> Planes:
+    return cast("Planes", tuple(_view(plane) for plane in picture.planes))
 
 
 def _view(plane: av.video.plane.VideoPlane) -> ByteArray:
-    rows = np.frombuffer(cast("memoryview", plane), np.uint8).reshape(
-        -1, plane.line_size
-    )  # (height, width and padding)
+    rows = np.frombuffer(cast("memoryview", plane), np.uint8).reshape(-1, plane.line_size)  # (height, width + padding)
     view = rows[: plane.height, : plane.width]
     view.flags.writeable = False
     return view

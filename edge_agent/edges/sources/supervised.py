@@ -166,7 +166,7 @@ class Capture:
         try:
             with closing(source.frames()) as frames:
                 for frame in frames:
-                    self._hand_on(frame)
+                    self._hand_on(frame, damaged_before + source.damaged)
         finally:
             self._status = replace(self._status, damaged=damaged_before + source.damaged)
 
@@ -183,7 +183,7 @@ class Capture:
             return False
         return not self.settings.loop
 
-    def _hand_on(self, frame: Frame) -> None:
+    def _hand_on(self, frame: Frame, damaged: int) -> None:
         if not self._status.online:
             self._say(logging.INFO, f"streaming {frame.width}x{frame.height}")
             self._arrivals_s.clear()
@@ -192,7 +192,12 @@ class Capture:
         self._arrivals_s.append(frame.at_s)
         self.slot.put(replace(frame, seq=self._status.frames))
         self._status = replace(
-            self._status, frames=self._status.frames + 1, fps=self._fps(), width=frame.width, height=frame.height
+            self._status,
+            frames=self._status.frames + 1,
+            damaged=damaged,
+            fps=self._fps(),
+            width=frame.width,
+            height=frame.height,
         )
         if self.clock.monotonic_s() - self._streaming_since_s >= self.settings.retry_cap_s:
             self.backoff.reset()

@@ -58,7 +58,7 @@ class Clip:
         """Give every frame, ending with the file."""
         seq = 0
         try:
-            with av.open(f"file:{self._opening.path}") as container:
+            with av.open(f"file:{self._opening.path}", metadata_errors="replace") as container:
                 start_utc_ns = _created_utc_ns(container.metadata)
                 stream = _video_stream(container, self._opening)
                 timeline = _Timeline(stream.average_rate)
@@ -67,9 +67,7 @@ class Clip:
                     yield _recorded(picture, timeline.position_s(picture), start_utc_ns, seq)
                     seq += 1
         except av.FFmpegError as error:
-            raise SourceError(
-                _complaint(error, _OF_FILES, self._opening, seq)
-            ) from None  # its own text holds the address
+            raise SourceError(_complaint(error, _OF_FILES, self._opening, seq)) from None
         if self.damaged:
             _log.warning("%s: %d packets could not be decoded, %d frames could", self._opening.name, self.damaged, seq)
         if not seq and not self._opening.stop.is_set():
@@ -106,21 +104,17 @@ class Stream:
                     _warn_if_rotated(picture, seq, self._opening)
                     yield self._opening.arrived(view_planes(picture), seq)
                     seq += 1
-        except av.FFmpegError as error:
-            raise SourceError(
-                _complaint(error, _OF_CAMERAS, self._opening, seq)
-            ) from None  # its own text holds the password
+        except av.FFmpegError as error:  # its own text holds the password
+            raise SourceError(_complaint(error, _OF_CAMERAS, self._opening, seq)) from None
         if not self._opening.stop.is_set():
             raise SourceError(f"{self._opening.name}: the camera ended the stream after {seq} frames")
 
     def _connect(self) -> av.container.InputContainer:
         stall_s = self._opening.stall_s
-        options = {
-            "fpsprobesize": "0"
-        }  # do not watch 20 frames to learn their rate: it delays the first one by seconds
+        options = {"fpsprobesize": "0"}  # else the first frame waits for 20 more, to learn a rate that nobody asks for
         if self._opening.url.startswith("rtsp"):
             options |= {"rtsp_transport": self._opening.transport, "allowed_media_types": "video"}
-        return av.open(self._opening.url, options=options, timeout=(stall_s, stall_s))
+        return av.open(self._opening.url, options=options, timeout=(stall_s, stall_s), metadata_errors="replace")
 
     def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
         clock, stall_s = self._opening.clock, self._opening.stall_s
@@ -161,7 +155,7 @@ class _Timeline:
 def _video_stream(container: av.container.InputContainer, opening: Opening) -> av.VideoStream:
     """Choose the first video stream, decoded by one thread: cameras run side by side, and threads add delay."""
     if not container.streams.video:
-        raise SourceError(f"{opening.name} has no video stream")
+        raise SourceError(f"{opening.name} has no video stream: only sound, or cut off")
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
     return stream

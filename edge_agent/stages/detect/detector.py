@@ -29,7 +29,7 @@ class DetectSettings(Section):
     weak: Ratio = 0.5
     """Part of its threshold from which a box may keep a known object alive, though never begin one."""
 
-    nms_iou: Ratio = 0.6
+    nms_iou: Ratio = 0.5
     """Two boxes of a label that overlap more than this are one; larger tells people in a crowd apart."""
 
 

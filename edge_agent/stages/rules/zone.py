@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from edge_agent import geometry
 from edge_agent.records import Frame, Track, Tracks
@@ -17,7 +19,7 @@ class ZoneSettings(Section):
     polygon: Polygon
     """Its corners, 0..1 of the frame."""
 
-    labels: tuple[Label, ...] | None = None
+    labels: Annotated[tuple[Label, ...], Field(min_length=1)] | None = None
     """What counts in it; everything that the camera looks for when left out."""
 
     inertia_s: Seconds = 0.5

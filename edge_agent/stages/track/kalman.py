@@ -20,7 +20,7 @@ from edge_agent.records import BoolArray, FloatArray, IntArray
 MEASUREMENT_STD = 0.05
 """How far a detected centre or side lies beside the true one, in box sizes."""
 
-ACCELERATION_STD = 1.0
+ACCELERATION_STD = 0.5
 """Strength of the disturbance, in box sizes per second to the power 3/2: a person who starts or stops walking."""
 
 FIRST_VELOCITY_STD = 1.0

@@ -17,7 +17,7 @@ from edge_agent.stages.track.memory import LONGEST_MISS_S, Life
 class TrackSettings(Section):
     """When boxes over time are one object, and when an object is real."""
 
-    memory_s: Annotated[Seconds, Field(gt=0)] = 2.5
+    memory_s: Annotated[Seconds, Field(gt=0)] = 3.0
     """How long an object may be looked for and not found before it has gone; larger bridges longer occlusions."""
 
     confirm_hits: Annotated[int, Field(ge=1, le=100)] = 3
@@ -26,7 +26,7 @@ class TrackSettings(Section):
     confirm_score: Ratio = 0.4
     """Least median score, a look that missed it counting 0; larger means fewer false alarms and more missed objects."""
 
-    match_iou: Ratio = 0.2
+    match_iou: Ratio = 0.15
     """Least overlap of a box with an object's presumed place; smaller follows faster things and confuses near ones."""
 
 
@@ -116,8 +116,8 @@ class Tracker:
         )
 
 
-_WEAK_IOU = 0.5
-"""Least overlap of a weak box; ByteTrack's second association."""
+_WEAK_IOU = 0.3
+"""Least overlap of a weak box with an object seen a moment ago; more than for a sure one, for it may be anything."""
 
 
 def _box(found: Detections, index: int) -> Box:

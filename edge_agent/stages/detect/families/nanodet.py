@@ -21,7 +21,7 @@ _BINS = frozenset({8, 11})  # reg_max + 1 of NanoDet-m and NanoDet-g
 # ImageNet's mean and spread in BGR order, as NanoDet's configurations give them.
 _MEAN = (103.53, 116.28, 123.675)
 _STD = (57.375, 57.12, 58.395)
-_BLACK = 0  # what NanoDet's training pads with
+_GREY = 114  # what the calibration of the built-in INT8 file was padded with; black is no better
 
 
 def recognise(signature: ModelSignature) -> Head | None:
@@ -41,7 +41,7 @@ def recognise(signature: ModelSignature) -> Head | None:
         colour="bgr",
         mean=_MEAN,
         std=_STD,
-        padding=_BLACK,
+        padding=_GREY,
         classes=classes,
         decode=functools.partial(_decode, class_maps, side_maps),
     )

@@ -1,0 +1,553 @@
+"""Reading a configuration: what is read as what, and every problem at once, each in its place and in plain words."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_agent import config
+from edge_agent.config import checks, dialect, loading, wording
+from edge_agent.edges.sources import SOURCES
+from edge_agent.errors import ConfigError, Problem
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+EXAMPLE = (CONFIGS / "example.yaml").read_text()
+ENVIRON = {"CAMERA_PASSWORD": "hunter2", "MQTT_PASSWORD": "hunter3"}
+BOX = "device: {id: box}\ncameras: [{id: a, source: 'file://a.mp4'}]\n"
+CAMERA = "device: {id: box}\ncameras:\n  - id: a\n    source: file://a.mp4\n"
+
+A_DURATION = "must be a number of seconds or one like 500ms, 30s, 5m, 2h, 7d"
+KINDS = "rtsp://, rtsps://, http://, https://, file://, v4l2:// or images://"
+
+# hypothesis writes each example to the same file; nothing is left over between two of them.
+EVERY_TIME = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def load(folder: Path, text: str | bytes, environ: Mapping[str, str] = ENVIRON) -> config.Settings:
+    file = folder / "c.yaml"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return config.load(file, environ)
+
+
+def problems(folder: Path, text: str | bytes, environ: Mapping[str, str] = ENVIRON) -> tuple[Problem, ...]:
+    try:
+        load(folder, text, environ)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def lines(folder: Path, text: str | bytes, environ: Mapping[str, str] = ENVIRON) -> list[str]:
+    """The problems as they are printed, without the folder."""
+    return [str(problem).removeprefix(f"{folder}/") for problem in problems(folder, text, environ)]
+
+
+def test_six_different_mistakes_give_six_lines_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """\
+device:
+  id: gate pi
+mqtt:
+  keepalive_s: soon
+cameras:
+  - id: front
+    zone:
+      porch: {polygon: [[0, 0], [1, 1]]}
+    detect: {rate_hz: 100}
+    zones:
+      porch: {polygon: [[0, 0], [1, 1]]}
+"""
+    assert lines(tmp_path, text) == [
+        'c.yaml:2:7: device.id: is "gate pi", must be 1 to 64 letters (a-z), digits, `-` or `_`',
+        f'c.yaml:4:16: mqtt.keepalive_s: is "soon", {A_DURATION}',
+        "c.yaml:6:5: cameras[0].source: is missing",
+        "c.yaml:7:5: cameras[0].zone: unknown key; did you mean `zones`?",
+        "c.yaml:9:23: cameras[0].detect.rate_hz: is 100, must be at most 60",
+        "c.yaml:11:24: cameras[0].zones.porch.polygon: must have at least 3 different corners, has 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "1:1: is empty"),
+        ("# nothing\n", "1:1: is empty"),
+        ("---\n", "2:1: has no value, must be a mapping of settings"),
+        ("- a\n", "1:1: is a list, must be a mapping of settings"),
+        ("word\n", '1:1: is "word", must be a mapping of settings'),
+        ("a: [1\nb: 2\n", "2:2: a `,` or the closing `]` is missing"),
+        ("a: {b: ${c}}\n", "1:9: a `{` inside a text; ${NAME} needs quotes between `{ }` or `[ ]`"),
+        ("a: {b: 1\n", "1:4: a `,` or the closing `}` is missing"),
+        ('a: "b\n', "1:4: a quote is opened here and never closed"),
+        ('a: "\\d"\n', "1:6: an unknown escape; in double quotes write \\\\ for a backslash, or use single quotes"),
+        (
+            'a: "\\UFFFFFFFF"\n',
+            "1:2: an unknown escape; in double quotes write \\\\ for a backslash, or use single quotes",
+        ),
+        ("a: b: c\n", "1:5: a second `:` or a wrong indentation; text that holds `: ` needs quotes"),
+        ("a: 1\n  b: 2\n", "2:4: a second `:` or a wrong indentation; text that holds `: ` needs quotes"),
+        ("a: 1\nb\n", "2:1: a key without a `:`"),
+        ("a:\n  b: 1\n c: 2\n", "3:2: is indented differently from the lines above"),
+        ("a:\n\tb: 1\n", "2:1: a tab; indent with spaces"),
+        ("a: @b\n", "1:4: text that begins with such a sign needs quotes"),
+        ("a: 1\x07\n", "1:5: a control character, which is no text"),
+        ("a: !b!c d\n", "1:4: tags such as !name are not read; put text that begins with ! in quotes"),
+        ("a: *b\n", "1:4: a: no value above is marked `&` with this name"),
+        ("a: &b [*b]\n", "1:8: a[0]: no value above is marked `&` with this name"),
+        ("[a]: b\n", "1:1: a key must be a word"),
+        ("a: 1\n---\nb: 2\n", "2:1: a second document begins; a file holds one"),
+        ("%FOO\n%YAML 1.1\n---\n", "4:1: has no value, must be a mapping of settings"),
+        ("a: " + "[" * 40, "1:36: lies deeper than 32 lists and mappings"),
+        (b"device: {id: b\xff}", "1:15: is not UTF-8 text"),
+        (b"a: 1\nb: \xc3", "2:4: is not UTF-8 text"),
+        ("a: 1\n".encode("utf-16"), "1:1: is not UTF-8 text"),
+    ],
+)
+def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str | bytes, expected: str) -> None:
+    assert lines(tmp_path, text) == [f"c.yaml:{expected}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("modle: {}\n", ["1:1: modle: unknown key; did you mean `model`?"]),
+        (
+            "banana: 1\n",
+            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras` and `outbox`"],
+        ),
+        ("banana:\n", ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras` and `outbox`"]),
+        ("zones: {}\n", ["1:1: zones: unknown key; did you mean `cameras[].zones`?"]),
+        ("mqtt: {'a b': 1}\n", None),
+        ("mqtt: {<<: {window: 5}}\n", ['1:8: mqtt."<<": merge keys are not read; write `key: *name` for each section']),
+        ("mqtt: {window: 5, window: 6}\n", ["1:19: mqtt.window: stands twice, first in line 1"]),
+        ('mqtt: {username: "\\ud800"}\n', ["1:18: mqtt.username: holds an escape that is no text"]),
+        (
+            "mqtt: {username: !b c}\n",
+            ["1:18: mqtt.username: tags such as !name are not read; put text that begins with ! in quotes"],
+        ),
+        ("mqtt: off\n", ['1:7: mqtt: is "off", must be a mapping of settings']),
+        ("mqtt: {window: 4.5}\n", ["1:16: mqtt.window: is 4.5, must be a whole number"]),
+        ("mqtt: {window: many}\n", ['1:16: mqtt.window: is "many", must be a whole number']),
+        ("mqtt: {window: 0}\n", ["1:16: mqtt.window: is 0, must be at least 1"]),
+        ("mqtt: {window: [5]}\n", ["1:16: mqtt.window: is a list, must be a whole number"]),
+        ("mqtt: {window: {a: 5}}\n", ["1:16: mqtt.window: is a mapping, must be a whole number"]),
+        ("mqtt: {protocol: 4}\n", ["1:18: mqtt.protocol: is 4, must be 5 or 3"]),
+        ("mqtt: {url: 192.0.2.2}\n", ["1:13: mqtt.url: must begin with mqtt:// or mqtts://"]),
+        ("mqtt: {url: 'mqtt://'}\n", None),
+        ("mqtt: {url: 'mqtt://h:99999'}\n", None),
+        ("mqtt: {url: 'mqtt://[h'}\n", None),
+        ("mqtt: {url: 'mqtt://h/topic'}\n", None),
+        (
+            "mqtt: {url: 'mqtt://a:hunter2@h'}\n",
+            ["1:13: mqtt.url: holds a user or a password; write `username` and `password_file` instead"],
+        ),
+        ("mqtt: {password: [hunter2]}\n", ["1:18: mqtt.password: is a list, must be text"]),
+        (
+            "mqtt: {password: hunter2, password_file: f}\n",
+            ["1:27: mqtt.password_file: stands beside `password` (line 1); only one of them may"],
+        ),
+        ("mqtt: {password: hunter2, password_file: }\n", []),
+        (
+            "mqtt: {cert_file: c, url: 'mqtts://h'}\n",
+            ["1:8: mqtt.cert_file: needs `key_file` beside it"],
+        ),
+        ("mqtt: {key_file: c}\n", ["1:8: mqtt.key_file: needs `cert_file` beside it"]),
+        ("mqtt: {cert_file: c, key_file: k, ca_file: a, url: 'mqtts://h:8883/'}\n", []),
+        (
+            "mqtt: {ca_file: a}\n",
+            ["1:8: mqtt.ca_file: has no effect without TLS; `url` must begin with mqtts://"],
+        ),
+        ("mqtt: {prefix: a//b}\n", None),
+        ("mqtt: {retry_first_s: 1m}\n", ["1:23: mqtt.retry_first_s: `retry_first_s` is longer than `retry_cap_s`"]),
+        ("mqtt: {retry_cap_s: 0.5}\n", ["1:21: mqtt.retry_cap_s: `retry_first_s` is longer than `retry_cap_s`"]),
+        ("mqtt: {retry_first_s: 30, retry_cap_s: 0.5m}\n", []),
+        (
+            "model: {name: a, path: b}\n",
+            ["1:18: model.path: stands beside `name` (line 1); only one of them may"],
+        ),
+        ("model: {threshold: 0}\n", ["1:20: model.threshold: is 0, must be more than 0"]),
+        ("model: {threshold: 40%}\n", ['1:20: model.threshold: is "40%", must be a number']),
+        ("model: {threshold: .nan}\n", ['1:20: model.threshold: is ".nan", must be a number']),
+        ("model: {threshold: inf}\n", ['1:20: model.threshold: is "inf", must be a finite number']),
+        ("model: {threshold: true}\n", ['1:20: model.threshold: is "true", must be a number']),
+        ("model: {input: [320]}\n", ["1:16: model.input: must have 2 entries, has 1"]),
+        ("model: {input: [320, 320, 3]}\n", ["1:16: model.input: must have at most 2 entries, has 3"]),
+        ("outbox: {max_bytes: 5}\n", ["1:21: outbox.max_bytes: is 5, must be at least 1048576"]),
+        ("outbox: {max_bytes: big}\n", None),
+        ("outbox: {max_age: '${AGE}'}\n", ["1:19: outbox.max_age: the variable AGE is not set"]),
+        (
+            "outbox: {max_age: '${AGE}${SIZE}'}\n",
+            ["1:19: outbox.max_age: the variable AGE is not set", "1:19: outbox.max_age: the variable SIZE is not set"],
+        ),
+        (
+            "outbox: {max_age: '${A-B}'}\n",
+            ["1:19: outbox.max_age: a variable is written ${NAME}; for the signs themselves write $${"],
+        ),
+        (
+            "outbox: {max_age: '${MQTT_PASSWORD}'}\n",
+            [f'1:19: outbox.max_age: is "${{MQTT_PASSWORD}}", {A_DURATION}'],
+        ),
+    ],
+)
+def test_a_mistake_is_said_in_its_place(tmp_path: Path, text: str, expected: list[str] | None) -> None:
+    found = lines(tmp_path, text + BOX)
+    if expected is None:
+        assert len(found) == 1
+    else:
+        assert found == [f"c.yaml:{line}" for line in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("    detekt: {}\n", ["5:5: cameras[0].detekt: unknown key; did you mean `detect`?"]),
+        (
+            "    detect: {threshold: 0.5}\n",
+            [
+                (
+                    "5:14: cameras[0].detect.threshold: unknown key; did you mean `thresholds`, `model.threshold` or "
+                    "`cameras[].gate.threshold`?"
+                )
+            ],
+        ),
+        ("    detect: {labels: []}\n", ["5:22: cameras[0].detect.labels: must have at least 1 entry, has 0"]),
+        ("    detect: {labels: person}\n", ['5:22: cameras[0].detect.labels: is "person", must be a list']),
+        ("    detect: {labels: [null]}\n", ["5:23: cameras[0].detect.labels[0]: has no value, must be text"]),
+        (
+            "    detect: {labels: [person, car], thresholds: {cat: 0.5}}\n",
+            [
+                '5:50: cameras[0].detect.thresholds.cat: this camera does not look for "cat"; did you mean "car"?',
+            ],
+        ),
+        (
+            "    zones: {z: {polygon: [[0, 0], [0, 1], [1, 1]], labels: [person, truck]}}\n",
+            [
+                (
+                    '5:69: cameras[0].zones.z.labels[1]: this camera does not look for "truck", '
+                    'so it never counts here; `detect.labels` holds "person"'
+                )
+            ],
+        ),
+        (
+            "    zones: {a b: {polygon: [[0, 0], [0, 1], [1, 1]]}}\n",
+            ['5:13: cameras[0].zones."a b": the name must be 1 to 64 letters (a-z), digits, `-` or `_`'],
+        ),
+        ("    zones: {z: }\n", ["5:15: cameras[0].zones.z: has no value, must be a mapping of settings"]),
+        ("    zones: {z: {polygon: }}\n", ["5:17: cameras[0].zones.z.polygon: has no value, and must have one"]),
+        ("    zones: {z: {}}\n", ["5:13: cameras[0].zones.z.polygon: is missing"]),
+        ("    zones: [z]\n", ["5:12: cameras[0].zones: is a list, must be a mapping of names to values"]),
+        ("    mask: [[[0, 0], [0, 1.5], [1, 1]]]\n", ["5:25: cameras[0].mask[0][1][1]: is 1.5, must be at most 1"]),
+        ("    gate: {mode: pixel}\n", ['5:18: cameras[0].gate.mode: is "pixel", must be auto, pixels or off']),
+        ("    capture: {loop: ja}\n", ['5:21: cameras[0].capture.loop: is "ja", must be true or false']),
+        ("    capture: {retry_first_s: 40}\n", None),
+        ("  - id: b\n", ["5:5: cameras[1].source: is missing"]),
+        ("  -\n", ["5:4: cameras[1]: has no value, must be a mapping of settings"]),
+        (
+            "  - {id: a, source: 'file://b.mp4'}\n",
+            ["5:10: cameras[1].id: the camera in line 3 has the same id"],
+        ),
+    ],
+)
+def test_a_mistake_in_a_camera_is_said_in_its_place(tmp_path: Path, text: str, expected: list[str] | None) -> None:
+    found = lines(tmp_path, CAMERA + text)
+    if expected is None:
+        assert len(found) == 1
+    else:
+        assert found == [f"c.yaml:{line}" for line in expected]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("''", "must not be empty"),
+        ("clip.mp4", "a file is written file://PATH"),
+        ("/srv/clips/a", "a file is written file://PATH"),
+        ("there", "a file is written file://PATH"),
+        ("folder", "a folder of pictures is written images://FOLDER"),
+        ("/dev/video0", "a camera of this machine is written v4l2:///dev/video0"),
+        ("0", "a camera of this machine is written v4l2:///dev/video0"),
+        ("camera", "must begin with " + KINDS),
+        ("a" * 300, "must begin with " + KINDS),
+        ("rstp://a:hunter2@h/1", "begins with an unknown scheme; did you mean rtsp://?"),
+        ("gopher://a:hunter2@h/1", "begins with an unknown scheme; known are " + KINDS),
+        ("rtsp://", "nothing stands after rtsp://"),
+        ("[a]", "is a list, must be text"),
+    ],
+)
+def test_a_source_that_is_none_is_told_how_it_is_written(tmp_path: Path, source: str, expected: str) -> None:
+    (tmp_path / "there").touch()
+    (tmp_path / "folder").mkdir()
+    text = f"device: {{id: box}}\ncameras:\n  - id: a\n    source: {source}\n"
+    assert lines(tmp_path, text) == [f"c.yaml:4:13: cameras[0].source: {expected}"]
+
+
+def test_what_is_missing_is_said_where_it_belongs(tmp_path: Path) -> None:
+    assert lines(tmp_path, "mqtt:\n") == ["c.yaml:1:1: device: is missing", "c.yaml:1:1: cameras: is missing"]
+
+
+def test_a_problem_in_a_repeated_value_names_the_setting_and_the_place_where_it_is_written(tmp_path: Path) -> None:
+    text = f"{CAMERA}    gate: &gate {{mode: none}}\n  - {{id: b, source: 'file://b.mp4', gate: *gate}}\n"
+    assert lines(tmp_path, text) == [
+        'c.yaml:5:24: cameras[0].gate.mode: is "none", must be auto, pixels or off',
+        'c.yaml:5:24: cameras[1].gate.mode: is "none", must be auto, pixels or off',
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "c.yaml"])
+def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / text, {})
+    what = "Is a directory" if text == "" else "No such file or directory"
+    assert str(caught.value) == f"{tmp_path / text}:1:1: cannot be read: {what}"
+
+
+def test_a_file_too_large_for_a_configuration_is_not_read(tmp_path: Path) -> None:
+    assert lines(tmp_path, b"#" * (loading.MAX_BYTES + 1)) == [
+        "c.yaml:1:1: cannot be read: it is larger than 256 KiB, which is no configuration"
+    ]
+
+
+def test_aliases_that_multiply_are_stopped(tmp_path: Path) -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    for step in range(1, 20):
+        bomb += f"a{step}: &a{step} [{', '.join([f'*a{step - 1}'] * 9)}]\n"
+    assert lines(tmp_path, bomb) == [
+        "c.yaml:2:25: more than 20000 values, repeated ones counted each time",
+    ]
+
+
+def test_the_largest_file_is_read_without_hanging(tmp_path: Path) -> None:
+    for sign in ("[", "{a: ", "? ", "- ", "&a ", "!a ", "*a ", "'", "a", "\n"):
+        assert problems(tmp_path, sign * (loading.MAX_BYTES // len(sign)))
+
+
+def test_the_setting_decides_what_a_value_is(tmp_path: Path) -> None:
+    read = load(
+        tmp_path,
+        """\
+device: {id: 0123, name: no}
+model: {threads: "2", threshold: "${THRESHOLD}"}
+mqtt: {username: 1e5, password: 0777}
+cameras:
+  - id: on
+    source: file://clip.mp4
+    capture: {loop: yes}
+    detect: {labels: [no, yes, 7], rate_hz: 5}
+    zones: {off: {polygon: [[0, 0], [0, 1], [1, 1]]}, 12: {polygon: [[0, 0], [0, 1], [1, 1]]}}
+""",
+        {"THRESHOLD": "0.25"},
+    )
+    camera = read.cameras[0]
+    assert (read.device.id, read.device.name, camera.id) == ("0123", "no", "on")
+    assert (read.model.threads, read.model.threshold) == (2, 0.25)
+    assert (read.mqtt.username, read.mqtt.password and read.mqtt.password.get_secret_value()) == ("1e5", "0777")
+    assert camera.capture.loop is True
+    assert camera.detect.labels == ("no", "yes", "7")
+    assert list(camera.zones) == ["off", "12"]
+
+
+def test_an_empty_section_counts_as_left_out(tmp_path: Path) -> None:
+    assert load(tmp_path, "mqtt:\nmodel: ~\noutbox: null\n" + BOX) == load(tmp_path, BOX)
+
+
+def test_variables_are_replaced_in_texts_and_not_in_keys(tmp_path: Path) -> None:
+    text = BOX + "mqtt: {username: 'a ${A}${B} $${A} $A', prefix: $$}\n"
+    assert lines(tmp_path, text, {"A": "${B}", "B": ""})[0].startswith("c.yaml:3:49: mqtt.prefix")
+    read = load(tmp_path, text.replace(", prefix: $$", ""), {"A": "${B}", "B": ""})
+    assert read.mqtt.username == "a ${B} ${A} $A"
+    assert lines(tmp_path, "${A}: 1\n" + BOX, {"A": "model"})[0].startswith('c.yaml:1:1: "${A}": unknown key')
+
+
+@pytest.mark.parametrize("value", ["a\0b", "a\udcff"])
+def test_a_variable_that_holds_no_text_is_named(tmp_path: Path, value: str) -> None:
+    text = "mqtt: {username: '${A}'}\n" + BOX
+    assert lines(tmp_path, text, {"A": value}) == ["c.yaml:1:18: mqtt.username: the variable A holds what is no text"]
+
+
+def test_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "etc").mkdir()
+    text = """\
+device: {id: box}
+model: {path: models/a.onnx, labels: /srv/labels.txt}
+mqtt: {password_file: ../secret}
+outbox: {path: outbox.db}
+cameras:
+  - {id: a, source: "file://clips/a.mp4"}
+  - {id: b, source: "images:///srv/b"}
+  - {id: c, source: "v4l2:///dev/video0"}
+"""
+    (tmp_path / "etc" / "c.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    read = config.load(Path("etc/c.yaml"), {})
+    etc = tmp_path / "etc"
+    assert (read.model.path, read.model.labels) == (etc / "models/a.onnx", Path("/srv/labels.txt"))
+    assert (read.mqtt.password_file, read.outbox.path) == (etc / "../secret", etc / "outbox.db")
+    assert [camera.source for camera in read.cameras] == [
+        f"file://{etc}/clips/a.mp4",
+        "images:///srv/b",
+        "v4l2:///dev/video0",
+    ]
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
+def test_every_configuration_that_is_given_along_is_right(file: Path) -> None:
+    config.load(file, ENVIRON)
+
+
+@pytest.mark.parametrize("name", ["example.yaml", "replay.yaml", "raspberry-pi.yaml"])
+def test_a_configuration_to_begin_with_needs_no_environment(name: str) -> None:
+    config.load(CONFIGS / name, {})
+
+
+def test_problems_can_be_written_as_json(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, "mqtt: {window: 0}\n" + BOX)
+    assert (problem.line, problem.column, problem.key) == (1, 16, "mqtt.window")
+    assert problem.file == str(tmp_path / "c.yaml")
+
+
+SECRETIVE = """\
+device: {id: box}
+mqtt: {url: "mqtt://h:1", username: u, password: "${MQTT_PASSWORD}"}
+cameras:
+  - {id: a, source: "rtsp://me:${CAMERA_PASSWORD}@h:554/s?token=${CAMERA_PASSWORD}"}
+  - {id: b, source: "http://h/${CAMERA_PASSWORD}"}
+  - {id: c, source: "rtsp://me:a/b@${CAMERA_PASSWORD}@h/s"}
+  - {id: d, source: "https://h"}
+  - {id: e, source: "file:///clips/e.mp4"}
+"""
+
+
+def test_what_is_shown_of_settings_holds_no_secret(tmp_path: Path) -> None:
+    public = config.to_public(load(tmp_path, SECRETIVE))
+    assert "hunter" not in json.dumps(public)
+    assert [camera["source"] for camera in public["cameras"]] == [
+        "rtsp://h:554/…",
+        "http://h/…",
+        "rtsp://…",
+        "https://h",
+        "file:///clips/e.mp4",
+    ]
+    assert public["mqtt"]["username"] == "u"
+    assert public["outbox"]["max_age"] == 604800
+
+
+def test_the_fingerprint_is_the_same_in_another_folder_and_with_other_passwords(tmp_path: Path) -> None:
+    text = SECRETIVE + '  - {id: f, source: "file://f.mp4"}\nmodel: {path: m.onnx}\n'
+    (tmp_path / "b").mkdir()
+    one, other = load(tmp_path, text), load(tmp_path / "b", text, dict.fromkeys(ENVIRON, "other"))
+    assert one != other
+    assert config.fingerprint(one) == config.fingerprint(other)
+    assert re.fullmatch("[0-9a-f]{64}", config.fingerprint(one))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("id: a", "id: x"), ("h:554", "h:555"), ("e.mp4", "x.mp4"), ("username: u", "username: v")]
+)
+def test_the_fingerprint_differs_when_a_setting_differs(tmp_path: Path, before: str, after: str) -> None:
+    one, other = load(tmp_path, SECRETIVE), load(tmp_path, SECRETIVE.replace(before, after))
+    assert config.fingerprint(one) != config.fingerprint(other)
+
+
+def test_the_schemes_that_are_known_are_those_that_can_be_opened() -> None:
+    assert set(checks.SCHEMES) == set(SOURCES)
+
+
+def test_checking_a_configuration_loads_no_library_for_pictures_or_models() -> None:
+    code = "import sys, edge_agent.config; print({'av', 'cv2', 'onnxruntime'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+# ------------------------------------------------------------------------------------------- whatever the file holds
+
+
+def assert_places_lie_within(text: str, found: tuple[Problem, ...]) -> None:
+    file = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    for problem in found:
+        assert 1 <= problem.line <= len(file)
+        assert 1 <= problem.column <= len(file[problem.line - 1]) + 1
+        assert str(problem).isprintable()
+
+
+@EVERY_TIME
+@given(data=st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_a_config_error(tmp_path: Path, data: bytes) -> None:
+    assert problems(tmp_path, data)
+
+
+@EVERY_TIME
+@given(text=st.text(st.sampled_from("ab:-?,[]{}&*!|>'\"%@`#~<0 \n\t\\$\r\x85\u2028ä\ufeff"), max_size=60))
+def test_no_text_raises_anything_but_a_config_error_with_places_in_the_file(tmp_path: Path, text: str) -> None:
+    found = problems(tmp_path, text)
+    assert found
+    assert_places_lie_within(text, found)
+
+
+KEYS = sorted({key for _, section in config.sections() for key in section.model_fields})
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner),
+    max_leaves=20,
+)
+
+
+@EVERY_TIME
+@given(tree=TREES)
+def test_no_yaml_raises_anything_but_a_config_error_with_places_in_the_file(tmp_path: Path, tree: object) -> None:
+    text = yaml.safe_dump(tree, allow_unicode=True)
+    assert_places_lie_within(text, problems(tmp_path, text))
+
+
+@EVERY_TIME
+@given(data=st.data())
+def test_no_change_to_the_example_raises_anything_but_a_config_error(tmp_path: Path, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(EXAMPLE)))
+    end = data.draw(st.integers(start, min(start + 20, len(EXAMPLE))))
+    put = data.draw(
+        st.sampled_from(["", " ", "\t", ":", "- ", "\n", "[", "}", "'", "&a ", "*a ", "null", "-1", "x: 1"])
+    )
+    text = EXAMPLE[:start] + put + EXAMPLE[end:]
+    assert_places_lie_within(text, problems(tmp_path, text))
+
+
+VALUES = re.compile(r"(?<=[a-z]: )[^#\n]+$", re.MULTILINE)
+SECRET = "correct-horse:battery@staple/13"  # noqa: S105 - the secret that must not be seen
+
+
+@pytest.mark.parametrize("value", [SECRET, "${SECRET}", "rtsp://u:${SECRET}@h", f"rtsp://u:{SECRET}@h", "@${SECRET}"])
+@pytest.mark.parametrize("form", ['"{}"', '["{}"]', '{{"{}": "{}"}}', '{{a: ["{}"]}}', "!{}", "*{}", "{}: {}", "'{}"])
+def test_no_message_shows_a_secret_wherever_it_stands(tmp_path: Path, value: str, form: str) -> None:
+    text = VALUES.sub(form.format(value, value), EXAMPLE)
+    found = "\n".join(lines(tmp_path, text, {"SECRET": SECRET}))
+    assert found
+    assert "horse" not in found
+    assert "battery" not in found
+
+
+@pytest.mark.parametrize("wrong", ["[{a: b}]", "{a: [b]}", "-7", "1e99", '"ü/"', '""', "[[[-1, 2, 3]]]"])
+def test_every_setting_says_in_plain_words_what_it_wants(tmp_path: Path, wrong: str) -> None:
+    found = problems(tmp_path, VALUES.sub(wrong, EXAMPLE))
+    assert len(found) > 20
+    assert not [problem for problem in found if "something else" in problem.what or "another form" in problem.what]
+
+
+def test_the_limits_of_the_dialect_are_those_of_the_documentation() -> None:
+    text = (CONFIGS.parent / "docs" / "config.md").read_text()
+    stated = f"{loading.MAX_BYTES >> 10} KiB, {dialect.MAX_VALUES:_} values".replace("_", " ")
+    assert stated in text
+    assert f"{dialect.MAX_DEPTH} levels" in text
+
+
+def test_every_pattern_of_a_setting_has_words() -> None:
+    schema = json.dumps(config.Settings.model_json_schema())
+    patterns = {json.loads(f'"{found}"') for found in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', schema)}
+    assert patterns <= set(wording.PATTERNS)

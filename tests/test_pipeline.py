@@ -1,0 +1,195 @@
+"""The straight line of one camera: who is called when, and the same bytes for the same frames."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from builders import LABELS, boxes_of, frame_of, track_of
+from numpy.typing import NDArray
+
+from edge_agent.pipeline import Pipeline
+from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Tracks
+from edge_agent.stages.detect.detector import Detector, DetectSettings
+from edge_agent.stages.detect.head import Candidates, Head
+from edge_agent.stages.encode import native
+from edge_agent.stages.encode.native import Names
+from edge_agent.stages.encode.topics import Topics
+from edge_agent.stages.motion import Gate, GateSettings
+from edge_agent.stages.rules.rules import Rules
+from edge_agent.stages.rules.zone import ZoneSettings
+from edge_agent.stages.track.tracker import Tracker, TrackSettings
+
+
+class Recorder:
+    """Stages that note who was called with what."""
+
+    def __init__(self, *, look: bool, changed: bool) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.motion = Motion(
+            moving=look, changed=changed, look=look, regions=boxes_of((0.0, 0.0, 4.0, 4.0)), scene_changed=False
+        )
+        self.found = Detections.empty()
+        self.tracks = Tracks(live=(track_of(),))
+        self.said = (Count(zone=None, label="person", value=1), Count(zone="left", label="person", value=1))
+
+    def pipeline(self) -> Pipeline:
+        def noting(name: str, result: Any) -> Any:
+            def call(*args: Any) -> Any:
+                self.calls.append((name, *args))
+                return result
+
+            return call
+
+        return Pipeline(
+            observe=noting("observe", self.motion),
+            detect=noting("detect", self.found),
+            update=noting("update", self.tracks),
+            evaluate=noting("evaluate", self.said),
+            conclude=noting("conclude", self.said[:1]),
+            encode=lambda said: Message(topic=f"count/{said.zone}", payload=b"1", kind="state"),  # type: ignore[union-attr]
+            encode_motion=lambda motion: Message(topic="motion", payload=str(motion.moving).encode(), kind="state"),
+        )
+
+
+def test_a_frame_goes_through_the_stages_in_their_order() -> None:
+    stages, frame = Recorder(look=True, changed=True), frame_of(2.5)
+    messages = stages.pipeline().step(frame)
+    assert stages.calls == [
+        ("observe", frame),
+        ("detect", frame),
+        ("update", stages.found, 2.5),
+        ("evaluate", stages.tracks, frame),
+    ]
+    assert [message.topic for message in messages] == ["motion", "count/None", "count/left"]
+
+
+def test_when_the_gate_says_no_nobody_looks_and_the_tracker_hears_none() -> None:
+    stages, frame = Recorder(look=False, changed=False), frame_of(2.5)
+    messages = stages.pipeline().step(frame)
+    assert stages.calls == [("observe", frame), ("update", None, 2.5), ("evaluate", stages.tracks, frame)]
+    assert [message.topic for message in messages] == [
+        "count/None",
+        "count/left",
+    ]  # and motion is only said when it changed
+
+
+def test_to_finish_concludes_and_looks_at_nothing() -> None:
+    stages, frame = Recorder(look=True, changed=True), frame_of(2.5)
+    assert [message.topic for message in stages.pipeline().finish(frame)] == ["count/None"]
+    assert stages.calls == [("conclude", frame)]
+
+
+# The real stages, with a model that sees what is bright
+
+WIDTH, HEIGHT = 160, 90
+
+
+def bright_boxes(
+    outputs: Sequence[NDArray[Any]], _size: tuple[int, int], wanted: IntArray, _floors: FloatArray
+) -> Candidates:
+    """The one bright thing in the picture."""
+    rows, columns = np.nonzero(outputs[0][0, 0] > 150)
+    boxes = [(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)] if len(rows) else []
+    return Candidates(
+        boxes=boxes_of(*boxes), scores=np.full(len(boxes), 0.75, np.float32), label_ids=wanted[[0] * len(boxes)]
+    )
+
+
+def real_pipeline() -> Pipeline:
+    head = Head(
+        family="bright",
+        input_size=None,
+        size_step=32,
+        resize="letterbox",
+        colour="bgr",
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        padding=0,
+        classes=2,
+        decode=bright_boxes,
+    )
+    detector = Detector(
+        infer=lambda tensor: [tensor],
+        head=head,
+        label_names=LABELS,
+        input_size=(160, 96),
+        threshold=0.4,
+        settings=DetectSettings(),
+    )
+    rules = Rules(("person",), {"left": ZoneSettings(polygon=((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))})
+    names = Names(topics=Topics(prefix="edge", device="pi"), camera="front", run_id="b3c1f0")
+    return Pipeline(
+        observe=Gate(GateSettings(), 5.0).observe,
+        detect=detector.detect,
+        update=Tracker(TrackSettings()).update,
+        evaluate=rules.evaluate,
+        conclude=rules.finish,
+        encode=functools.partial(native.encode, names=names),
+        encode_motion=lambda motion: native.motion(names, moving=motion.moving),
+    )
+
+
+def walk() -> list[Frame]:
+    """Somebody bright walks from left to right for 6 s and is gone; camera noise over it all."""
+    random = np.random.default_rng(11)
+    frames = []
+    for i in range(120):
+        luma = random.normal(60, 2, (HEIGHT, WIDTH))
+        if 20 <= i < 80:
+            x = 2 * (i - 20)
+            luma[30:70, x : x + 20] = 210
+        frames.append(frame_of(i / 10, luma=luma.astype(np.uint8), seq=i))
+    return frames
+
+
+def run(frames: Sequence[Frame]) -> list[Message]:
+    pipeline = real_pipeline()
+    messages = [message for frame in frames for message in pipeline.step(frame)]
+    return [*messages, *pipeline.finish(frames[-1])]
+
+
+@pytest.fixture(scope="module")
+def messages() -> list[Message]:
+    return run(walk())
+
+
+def test_a_walk_through_the_picture_is_a_new_an_update_and_an_end(messages: list[Message]) -> None:
+    contents = [json.loads(message.payload) for message in messages if message.kind != "state"]
+    assert [(one["event_type"], one["reason"], one["object"]["zones"]) for one in contents] == [
+        ("new", ["appeared", "zone_entered"], ["left"]),
+        ("update", ["zone_left"], []),
+        ("end", ["disappeared"], []),
+    ]
+    assert {one["object"]["id"] for one in contents} == {"front-1"}
+    # It is in the picture from 2 to 8 s; looks are 0.2 s apart, and three hits make it an object.
+    assert contents[0]["started"] == "2026-11-22T13:45:02.000Z"
+    assert contents[0]["object"]["age_s"] == pytest.approx(0.4, abs=0.11)
+    assert contents[2]["duration_s"] == pytest.approx(5.8, abs=0.21)
+
+
+def test_the_walk_is_counted_and_the_motion_said(messages: list[Message]) -> None:
+    states = [
+        (message.topic.removeprefix("edge/pi/camera/front/"), message.payload)
+        for message in messages
+        if message.kind == "state"
+    ]
+    assert [payload for topic, payload in states if topic == "count/person"] == [b"0", b"1", b"0"]
+    assert [payload for topic, payload in states if topic == "zone/left/count/person"] == [b"0", b"1", b"0"]
+    assert [payload for topic, payload in states if topic == "motion"] == [b"OFF", b"ON", b"OFF"]
+
+
+def test_the_same_frames_give_the_same_bytes(messages: list[Message]) -> None:
+    assert run(walk()) == messages
+
+
+def test_events_know_the_frame_that_they_were_decided_on(messages: list[Message]) -> None:
+    frames = walk()
+    for message in messages:
+        if message.kind != "state":
+            content = json.loads(message.payload)
+            assert message.utc_ns == frames[content["frame"]["seq"]].utc_ns
