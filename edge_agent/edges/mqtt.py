@@ -161,7 +161,7 @@ class Connection:
 
     def subscribe(self, topic_filter: str, hear: Callable[[str, bytes], None]) -> None:
         """Let `hear` have topic and payload of what matches; paho's thread calls it, so it only takes note."""
-        self._client.on_message = lambda _client, _data, message: hear(message.topic, message.payload)
+        self._client.on_message = lambda _client, _data, message: hear(message.topic, bytes(message.payload))
         self._client.subscribe(topic_filter, qos=1)
 
     def close(self) -> None:
@@ -189,7 +189,8 @@ def connect(settings: MqttSettings, *, client_id: str, will: Message | None) -> 
     Args:
         settings: which broker, and as whom.
         client_id: the same for every connection of this device, and of no other device.
-        will: what the broker shall publish, retained, when the connection breaks; also the farewell. None for one who only listens.
+        will: what the broker shall publish, retained, when the connection breaks; also the farewell. None for one who
+            only listens.
 
     Raises:
         BrokerError: it cannot be reached, does not answer in time, or refuses; the message says what to do.

@@ -258,4 +258,8 @@ def test_every_family_gives_back_wanted_labels_that_reach_their_floor_and_nothin
     assert found.label_ids.tolist() == label_ids
     assert found.boxes.shape == (len(label_ids), 4)
     assert_allclose(found.scores, [[0.9, 0.2, 0.6][label] for label in label_ids], rtol=1e-5)
-    assert (found.boxes.dtype, found.scores.dtype, found.label_ids.dtype) == (np.float32, np.float32, np.int64)
+    assert [array.dtype.name for array in (found.boxes, found.scores, found.label_ids)] == [
+        "float32",
+        "float32",
+        "int64",
+    ]
