@@ -78,7 +78,6 @@ def build_pipeline(camera: CameraSettings, vision: Vision, names: Names, meter: 
         evaluate=meter.timed("rules", rules.evaluate),
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
-        encode_motion=lambda motion: native.motion(names, moving=motion.moving),
     )
 
 

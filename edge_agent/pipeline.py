@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge_agent.records import Count, Detections, Event, Frame, Message, Motion, Tracks
+from edge_agent.records import Detections, Frame, Message, Motion, Moving, Said, Tracks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,16 +19,14 @@ class Pipeline:
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
         encode: the bytes that say it.
-        encode_motion: the bytes that say whether something moves.
     """
 
     observe: Callable[[Frame], Motion]
     detect: Callable[[Frame], Detections]
     update: Callable[[Detections | None, float], Tracks]
-    evaluate: Callable[[Tracks, Frame], Sequence[Event | Count]]
-    conclude: Callable[[Frame], Sequence[Event | Count]]
-    encode: Callable[[Event | Count], Message]
-    encode_motion: Callable[[Motion], Message]
+    evaluate: Callable[[Tracks, Frame], Sequence[Said]]
+    conclude: Callable[[Frame], Sequence[Said]]
+    encode: Callable[[Said], Message]
 
     def step(self, frame: Frame) -> tuple[Message, ...]:
         """Take one frame through all stages."""
@@ -36,9 +34,10 @@ class Pipeline:
         found = self.detect(frame) if motion.look else None
         tracks = self.update(found, frame.at_s)
         said = self.evaluate(tracks, frame)
-        states = (self.encode_motion(motion),) if motion.changed else ()
-        return (*states, *map(self.encode, said))
+        if motion.changed:
+            said = (Moving(value=motion.moving), *said)
+        return tuple(map(self.encode, said))
 
     def finish(self, last: Frame) -> tuple[Message, ...]:
-        """No frame comes after this one: everything that is present ends."""
-        return tuple(map(self.encode, self.conclude(last)))
+        """No frame comes after this one: nothing moves any more, and everything that is present ends."""
+        return tuple(map(self.encode, (Moving(value=False), *self.conclude(last))))

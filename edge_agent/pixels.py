@@ -30,6 +30,10 @@ def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
     Resizing comes first: colour is then worked out for the small picture only.
     """
     cv2 = _cv2()
+    if frame.full_range:  # OpenCV's YCrCb is full range, and has no sub-sampled form
+        planes = (frame.luma, frame.chroma_red, frame.chroma_blue)
+        resized = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in planes]
+        return cv2.cvtColor(cv2.merge(resized), cv2.COLOR_YCrCb2BGR)
     small = np.empty((height * 3 // 2, width), np.uint8)  # I420: luma, then both chroma planes one after the other
     cv2.resize(frame.luma, (width, height), dst=small[:height], interpolation=cv2.INTER_LINEAR)
     chroma = small[height:].reshape(2, height // 2, width // 2)
@@ -41,7 +45,7 @@ def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
 def blobs(mask: BoolArray, least_pixels: float) -> FloatArray:
     """Boxes around what hangs together in a mask.
 
-    A pixel's gap is closed first, so that a thing in two halves is one.
+    The mask is grown by a pixel first, so that a thing in two halves is one; the boxes are of what it has grown to.
 
     Args:
         mask: (H, W) bool.

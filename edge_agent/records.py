@@ -38,13 +38,14 @@ class Frame:
     made; each stage resizes the planes straight to the size it wants.
 
     Attributes:
-        luma: (H, W) uint8, 16..235.
-        chroma_blue: (ceil(H / 2), ceil(W / 2)) uint8, 16..240.
+        luma: (H, W) uint8, 16..235, or 0..255 when `full_range`.
+        chroma_blue: (ceil(H / 2), ceil(W / 2)) uint8, 16..240, or 0..255 when `full_range`.
         chroma_red: the same shape.
         at_s: when it was taken, on the clock that every rule counts in.
         utc_ns: the same moment for people, nanoseconds since 1970.
         utc_synced: whether `utc_ns` came from a clock that a time server vouches for.
         seq: number of the frame in this source since start, from 0; a dropped frame leaves a gap.
+        full_range: the planes use all of 0..255, as JPEG and some cameras do.
     """
 
     luma: ByteArray
@@ -54,10 +55,13 @@ class Frame:
     utc_ns: int
     utc_synced: bool
     seq: int
+    full_range: bool = False
 
     def __post_init__(self) -> None:
         """Refuse planes whose shapes do not belong together."""
         height, width = self.luma.shape
+        if not height or not width:
+            raise ValueError(f"a frame of {width}x{height} holds nothing")
         expected = ((height + 1) // 2, (width + 1) // 2)
         if self.chroma_blue.shape != expected or self.chroma_red.shape != expected:
             shapes = f"{self.chroma_blue.shape} and {self.chroma_red.shape}"
@@ -83,7 +87,7 @@ class Motion:
         changed: `moving` differs from the frame before (true on the first frame).
         look: the detector should look at this frame.
         regions: (N, 4) float32 xyxy pixels, where something moves now.
-        scene_changed: the light changed as a whole; the background was learnt anew.
+        scene_changed: the background was learnt anew: the first frame, another size, or the light as a whole.
     """
 
     moving: bool
@@ -180,7 +184,7 @@ class Event:
         event_type: new, update or end.
         reason: why it is said, never empty.
         track: the object at that moment.
-        zones: the zones it is in, in the order of the configuration.
+        zones: the zones it is in, in the order of the configuration; for `end`, those it was last in.
         frame: the frame that it was decided on.
     """
 
@@ -199,6 +203,17 @@ class Count:
     zone: str | None
     label: str
     value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moving:
+    """Whether something moves in view."""
+
+    value: bool
+
+
+Said = Event | Count | Moving
+"""What there is to say, before it is bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,7 +80,7 @@ def load_vision(settings: ModelSettings) -> Vision:
         input_size = _input_size(settings, head, entry)
         _try_out(loaded.infer, head, input_size)
         label_names = _label_names(settings, head, loaded.signature.metadata, entry)
-    except (ValueError, IndexError) as error:
+    except ValueError as error:
         raise ModelError(f"model {path}: {error}") from error
     return Vision(
         name=entry.name if entry else path.name,
@@ -102,6 +102,8 @@ def _own_file(settings: ModelSettings) -> tuple[Path, str]:
 def _input_size(settings: ModelSettings, head: Head, entry: CatalogueEntry | None) -> tuple[int, int]:
     asked = settings.input
     if head.input_size:
+        if any(side % 2 for side in head.input_size):
+            raise ValueError(f"its input is {list(head.input_size)}; pictures with odd sides cannot be made here")
         if asked not in {None, head.input_size}:
             raise ValueError(f"its input is fixed at {list(head.input_size)}, model.input asks for {list(asked or ())}")
         return head.input_size
@@ -112,18 +114,21 @@ def _input_size(settings: ModelSettings, head: Head, entry: CatalogueEntry | Non
 
 
 def _try_out(infer: Infer, head: Head, input_size: tuple[int, int]) -> None:
-    """Run the model once on a grey picture: an answer of another shape than the head's fails here, not at night."""
+    """Run the model once on zeros: an answer of another form than the head's fails here, not at night."""
     width, height = input_size
     try:
         outputs = infer(np.zeros((1, 3, height, width), np.float32))
     except Exception as error:  # onnxruntime raises a class of its own for each cause, all derived from Exception
         raise ValueError(f"it does not take one picture of {width}x{height}: {' '.join(str(error).split())}") from error
-    if not all(np.isfinite(output).all() for output in outputs):  # decoding would leave out scores that are no number
-        raise ValueError("it answers a grey picture with numbers that are not finite")
-    everything = np.arange(head.classes)
-    found = head.decode(outputs, input_size, everything, np.zeros(head.classes, np.float32))
-    if not np.isfinite(found.boxes).all() or not np.isfinite(found.scores).all():
-        raise ValueError("it answers a grey picture with numbers that are not finite")
+    if not all(np.isfinite(output).all() for output in outputs):
+        raise ValueError("it answers zeros with numbers that are not finite")
+    everything, no_floor = np.arange(head.classes), np.full(head.classes, -np.inf, np.float32)
+    try:
+        found = head.decode(outputs, input_size, everything, no_floor)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"its answer does not fit the head of the family {head.family}: {error}") from error
+    if len(found.scores) and not 0 <= found.scores.min() <= found.scores.max() <= 1:
+        raise ValueError(f"its scores reach from {found.scores.min():.3g} to {found.scores.max():.3g}, not 0 to 1")
 
 
 def _label_names(

@@ -13,7 +13,7 @@ from builders import LABELS, boxes_of, frame_of, track_of
 from numpy.typing import NDArray
 
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Tracks
+from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Tracks
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.encode import native
@@ -51,8 +51,11 @@ class Recorder:
             update=noting("update", self.tracks),
             evaluate=noting("evaluate", self.said),
             conclude=noting("conclude", self.said[:1]),
-            encode=lambda said: Message(topic=f"count/{said.zone}", payload=b"1", kind="state"),  # type: ignore[union-attr]
-            encode_motion=lambda motion: Message(topic="motion", payload=str(motion.moving).encode(), kind="state"),
+            encode=lambda said: Message(
+                topic="motion" if isinstance(said, Moving) else f"count/{said.zone}",  # type: ignore[union-attr]
+                payload=b"1",
+                kind="state",
+            ),
         )
 
 
@@ -80,7 +83,7 @@ def test_when_the_gate_says_no_nobody_looks_and_the_tracker_hears_none() -> None
 
 def test_to_finish_concludes_and_looks_at_nothing() -> None:
     stages, frame = Recorder(look=True, changed=True), frame_of(2.5)
-    assert [message.topic for message in stages.pipeline().finish(frame)] == ["count/None"]
+    assert [message.topic for message in stages.pipeline().finish(frame)] == ["motion", "count/None"]
     assert stages.calls == [("conclude", frame)]
 
 
@@ -130,7 +133,6 @@ def real_pipeline() -> Pipeline:
         evaluate=rules.evaluate,
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
-        encode_motion=lambda motion: native.motion(names, moving=motion.moving),
     )
 
 
@@ -180,7 +182,12 @@ def test_the_walk_is_counted_and_the_motion_said(messages: list[Message]) -> Non
     ]
     assert [payload for topic, payload in states if topic == "count/person"] == [b"0", b"1", b"0"]
     assert [payload for topic, payload in states if topic == "zone/left/count/person"] == [b"0", b"1", b"0"]
-    assert [payload for topic, payload in states if topic == "motion"] == [b"OFF", b"ON", b"OFF"]
+    assert [payload for topic, payload in states if topic == "motion"] == [
+        b"OFF",
+        b"ON",
+        b"OFF",
+        b"OFF",
+    ]  # the last: no more frames
 
 
 def test_the_same_frames_give_the_same_bytes(messages: list[Message]) -> None:

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from edge_agent.cli.live import LiveTable
 from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.replay import replay_clip
 from edge_agent.config import Settings
-from edge_agent.edges.mqtt import Listener
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"watching  {settings.mqtt.prefix}/#, as Home Assistant or Node-RED would\n")
         table = LiveTable(console)
         with contextlib.closing(app.listen(settings.mqtt, f"{settings.mqtt.prefix}/#")) as listener:
-            table.show(_while_running(settings, listener))
+            table.show(_while_running(settings, listener.messages))
     annotated = args.out / "pedestrians.mp4"
     console.print("\nDrawing what was understood onto the clip …")
     for _message in replay_clip(clips.PEDESTRIANS, settings, settings.cameras[0], annotated):
@@ -66,7 +65,9 @@ def demo_settings(url: str, folder: Path) -> Settings:
     )
 
 
-def _while_running(settings: Settings, listener: Listener) -> Iterator[tuple[str, bytes]]:
+def _while_running(
+    settings: Settings, hear: Callable[[threading.Event], Iterator[tuple[str, bytes]]]
+) -> Iterator[tuple[str, bytes]]:
     """Run the agent in a thread of its own, and give what arrives over MQTT until the agent is done."""
     stop = threading.Event()
     agent_done = threading.Event()
@@ -80,7 +81,7 @@ def _while_running(settings: Settings, listener: Listener) -> Iterator[tuple[str
     with ThreadPoolExecutor(1) as thread:
         running = thread.submit(run_agent)
         try:
-            yield from listener.messages(agent_done)
+            yield from hear(agent_done)
         finally:
             stop.set()
         running.result()
@@ -89,8 +90,9 @@ def _while_running(settings: Settings, listener: Listener) -> Iterator[tuple[str
 def _summary(table: LiveTable, annotated: Path) -> str:
     types = ", ".join(f"{count} {name}" for name, count in sorted(table.event_types.items()))
     return f"""
-{len(table.objects)} persons were reported in {sum(table.event_types.values())} events over MQTT ({types}).
-No picture left the process: look at the topics again, there is none to find.
+{len(table.objects)} objects were reported in {sum(table.event_types.values())} events over MQTT ({types}).
+Nine people walk through the clip; who is lost behind the post or another person comes back as a new object.
+No picture was sent: an event has no field that could hold one.
 See for yourself what was understood: {annotated}
 
 Next, your own camera and broker. Write this to config.yaml:

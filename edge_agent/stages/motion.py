@@ -32,7 +32,7 @@ class GateSettings(Section):
     """Time constant with which the background follows the picture; larger forgets a parked car later."""
 
     hold_s: Seconds = 3.0
-    """How long to go on looking after the last motion."""
+    """How long to go on looking after the last motion or a change of light; larger misses less and costs more."""
 
     refresh_s: Annotated[Seconds, Field(gt=0)] = 10.0
     """Look at least this often even when nothing moves; smaller notices a still thing's leaving sooner."""
@@ -64,6 +64,7 @@ class Gate:
         self._visible: BoolArray = np.ones((0, 0), np.bool_)  # (h, w), false where masked
         self._at_s = -math.inf
         self._moved_s = -math.inf
+        self._roused_s = -math.inf
         self._looked_s = -math.inf
         self._due_s = -math.inf
         self._moving: bool | None = None
@@ -73,9 +74,12 @@ class Gate:
         regions, scene_changed = self._compare(frame)
         if len(regions):
             self._moved_s = frame.at_s
+        if len(regions) or scene_changed:  # a new light may show somebody who stands still: look, though nothing moves
+            self._roused_s = frame.at_s
         moving = frame.at_s - self._moved_s <= self._settings.hold_s
         changed, self._moving, self._at_s = moving is not self._moving, moving, frame.at_s
-        look = self._is_due(frame.at_s, is_open=moving or self._settings.mode == "off")
+        is_roused = frame.at_s - self._roused_s <= self._settings.hold_s
+        look = self._is_due(frame.at_s, is_open=is_roused or self._settings.mode == "off")
         return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
 
     def _is_due(self, at_s: float, *, is_open: bool) -> bool:
@@ -90,16 +94,16 @@ class Gate:
         return True
 
     def _compare(self, frame: Frame) -> tuple[FloatArray, bool]:
-        """Where something moves, (N, 4) xyxy pixels of the frame, and whether the light changed instead."""
+        """Where something moves, (N, 4) xyxy pixels of the frame, and whether the background was learnt anew."""
         width = self._settings.width_px
         height = max(1, round(width * frame.height / frame.width))
         small = pixels.shrink(frame.luma, width, height).astype(np.float32)
         if self._background is None or self._background.shape != small.shape:
             self._background = small
             self._visible = ~geometry.polygon_mask(self._mask, width, height)
-            return _NOWHERE, False
+            return _NOWHERE, True
         difference = small - self._background
-        difference -= np.median(difference[self._visible]) if self._visible.any() else 0
+        difference -= self._level(difference)
         moved = (np.abs(difference) > self._settings.threshold) & self._visible
         if np.count_nonzero(moved) > self._settings.light_change * np.count_nonzero(self._visible):
             self._background = small
@@ -108,6 +112,12 @@ class Gate:
         regions = pixels.blobs(moved, self._settings.min_area * moved.size)
         scale = np.array([frame.width / width, frame.height / height] * 2, np.float32)
         return regions * scale, False
+
+    def _level(self, difference: FloatArray) -> np.float32:
+        """How much brighter the picture is as a whole, by what is not masked."""
+        if not self._mask:
+            return np.median(difference)
+        return np.median(difference[self._visible]) if self._visible.any() else np.float32(0)
 
     def _follow(self, background: FloatArray, small: FloatArray, passed_s: float) -> FloatArray:
         """Move the background towards the picture: a first-order low pass with a time constant in seconds."""

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "vision": {"edges.catalogue", "edges.inference", "stages.detect", "records", "errors", "settings"},
     "reports": {"", "config", "edges", "health", "records", "stages.encode", "vision"},
     "tools": PURE | {"stages", "edges", "vision", "pipeline", "runtimes"},
-    "cli": {"", "app", "tools", "config", "errors", "records", "pipeline", "clips"},
+    "cli": {"", "app", "tools", "config", "errors", "records", "pipeline", "vision", "clips"},
 }
 """What each room may import of ours beside itself; `app` may import everything. "" is the package itself."""
 

@@ -13,7 +13,7 @@ from builders import UTC_NS, frame_of, track_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.records import MAX_EVENT_BYTES, Count, Event, EventType, Message, Reason
+from edge_agent.records import MAX_EVENT_BYTES, Count, Event, EventType, Message, Moving, Reason
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.encode.topics import Topics
@@ -98,10 +98,10 @@ def test_a_count_is_a_retained_number(count: Count, topic: str, payload: bytes) 
 
 
 def test_states_are_plain_words() -> None:
-    assert native.motion(NAMES, moving=True) == Message(
+    assert native.encode(Moving(value=True), NAMES) == Message(
         topic="edge/gate-pi/camera/front/motion", payload=b"ON", kind="state"
     )
-    assert native.motion(NAMES, moving=False).payload == b"OFF"
+    assert native.encode(Moving(value=False), NAMES).payload == b"OFF"
     assert native.status(TOPICS.status, online=True) == Message(
         topic="edge/gate-pi/status", payload=b"online", kind="state"
     )

@@ -46,11 +46,14 @@ def times(frames: Sequence[Frame], motions: Sequence[Motion], field: str) -> lis
 
 
 @pytest.mark.parametrize("refresh_s", [2.0, 10.0])
-def test_while_nothing_moves_it_looks_at_the_first_frame_and_then_every_refresh_s(refresh_s: float) -> None:
+def test_while_nothing_moves_it_looks_for_hold_s_at_the_start_and_then_every_refresh_s(refresh_s: float) -> None:
     frames = film(still, fps=10, seconds=30)
-    motions = watch(frames, GateSettings(refresh_s=refresh_s))
-    assert_allclose(times(frames, motions, "look"), np.arange(0, 30.01, refresh_s))
-    assert not any(motion.moving or motion.scene_changed or len(motion.regions) for motion in motions)
+    motions = watch(frames, GateSettings(refresh_s=refresh_s, hold_s=1.0))
+    # Somebody may stand there already: 5 looks a second for the first second, then one every refresh_s.
+    expected = [*np.arange(0, 1.01, 1 / RATE_HZ), *np.arange(1 + refresh_s, 30.01, refresh_s)]
+    assert_allclose(times(frames, motions, "look"), expected)
+    assert not any(motion.moving or len(motion.regions) for motion in motions)
+    assert times(frames, motions, "scene_changed") == [0.0]
 
 
 def test_the_first_frame_says_whether_something_moves_and_later_ones_only_when_it_changes() -> None:
@@ -75,7 +78,7 @@ def test_a_moving_square_opens_it_and_hold_s_keeps_it_open(hold_s: float) -> Non
 
 def test_the_frame_that_first_moves_is_looked_at() -> None:
     frames = film(lambda at_s: square(at_s, left=10, begins_s=2.04), fps=25, seconds=4)
-    looks_s = times(frames, watch(frames), "look")
+    looks_s = times(frames, watch(frames, GateSettings(hold_s=0.0)), "look")
     assert looks_s[0] == 0.0
     assert_allclose(looks_s[1], 2.04)
 
@@ -157,7 +160,7 @@ def test_what_fills_a_large_mask_neither_moves_nor_changes_the_light_beside_it()
         return picture
 
     motions = watch(film(screen, fps=10, seconds=5), mask=(LEFT_PART,))
-    assert not any(motion.moving or motion.scene_changed for motion in motions)
+    assert not any(motion.moving or motion.scene_changed for motion in motions[1:])
 
 
 def test_what_moves_beside_a_large_mask_counts() -> None:
@@ -168,7 +171,7 @@ def test_what_moves_beside_a_large_mask_counts() -> None:
 def test_with_everything_masked_only_refresh_s_looks() -> None:
     everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
     frames = film(lambda at_s: square(at_s, left=10), fps=5, seconds=10)
-    motions = watch(frames, GateSettings(refresh_s=5.0), mask=(everything,))
+    motions = watch(frames, GateSettings(refresh_s=5.0, hold_s=0.0), mask=(everything,))
     assert times(frames, motions, "look") == [0.0, 5.0, 10.0]
     assert not any(motion.moving for motion in motions)
 
@@ -176,12 +179,12 @@ def test_with_everything_masked_only_refresh_s_looks() -> None:
 def test_a_slow_drift_of_brightness_is_no_motion() -> None:
     ramp = np.linspace(40, 140, WIDTH)
     frames = film(lambda at_s: np.tile((ramp + 5 * at_s).astype(np.uint8), (HEIGHT, 1)), fps=10, seconds=20)
-    assert not any(motion.moving or motion.scene_changed for motion in watch(frames))  # 5 grey levels a second, evenly
+    assert not any(motion.moving or motion.scene_changed for motion in watch(frames)[1:])  # 5 levels a second
 
 
 def test_an_even_step_of_exposure_is_no_motion() -> None:
     frames = film(lambda at_s: still(at_s) + np.uint8(60 if at_s >= 2 else 0), fps=10, seconds=4)
-    assert not any(motion.moving or motion.scene_changed for motion in watch(frames))
+    assert not any(motion.moving or motion.scene_changed for motion in watch(frames)[1:])
 
 
 def lamp(at_s: float) -> ByteArray:
@@ -194,9 +197,11 @@ def lamp(at_s: float) -> ByteArray:
 
 def test_a_sudden_change_of_light_is_a_changed_scene_and_no_motion() -> None:
     frames = film(lamp, fps=10, seconds=6)
-    motions = watch(frames)
-    assert times(frames, motions, "scene_changed") == [2.0]  # once: the background is learnt anew at once
+    motions = watch(frames, GateSettings(hold_s=1.0))
+    assert times(frames, motions, "scene_changed") == [0.0, 2.0]  # once: the background is learnt anew at once
     assert not any(motion.moving or len(motion.regions) for motion in motions)
+    # The new light may show somebody: it looks from then on, for hold_s.
+    assert_allclose([at_s for at_s in times(frames, motions, "look") if at_s > 1], np.arange(2.0, 3.01, 1 / RATE_HZ))
 
 
 def test_motion_is_seen_right_after_the_light_has_changed() -> None:
@@ -245,7 +250,8 @@ def test_a_new_resolution_is_no_motion_and_the_next_one_is_seen() -> None:
             picture[100:200, 100:200] = 200
         large.append(frame_of(at_s, luma=picture))
     motions = watch([*small, *large])
-    assert not any(motion.moving or motion.scene_changed for motion in motions[:31])
+    assert not any(motion.moving for motion in motions[:31])
+    assert times([*small, *large], motions, "scene_changed") == [0.0, 2.1]
     assert motions[31].moving
     left, top, right, bottom = motions[31].regions[0].tolist()
     # 160 x 120 small, 4 pixels of the frame each: 25..50 of it, and one pixel more on every side

@@ -316,7 +316,7 @@ def test_events_come_before_the_counts_that_they_change() -> None:
     assert [type(one) for one in said] == [Event, Count]
 
 
-def test_what_has_ended_is_in_no_zone() -> None:
+def test_an_end_names_the_zones_that_the_object_was_last_in() -> None:
     rules = Rules(("person",), {"left": ZoneSettings(polygon=LEFT_HALF)})
     told(rules, 0.0, track_of(box=IN_LEFT))
-    assert events(told(rules, 1.0, ended=[track_of(box=IN_LEFT)])) == [("end", ("disappeared",), 1, ())]
+    assert events(told(rules, 1.0, ended=[track_of(box=IN_LEFT)])) == [("end", ("disappeared",), 1, ("left",))]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 
-from edge_agent.edges.sources.planes import limited_planes
+from edge_agent.edges.sources.planes import view_planes
 from edge_agent.edges.sources.source import Opening
 from edge_agent.errors import SourceError
 from edge_agent.records import Frame
@@ -49,7 +49,8 @@ class Folder:
                 self.damaged += 1
                 _log.warning("%s cannot be read as a picture; left out", path)
             else:
-                yield _frame(picture, seq)
+                at_s = seq / RATE_HZ
+                yield view_planes(picture).taken(at_s=at_s, utc_ns=round(at_s * 1e9), utc_synced=False, seq=seq)
         if self.damaged == len(paths):
             raise SourceError(f"{self._opening.name}: not one of {len(paths)} pictures can be read")
 
@@ -79,17 +80,3 @@ def _read(path: Path) -> av.VideoFrame | None:
     except (av.FFmpegError, OSError):
         return None
     return None
-
-
-def _frame(picture: av.VideoFrame, seq: int) -> Frame:
-    luma, chroma_blue, chroma_red = limited_planes(picture)
-    at_s = seq / RATE_HZ
-    return Frame(
-        luma=luma,
-        chroma_blue=chroma_blue,
-        chroma_red=chroma_red,
-        at_s=at_s,
-        utc_ns=round(at_s * 1e9),
-        utc_synced=False,
-        seq=seq,
-    )

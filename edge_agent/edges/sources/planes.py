@@ -17,25 +17,18 @@ _FULL_RANGE = 2  # AVCOL_RANGE_JPEG: luma 0..255 instead of 16..235
 def view_planes(picture: av.VideoFrame) -> Planes:
     """Show the decoder's own memory, read-only; it stays untouched for as long as an array of it lives.
 
-    Formats other than 8-bit planar 4:2:0 are converted, which costs a pass over the picture. A full-range picture in
-    4:2:0 (`yuvj420p`, as some cameras send) is shown as it is, luma 0..255: converting it takes 1.5 ms at 1080p beside
-    4 ms of decoding, and leaving it so costs a little contrast at both ends.
+    Formats other than 8-bit planar 4:2:0 are converted, which costs a pass over the picture.
     """
-    planar = picture.format.name in _PLANAR_420 and all(plane.line_size > 0 for plane in picture.planes)
-    return _planes(picture if planar else _limited(picture))
+    if picture.format.name not in _PLANAR_420 or any(plane.line_size <= 0 for plane in picture.planes):
+        converted = picture.reformat(format="yuv420p", dst_color_range="MPEG")
+        return Planes(*_views(converted))
+    full_range = picture.format.name == "yuvj420p" or picture.color_range == _FULL_RANGE
+    return Planes(*_views(picture), full_range=full_range)
 
 
-def limited_planes(picture: av.VideoFrame) -> Planes:
-    """Show a picture with luma 16..235 in any case; for still pictures, where the time does not count."""
-    return view_planes(_limited(picture) if picture.color_range == _FULL_RANGE else picture)
-
-
-def _limited(picture: av.VideoFrame) -> av.VideoFrame:
-    return picture.reformat(format="yuv420p", dst_color_range="MPEG")
-
-
-def _planes(picture: av.VideoFrame) -> Planes:
-    return cast("Planes", tuple(_view(plane) for plane in picture.planes))
+def _views(picture: av.VideoFrame) -> tuple[ByteArray, ByteArray, ByteArray]:
+    luma, chroma_blue, chroma_red = map(_view, picture.planes)
+    return luma, chroma_blue, chroma_red
 
 
 def _view(plane: av.video.plane.VideoPlane) -> ByteArray:

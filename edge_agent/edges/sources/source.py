@@ -7,18 +7,27 @@ import threading
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from edge_agent.edges.clock import Clock
 from edge_agent.records import ByteArray, Frame
 
-Planes = tuple[ByteArray, ByteArray, ByteArray]
-"""Luma, blue and red chroma of one picture, shaped as in `Frame`."""
 
-_PASSWORD = re.compile(
-    r"(://[^:/?#@]*):.*@"
-)  # greedy: a password may hold anything, rather hide too much than too little
-_SECRET_IN_QUERY = re.compile(r"([?&][^=&]*(?:pass|pwd|token|secret|key|auth|sig)[^=&]*=)[^&#]*", re.IGNORECASE)
+class Planes(NamedTuple):
+    """One picture, as in `Frame`: its shapes, and what its values range over."""
+
+    luma: ByteArray
+    chroma_blue: ByteArray
+    chroma_red: ByteArray
+    full_range: bool = False
+
+    def taken(self, *, at_s: float, utc_ns: int, utc_synced: bool, seq: int) -> Frame:
+        """Make the frame of it."""
+        return Frame(**self._asdict(), at_s=at_s, utc_ns=utc_ns, utc_synced=utc_synced, seq=seq)
+
+
+_LOCAL = frozenset({"file", "images", "v4l2"})
+"""Kinds of address that are places on this machine, with nothing to hide."""
 
 
 class Source(Protocol):
@@ -75,16 +84,8 @@ class Opening:
 
     def arrived(self, planes: Planes, seq: int) -> Frame:
         """Make the frame of a picture that a camera gave just now."""
-        luma, chroma_blue, chroma_red = planes
-        return Frame(
-            luma=luma,
-            chroma_blue=chroma_blue,
-            chroma_red=chroma_red,
-            at_s=self.clock.monotonic_s(),
-            utc_ns=self.clock.utc_ns(),
-            utc_synced=self.clock.utc_synced(),
-            seq=seq,
-        )
+        clock = self.clock
+        return planes.taken(at_s=clock.monotonic_s(), utc_ns=clock.utc_ns(), utc_synced=clock.utc_synced(), seq=seq)
 
 
 class Paced:
@@ -123,5 +124,14 @@ class Paced:
 
 
 def redact(url: str) -> str:
-    """Hide the passwords of an address: the one before `@`, and values in the query whose names speak of secrets."""
-    return _SECRET_IN_QUERY.sub(r"\1***", _PASSWORD.sub(r"\1:***@", url))
+    """Name a source without its secrets: of a network address only scheme, host and port are left.
+
+    Cameras take passwords before the `@`, in the query, and some in the path.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme in _LOCAL:
+        return url
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in rest and "@" not in authority:  # a password with a slash in it, or a path with an @: nobody can tell
+        return f"{scheme}://…"
+    return f"{scheme}://{authority.rpartition('@')[2]}/…"

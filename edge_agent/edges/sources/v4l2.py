@@ -62,4 +62,4 @@ def _planes(cv2: Any, picture: ByteArray) -> Planes:
     height, width = picture.shape[0] & ~1, picture.shape[1] & ~1
     stacked = cv2.cvtColor(picture[:height, :width], cv2.COLOR_BGR2YUV_I420)  # (H * 3 / 2, W): luma, then both chroma
     chroma = stacked[height:].reshape(2, height // 2, width // 2)
-    return stacked[:height], chroma[0], chroma[1]
+    return Planes(stacked[:height], chroma[0], chroma[1])

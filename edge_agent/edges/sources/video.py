@@ -64,7 +64,9 @@ class Clip:
                 timeline = _Timeline(stream.average_rate)
                 for picture in chain.from_iterable(self._decode(container, stream)):
                     _warn_if_rotated(picture, seq, self._opening)
-                    yield _recorded(picture, timeline.position_s(picture), start_utc_ns, seq)
+                    at_s = timeline.position_s(picture)
+                    utc_ns = start_utc_ns + round(at_s * 1e9)
+                    yield view_planes(picture).taken(at_s=at_s, utc_ns=utc_ns, utc_synced=False, seq=seq)
                     seq += 1
         except av.FFmpegError as error:
             raise SourceError(_complaint(error, _OF_FILES, self._opening, seq)) from None
@@ -167,19 +169,6 @@ def _decoded(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame] | None:
         return packet.decode()
     except av.FFmpegError:
         return None
-
-
-def _recorded(picture: av.VideoFrame, position_s: float, start_utc_ns: int, seq: int) -> Frame:
-    luma, chroma_blue, chroma_red = view_planes(picture)
-    return Frame(
-        luma=luma,
-        chroma_blue=chroma_blue,
-        chroma_red=chroma_red,
-        at_s=position_s,
-        utc_ns=start_utc_ns + round(position_s * 1e9),
-        utc_synced=False,
-        seq=seq,
-    )
 
 
 def _created_utc_ns(metadata: dict[str, str]) -> int:

@@ -18,7 +18,8 @@ class DetectSettings(Section):
     """What to look for, and how often."""
 
     rate_hz: Annotated[float, Field(gt=0, le=60)] = 5.0
-    """How often to look while something moves; larger follows faster things and costs more."""
+    """How often to look while something moves; larger follows faster things and costs more. A person who walks across
+    at 2 m/s is lost below about 4."""
 
     labels: Annotated[tuple[Label, ...], Field(min_length=1)] = ("person",)
     """What to look for; anything else the model sees is left out."""

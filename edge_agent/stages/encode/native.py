@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from edge_agent import geometry
-from edge_agent.records import Count, Event, Message
+from edge_agent.records import Count, Event, Message, Said
 from edge_agent.stages.encode.topics import Topics
 
 SCHEMA_VERSION = 1
@@ -34,14 +34,14 @@ class Names:
     run_id: str
 
 
-def encode(said: Event | Count, names: Names) -> Message:
-    """Write an event or a count as its message."""
-    return _count(said, names) if isinstance(said, Count) else _event(said, names)
-
-
-def motion(names: Names, *, moving: bool) -> Message:
-    """Write whether something moves."""
-    return Message(topic=names.topics.motion(names.camera), payload=b"ON" if moving else b"OFF", kind="state")
+def encode(said: Said, names: Names) -> Message:
+    """Write what there is to say as its message."""
+    if isinstance(said, Event):
+        return _event(said, names)
+    if isinstance(said, Count):
+        topic = names.topics.count(names.camera, said.zone, said.label)
+        return Message(topic=topic, payload=str(said.value).encode(), kind="state")
+    return Message(topic=names.topics.motion(names.camera), payload=b"ON" if said.value else b"OFF", kind="state")
 
 
 def status(topic: str, *, online: bool) -> Message:
@@ -58,11 +58,6 @@ def iso_time(utc_ns: int) -> str:
     """ISO 8601 in UTC, to the millisecond: `2026-11-22T13:45:01.250Z`."""
     moment = _EPOCH + timedelta(microseconds=utc_ns // 1000)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _count(count: Count, names: Names) -> Message:
-    topic = names.topics.count(names.camera, count.zone, count.label)
-    return Message(topic=topic, payload=str(count.value).encode(), kind="state")
 
 
 def _event(event: Event, names: Names) -> Message:

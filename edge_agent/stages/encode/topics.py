@@ -48,7 +48,8 @@ class Topics:
     def count(self, camera: str, zone: str | None, label: str) -> str:
         """Retained number of objects in view, or in a zone."""
         place = "" if zone is None else f"/zone/{zone}"
-        return f"{self.root}/camera/{camera}{place}/count/{label}"
+        # Some brokers know no spaces in topics: `traffic light` counts at `…/count/traffic_light`.
+        return f"{self.root}/camera/{camera}{place}/count/{label.replace(' ', '_')}"
 
     def event(self, camera: str) -> str:
         """Event JSON, while it is news."""

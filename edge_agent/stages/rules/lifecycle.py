@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from edge_agent.records import EventType, Reason, Track, Tracks
 
-Said = tuple[EventType, tuple[Reason, ...], Track]
-"""What to say of which object, and why."""
+Zones = tuple[str, ...]
+"""The names of the zones that an object is in."""
 
-Zones = dict[int, tuple[str, ...]]
-"""The zones that each object is in, by track id."""
+Turn = tuple[EventType, tuple[Reason, ...], Track, Zones]
+"""A turn in an object's life: what to say, why, of which object, and where it is; for `end`, where it was last."""
 
 
 class Lifecycle:
@@ -22,12 +22,12 @@ class Lifecycle:
         ] = {}  # by track id: the object and its zones when last told
 
     @property
-    def present(self) -> dict[int, tuple[Track, tuple[str, ...]]]:
+    def present(self) -> dict[int, tuple[Track, Zones]]:
         """The objects that have had their `new` and not yet their `end`, and their zones."""
         return self._said
 
-    def update(self, tracks: Tracks, zones: Zones) -> Iterator[Said]:
-        """Say what changed, ended objects first."""
+    def update(self, tracks: Tracks, zones: Mapping[int, Zones]) -> Iterator[Turn]:
+        """Say what changed, ended objects first; `zones` are those of each live track, by its id."""
         for track in tracks.ended:
             if track.id in self._said:
                 yield self._end(track)
@@ -37,22 +37,22 @@ class Lifecycle:
                 before = self._said[track.id][1]
                 self._said[track.id] = (track, inside)
                 if before != inside:
-                    yield "update", _moves(before, inside), track
+                    yield "update", _moves(before, inside), track, inside
             elif track.confirmed:
                 self._said[track.id] = (track, inside)
-                yield "new", ("appeared", *_moves((), inside)), track
+                yield "new", ("appeared", *_moves((), inside)), track, inside
 
-    def finish(self) -> Iterator[Said]:
+    def finish(self) -> Iterator[Turn]:
         """Nothing more will be seen: everything that is present ends."""
         for track, _zones in list(self._said.values()):
             yield self._end(track)
 
-    def _end(self, track: Track) -> Said:
-        del self._said[track.id]
-        return "end", ("disappeared",), track
+    def _end(self, track: Track) -> Turn:
+        _last_told, inside = self._said.pop(track.id)
+        return "end", ("disappeared",), track, inside
 
 
-def _moves(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[Reason, ...]:
+def _moves(before: Zones, now: Zones) -> tuple[Reason, ...]:
     entered: tuple[Reason, ...] = ("zone_entered",) if set(now) - set(before) else ()
     left: tuple[Reason, ...] = ("zone_left",) if set(before) - set(now) else ()
     return entered + left

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from edge_agent.records import Count, Event, Frame, Tracks
 from edge_agent.stages.rules.count import Counts
-from edge_agent.stages.rules.lifecycle import Lifecycle, Said
+from edge_agent.stages.rules.lifecycle import Lifecycle, Turn
 from edge_agent.stages.rules.zone import Zone, ZoneSettings
 
 
@@ -28,24 +28,22 @@ class Rules:
         """Say what this frame changed."""
         inside = {name: zone.update(tracks, frame) for name, zone in self._zones.items()}
         zones = {track.id: tuple(name for name, ids in inside.items() if track.id in ids) for track in tracks.live}
-        return self._report(self._lifecycle.update(tracks, zones), frame, zones)
+        return self._report(self._lifecycle.update(tracks, zones), frame)
 
     def finish(self, frame: Frame) -> tuple[Event | Count, ...]:
         """Nothing comes after this frame: everything ends."""
-        return self._report(self._lifecycle.finish(), frame, {})
+        return self._report(self._lifecycle.finish(), frame)
 
-    def _report(
-        self, said: Iterable[Said], frame: Frame, zones: Mapping[int, tuple[str, ...]]
-    ) -> tuple[Event | Count, ...]:
+    def _report(self, turns: Iterable[Turn], frame: Frame) -> tuple[Event | Count, ...]:
         events: list[Event | Count] = []
-        for event_type, reason, track in said:
+        for event_type, reason, track, zones in turns:
             events.append(
                 Event(
                     seq=self._next_seq,
                     event_type=event_type,
                     reason=reason,
                     track=track,
-                    zones=zones.get(track.id, ()),
+                    zones=zones,
                     frame=frame,
                 )
             )

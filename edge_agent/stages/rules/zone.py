@@ -37,6 +37,7 @@ class Zone:
         self._settings = settings
         self._corners = np.array(settings.polygon, np.float32)  # (K, 2)
         self._inside: dict[int, bool] = {}  # by track id
+        self._settled: set[int] = set()  # who was confirmed when last placed: inertia holds from then on
         self._doubted_s: dict[int, float] = {}  # since when an object has stood on the other side
 
     def update(self, tracks: Tracks, frame: Frame) -> frozenset[int]:
@@ -46,6 +47,7 @@ class Zone:
             self._place(track, frame.at_s, stands_inside=stands_inside)
         for track in tracks.ended:
             self._inside.pop(track.id, None)
+            self._settled.discard(track.id)
             self._doubted_s.pop(track.id, None)
         return frozenset(track_id for track_id, inside in self._inside.items() if inside)
 
@@ -60,8 +62,10 @@ class Zone:
         return inside
 
     def _place(self, track: Track, at_s: float, *, stands_inside: bool) -> None:
-        if not track.confirmed or track.id not in self._inside:
+        if track.id not in self._settled:
             self._inside[track.id] = stands_inside
+            if track.confirmed:
+                self._settled.add(track.id)
         elif stands_inside is self._inside[track.id]:
             self._doubted_s.pop(track.id, None)
         elif at_s - self._doubted_s.setdefault(track.id, at_s) >= self._settings.inertia_s:

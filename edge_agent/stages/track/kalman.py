@@ -2,7 +2,8 @@
 
 A box is its centre, width and height, each with a velocity. The four move independently, so each is a filter of two
 numbers (place and velocity), and prediction over `dt` is written out instead of multiplied as 8x8 matrices.
-What disturbs the motion is white noise in the acceleration, so that one prediction over `dt` equals many short ones.
+What disturbs the motion is white noise in the acceleration, so that one prediction over `dt` equals many short ones,
+for a box that keeps its size: the noise is measured in box sizes.
 
 Source: Y. Bar-Shalom, X. R. Li, T. Kirubarajan, "Estimation with Applications to Tracking and Navigation", Wiley 2001,
 §5.2 (the filter) and §6.2.2 (continuous white-noise acceleration). The noise grows with the box, as in N. Wojke et al.,

@@ -47,7 +47,7 @@ class Life:
     def hit(self, box: Box, score: float, at_s: float) -> None:
         """It was found."""
         self._box = box
-        self._note([0.0] * self._missed_looks + [score])
+        self._note([0.0] * min(self._missed_looks, _SCORES) + [score])
         self._missed_looks = 0
         self._top_score = max(self._top_score, score)
         self._hits += 1

@@ -18,7 +18,10 @@ class TrackSettings(Section):
     """When boxes over time are one object, and when an object is real."""
 
     memory_s: Annotated[Seconds, Field(gt=0)] = 3.0
-    """How long an object may be looked for and not found before it has gone; larger bridges longer occlusions."""
+    """How long an object may be looked for and not found before it has gone; larger bridges longer occlusions.
+
+    A miss counts for the time since the look before it, at most 1 s: while nothing moves, looks are `gate.refresh_s`
+    apart, and it takes that many of them."""
 
     confirm_hits: Annotated[int, Field(ge=1, le=100)] = 3
     """How often an object must be found before it is reported; larger means fewer false alarms, later."""
@@ -59,8 +62,8 @@ class Tracker:
         # Speed is believed for as long as a miss would count: over the long gap between looks at a scene where nothing
         # moves, what little speed the jitter of boxes feigns would carry a parked car away from itself.
         believed_s = [life.missed_s + min(since_last_look_s, LONGEST_MISS_S) for life in self._lives]
-        near = kalman.predict(self._motions, np.array(believed_s, np.float32))
-        rows, columns = self._match(kalman.to_xyxy(near.place), found)
+        near = self._motions.place + self._motions.velocity * np.array(believed_s, np.float32)[:, None]
+        rows, columns = self._match(kalman.to_xyxy(near), found)
         self._sight(expected, rows, found, columns, at_s)
         for row in np.setdiff1d(np.arange(len(self._lives)), rows).tolist():
             self._lives[row].miss(since_last_look_s)
