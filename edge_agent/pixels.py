@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,20 @@ def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
     return cv2.cvtColor(small, cv2.COLOR_YUV2BGR_I420)
 
 
+def fill_channels(picture: ByteArray, table: FloatArray, channels: FloatArray) -> None:
+    """Write a picture's channels apart from each other, each value replaced by what a table has for it.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        table: (3, 256) float32, one row a channel.
+        channels: (3, H, W) float32 with H >= h and W >= w; its top left is written.
+    """
+    cv2 = _cv2()
+    height, width = picture.shape[:2]
+    for plane, row, target in zip(cv2.split(picture), table, channels, strict=True):
+        cv2.LUT(plane, row, dst=target[:height, :width])
+
+
 def blobs(mask: BoolArray, least_pixels: float) -> FloatArray:
     """Boxes around what hangs together in a mask.
 
@@ -58,12 +73,18 @@ def blobs(mask: BoolArray, least_pixels: float) -> FloatArray:
         return np.zeros((0, 4), np.float32)
     cv2 = _cv2()
     whole = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
-    _count, labelled, stats, _centres = cv2.connectedComponentsWithStats(whole, connectivity=8)
+    # The named algorithm is three times as fast as the default, and 16 bits count every blob of a small picture.
+    _count, labelled, stats, _centres = cv2.connectedComponentsWithStatsWithAlgorithm(
+        whole, 8, cv2.CV_16U, cv2.CCL_SPAGHETTI
+    )
     true_sizes = np.bincount(labelled[mask], minlength=len(stats))  # without what the closing added
     kept = stats[1:][true_sizes[1:] >= least_pixels].astype(np.float32)  # row 0 is the background
     left, top, width, height = kept[:, :4].T
     return np.stack([left, top, left + width, top + height], axis=1)
 
 
+@functools.cache
 def _cv2() -> Any:
-    return runtimes.load("cv2")
+    cv2 = runtimes.load("cv2")
+    cv2.setNumThreads(1)  # cameras run side by side; for pictures this small, sharing one out costs more than it saves
+    return cv2

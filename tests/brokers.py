@@ -76,6 +76,13 @@ class Mosquitto:
             self._process.wait()
             self._process = None
 
+    def finish(self) -> None:
+        """Ask it to stop, so that it saves what `persistence true` makes it keep; wait until it has."""
+        assert self._process
+        self._process.terminate()
+        assert self._process.wait(DEADLINE_S) == 0, self.log.read_text()
+        self._process = None
+
     def restart(self) -> None:
         """Stop it hard and start it again on the same port; it remembers nothing."""
         self.stop()
@@ -101,25 +108,34 @@ def running(folder: Path, *settings: str, anonymous: bool = True) -> Iterator[Mo
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """One message as a subscriber got it."""
+    """One message as a subscriber got it, and when, in seconds since 1970."""
 
     topic: str
     payload: bytes
     retain: bool
+    at_utc_s: float
 
 
 class Listener:
-    """A client that subscribes to everything and remembers it in order; it finds its broker again by itself."""
+    """A client that subscribes to everything and remembers it in order; it finds its broker again by itself.
 
-    def __init__(self, port: int, topic: str = "#") -> None:
+    Args:
+        port: of the broker, on loopback.
+        topic: what to subscribe to.
+        session: a name under which the broker keeps messages while this client is away; none when left out.
+    """
+
+    def __init__(self, port: int, topic: str = "#", *, session: str = "") -> None:
         self.heard: list[Heard] = []
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _client, _data, message: self.heard.append(
-            Heard(topic=message.topic, payload=bytes(message.payload), retain=message.retain)
+            Heard(
+                topic=message.topic, payload=bytes(message.payload), retain=message.retain, at_utc_s=time.time()
+            )
         )
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
@@ -150,9 +166,9 @@ class Listener:
 
 
 @contextmanager
-def listening(port: int, topic: str = "#") -> Iterator[Listener]:
+def listening(port: int, topic: str = "#", *, session: str = "") -> Iterator[Listener]:
     """A listener for the length of a `with`."""
-    listener = Listener(port, topic)
+    listener = Listener(port, topic, session=session)
     try:
         yield listener
     finally:
@@ -256,9 +272,11 @@ def free_port() -> int:
         return port
 
 
-def until(true: Callable[[], object], otherwise: str = "it did not come true in time") -> None:
+def until(
+    true: Callable[[], object], otherwise: str = "it did not come true in time", within_s: float = DEADLINE_S
+) -> None:
     """Wait until something is true."""
-    deadline_s = time.monotonic() + DEADLINE_S
+    deadline_s = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline_s, otherwise
         time.sleep(0.01)

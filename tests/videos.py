@@ -42,6 +42,23 @@ def write_clip(
     return path
 
 
+def excerpt(clip: Path, path: Path, *, first_s: float = 0.0, last_s: float) -> Path:
+    """Write a part of a clip, its packets as they are; `first_s` must be at a key frame."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        assert stream.time_base is not None
+        first = round(first_s / stream.time_base)
+        last = round(last_s / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.pts is None or packet.dts is None or not first <= packet.pts < last:
+                continue
+            packet.pts, packet.dts = packet.pts - first, packet.dts - first
+            packet.stream = copy
+            target.mux(packet)
+    return path
+
+
 def encode_picture(
     index: int, *, codec: str = "mjpeg", pixel_format: str = "yuvj420p", size: tuple[int, int] = (WIDTH_PX, HEIGHT_PX)
 ) -> bytes:

@@ -77,9 +77,9 @@ class Detector:
         self._floors = np.array(thresholds, np.float32) * np.float32(settings.weak)
         self._thresholds = np.ones(len(label_names), np.float32)
         self._thresholds[self._wanted] = thresholds
-        # 0..255 to what the model wants, as one multiplication and one addition a channel.
-        self._gain = 1 / np.array(head.std, np.float32)
-        self._offset = -np.array(head.mean, np.float32) * self._gain
+        # What the model wants for each of 0..255, a row a channel in the model's order.
+        levels = np.arange(256, dtype=np.float32)
+        self._table = (levels - np.array(head.mean, np.float32)[:, None]) / np.array(head.std, np.float32)[:, None]
         self._blob = np.empty((1, 3, input_size[1], input_size[0]), np.float32)
         self._picture_size = (0, 0)
         self._masked: BoolArray | None = None
@@ -96,7 +96,7 @@ class Detector:
         size = self._size if self._head.resize == "stretch" else letterbox(frame.width, frame.height, *self._size)
         if size != self._picture_size:
             self._picture_size = size
-            self._blob[:] = (self._head.padding * self._gain + self._offset)[:, None, None]
+            self._blob[:] = self._table[:, self._head.padding, None, None]
             self._masked = geometry.polygon_mask(self._mask, *size) if self._mask else None
         return size
 
@@ -104,12 +104,9 @@ class Detector:
         """Put a BGR picture (h, w, 3) into the top left of the input tensor."""
         if self._masked is not None:
             picture[self._masked] = self._head.padding
-        height, width = picture.shape[:2]
-        for channel in range(3):
-            source = picture[:, :, channel if self._head.colour == "bgr" else 2 - channel]
-            target = self._blob[0, channel, :height, :width]
-            np.multiply(source, self._gain[channel], out=target)
-            target += self._offset[channel]
+        # The table is in the model's order and the picture in BGR: for an RGB model the channels are written backwards.
+        order = slice(None) if self._head.colour == "bgr" else slice(None, None, -1)
+        pixels.fill_channels(picture, self._table[order], self._blob[0, order])
 
     def _finish(self, found: Candidates, frame: Frame, scale: FloatArray) -> Detections:
         kept = suppress(found.boxes, found.scores, found.label_ids, self._nms_iou)

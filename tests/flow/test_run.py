@@ -1,0 +1,205 @@
+"""The daemon from start to stop: without a broker, without a camera, through restarts, and to an orderly end."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import program
+import pytest
+import videos
+from brokers import Listener, Mosquitto, free_port, listening, needs_mosquitto, until
+from brokers import running as running_broker
+from program import LOOP, ROOT, ZONES, camera, hearing
+from rtsp import rtsp_camera
+
+from edge_agent.clips import PEDESTRIANS
+
+pytestmark = needs_mosquitto
+
+SOON_S = 20.0
+"""Enough for a start, the first frames, and the first events on a busy machine."""
+
+STOP_S = 5.0
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with running_broker(tmp_path) as mosquitto:
+        yield mosquitto
+
+
+@pytest.fixture
+def news(broker: Mosquitto) -> Iterator[Listener]:
+    with hearing(broker.port) as listener:
+        yield listener
+
+
+def retained(port: int, expected: set[str]) -> dict[str, str]:
+    """What a newcomer is told at once, when everything that is expected is there."""
+    with hearing(port) as newcomer:
+        until(lambda: expected <= {heard.topic for heard in newcomer.heard if heard.retain}, within_s=SOON_S)
+        return {heard.topic: heard.payload.decode() for heard in newcomer.heard if heard.retain}
+
+
+def states_of(*names: str, zones: tuple[str, ...] = tuple(ZONES)) -> set[str]:
+    """Every topic that is retained for a device with these cameras, which all look for persons."""
+    topics = {f"{ROOT}/{name}" for name in ("status", "health", "capabilities")}
+    for name in names:
+        counts = ["count/person", *(f"zone/{zone}/count/person" for zone in zones)]
+        topics |= {f"{ROOT}/camera/{name}/{state}" for state in ("status", "motion", *counts)}
+    return topics
+
+
+def wait_for_new(news: Listener, count: int = 1) -> None:
+    until(lambda: len(program.objects(program.events_in(news.heard), "new")) >= count, within_s=SOON_S)
+
+
+def test_it_starts_without_a_broker_and_what_happened_meanwhile_is_delivered_once_the_broker_comes(
+    tmp_path: Path,
+) -> None:
+    broker = Mosquitto(tmp_path, "persistence true", f"persistence_location {tmp_path}/")
+    broker.start()
+    with listening(broker.port, f"{ROOT}/#", session="archive") as archive:  # so that the broker keeps all from now on
+        broker.finish()
+        clip = videos.excerpt(PEDESTRIANS, tmp_path / "start.mp4", last_s=3.0)
+        with program.running(tmp_path, camera(clip=clip), mqtt={"url": broker.url}) as agent:
+            until(lambda: "end" in {event["event_type"] for event in agent.waiting()}, within_s=SOON_S)
+            kept = agent.waiting()
+            broker.start()
+            until(lambda: len(program.events_in(archive.heard)) >= len(kept))
+            # Its recording is over, and so the agent goes by itself.
+            assert agent.wait(SOON_S) == 0
+        assert program.events_in(archive.heard) == kept
+        program.check_messages(archive.heard)
+    broker.stop()
+
+
+def test_it_starts_without_a_camera_says_why_and_goes_on_when_the_camera_comes(
+    tmp_path: Path, broker: Mosquitto, news: Listener
+) -> None:
+    with rtsp_camera(PEDESTRIANS, "viewer:geheim") as real_camera:
+        source = real_camera.url("viewer:geheim@")
+        real_camera.kill()
+        front = {"id": "front", "source": source, "capture": {"retry_cap_s": 1}}
+        with program.running(tmp_path, front, mqtt={"url": broker.url}) as agent:
+            status = f"{ROOT}/camera/front/status"
+            until(lambda: b"offline" in news.payloads(status), within_s=SOON_S)
+            until(lambda: reasons(news, "front") - {""}, within_s=40)  # health comes every 30 s
+            (reason,) = reasons(news, "front") - {""}
+            assert "connection refused; check that the camera is on" in reason
+            assert retained(broker.port, {status})[status] == "offline"
+            assert retained(broker.port, {status})[f"{ROOT}/status"] == "online"
+
+            real_camera.start()
+            until(lambda: b"online" in news.payloads(status), within_s=SOON_S)
+            wait_for_new(news)
+
+            real_camera.kill()
+            until(lambda: news.payloads(status)[-1] == b"offline", within_s=SOON_S)
+            assert agent.stop(within_s=STOP_S) == 0
+        assert "geheim" not in agent.log
+        assert not any(b"geheim" in heard.payload for heard in news.heard)
+
+
+def reasons(news: Listener, name: str) -> set[str]:
+    """Why a camera does not stream, in the words of the health reports so far."""
+    return {json.loads(payload)["cameras"][name]["reason"] for payload in news.payloads(f"{ROOT}/health")}
+
+
+def test_every_state_is_there_for_a_newcomer_also_when_the_broker_has_forgotten_everything(
+    tmp_path: Path, broker: Mosquitto, news: Listener
+) -> None:
+    cameras = [camera(name, zones=ZONES, **LOOP) for name in ("left", "right")]
+    expected = states_of("left", "right")
+    with program.running(tmp_path, *cameras, mqtt={"url": broker.url}):
+        wait_for_new(news, 4)
+        assert_full_and_online(retained(broker.port, expected), expected)
+        # Every count began at nothing.
+        assert {news.payloads(topic)[0] for topic in expected if "/count/" in topic} == {b"0"}
+        broker.restart()
+        assert_full_and_online(retained(broker.port, expected), expected)
+
+
+def assert_full_and_online(states: dict[str, str], expected: set[str]) -> None:
+    assert set(states) == expected
+    assert {value for topic, value in states.items() if topic.endswith("/status")} == {"online"}
+    capabilities = json.loads(states[f"{ROOT}/capabilities"])
+    assert capabilities["model"]["name"] == "default"
+    assert set(capabilities["cameras"]) == {"left", "right"}
+
+
+def test_the_broker_says_offline_for_an_agent_that_was_killed(
+    tmp_path: Path, broker: Mosquitto, news: Listener
+) -> None:
+    with program.running(tmp_path, camera(**LOOP), mqtt={"url": broker.url}) as agent:
+        until(lambda: news.payloads(f"{ROOT}/status") == [b"online"], within_s=SOON_S)
+        agent.kill()
+        news.wait_for(f"{ROOT}/status", b"online", b"offline")
+    assert retained(broker.port, {f"{ROOT}/status"})[f"{ROOT}/status"] == "offline"
+
+
+def test_a_new_life_corrects_what_the_last_one_left_behind_even_without_its_camera(
+    tmp_path: Path, broker: Mosquitto, news: Listener
+) -> None:
+    count, motion = f"{ROOT}/camera/front/count/person", f"{ROOT}/camera/front/motion"
+    clip = videos.excerpt(PEDESTRIANS, tmp_path / "clip.mp4", last_s=25.0)
+    with program.running(tmp_path, camera(clip=clip, **LOOP), mqtt={"url": broker.url}) as agent:
+        until(lambda: news.payloads(count)[-1:] > [b"0"] and news.payloads(motion)[-1:] == [b"ON"], within_s=SOON_S)
+        agent.kill()
+        clip.unlink()
+        agent.start()
+        until(lambda: news.payloads(f"{ROOT}/status")[-1] == b"online", within_s=SOON_S)
+        until(lambda: news.payloads(count)[-1] == b"0", f"there are still {news.payloads(count)[-1]!r} persons")
+        until(lambda: news.payloads(motion)[-1] == b"OFF", "something still moves")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_an_orderly_stop_ends_every_object_says_offline_and_takes_a_few_seconds(
+    tmp_path: Path, broker: Mosquitto, news: Listener, how: signal.Signals
+) -> None:
+    cameras = [camera(name, zones=ZONES, **LOOP) for name in ("left", "right")]
+    with program.running(tmp_path, *cameras, mqtt={"url": broker.url}) as agent:
+        wait_for_new(news, 6)
+        assert agent.stop(how, within_s=STOP_S) == 0
+        until(lambda: news.payloads(f"{ROOT}/status")[-1] == b"offline")
+        assert agent.waiting() == []
+    events = program.events_in(news.heard)
+    began, ended = program.objects(events, "new"), program.objects(events, "end")
+    assert sorted(began) == sorted(ended)
+    assert len(began) == len(set(began))
+    assert_nothing_goes_on(retained(broker.port, states_of("left", "right")))
+
+
+def assert_nothing_goes_on(states: dict[str, str]) -> None:
+    assert {value for topic, value in states.items() if topic.endswith("/status")} == {"offline"}
+    assert {value for topic, value in states.items() if topic.endswith("/motion")} == {"OFF"}
+    assert {value for topic, value in states.items() if "/count/" in topic} == {"0"}
+
+
+def test_a_stop_without_a_broker_keeps_every_event_for_the_next_life(tmp_path: Path) -> None:
+    port = free_port()
+    mqtt: dict[str, Any] = {"url": f"mqtt://127.0.0.1:{port}"}
+    with program.running(tmp_path, camera(**LOOP), mqtt=mqtt) as agent:
+        until(lambda: len(agent.waiting()) > 2, within_s=SOON_S)
+        assert agent.stop(within_s=STOP_S) == 0
+        kept = agent.waiting()
+    assert sorted(program.objects(kept, "new")) == sorted(program.objects(kept, "end"))
+    assert kept
+
+
+def test_a_recording_that_is_over_ends_the_agent_with_everything_delivered(
+    tmp_path: Path, broker: Mosquitto, news: Listener
+) -> None:
+    clip = videos.excerpt(PEDESTRIANS, tmp_path / "start.mp4", last_s=3.0)
+    with program.running(tmp_path, camera(clip=clip), mqtt={"url": broker.url}) as agent:
+        assert agent.wait(SOON_S) == 0
+        assert agent.waiting() == []
+    until(lambda: news.payloads(f"{ROOT}/status")[-1] == b"offline")
+    events = program.events_in(news.heard)
+    assert sorted(program.objects(events, "new")) == sorted(program.objects(events, "end"))
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    assert events

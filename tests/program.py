@@ -1,0 +1,208 @@
+"""The program as a person runs it: processes of their own, with a folder, an environment and a log of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from brokers import DEADLINE_S, Heard, listening
+from brokers import Listener as BrokerListener
+from jsonschema import Draft202012Validator
+
+import edge_agent
+from edge_agent.clips import PEDESTRIANS
+
+PACKAGE = Path(edge_agent.__file__).parent
+SCHEMA = json.loads((PACKAGE / "schemas" / "event.schema.json").read_text(encoding="utf-8"))
+MAX_EVENT_BYTES = 2048
+
+DEVICE = "box"
+ROOT = f"edge/{DEVICE}"
+
+ZONES = {
+    "crossing": {"polygon": [[0.35, 0.38], [0.8, 0.4], [0.95, 0.75], [0.5, 0.62]]},
+    "road": {"polygon": [[0.0, 0.33], [0.35, 0.38], [0.5, 0.62], [0.0, 0.42]]},
+}
+"""The demo's zones, which people of the built-in clip enter and leave."""
+
+_ID = r"[a-zA-Z0-9_-]{1,64}"
+_COUNT = rf"count/{_ID}"
+_TOPICS = {
+    r"status": r"online|offline",
+    r"health": r"\{.+\}",
+    r"capabilities": r"\{.+\}",
+    rf"camera/{_ID}/status": r"online|offline|disabled",
+    rf"camera/{_ID}/motion": r"ON|OFF",
+    rf"camera/{_ID}/{_COUNT}": r"\d+",
+    rf"camera/{_ID}/zone/{_ID}/{_COUNT}": r"\d+",
+    rf"camera/{_ID}/event(/late)?": r"\{.+\}",
+}
+"""Every topic below `edge/DEVICE`, and what its payloads look like: the contract of version 1."""
+
+_EVENT = re.compile(r".*/event(/late)?")
+_VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a process that shall find this very package, from a checkout as when installed."""
+    return {**os.environ, "PYTHONPATH": str(PACKAGE.parent), **more}
+
+
+def run_program(
+    *arguments: str | Path, cwd: Path, within_s: float = 60.0, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the program to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "edge_agent", *map(str, arguments)],
+        cwd=cwd,
+        env=env or environment(),
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+    )
+
+
+def write_config(path: Path, settings: Mapping[str, Any]) -> Path:
+    """Write a configuration; JSON is YAML too."""
+    path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    return path
+
+
+def camera(name: str = "front", clip: Path = PEDESTRIANS, **more: Any) -> dict[str, Any]:
+    """A camera that shows a clip."""
+    return {"id": name, "source": f"file://{clip}", **more}
+
+
+LOOP: dict[str, Any] = {"capture": {"loop": True}}
+"""For a camera that begins its clip again and again."""
+
+
+class Agent:
+    """The daemon: start it, kill it, stop it, start it again; its state and its log stay in its folder.
+
+    Args:
+        folder: for its configuration, its outbox and its log.
+        cameras: its cameras.
+        mqtt: the settings of that section.
+    """
+
+    def __init__(self, folder: Path, *cameras: Mapping[str, Any], mqtt: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.outbox = folder / "state" / "outbox.db"
+        self.config = write_config(
+            folder / "config.yaml",
+            {
+                "device": {"id": DEVICE},
+                "mqtt": {"retry_cap_s": 1, **mqtt},
+                "cameras": cameras,
+                "outbox": {"path": str(self.outbox)},
+            },
+        )
+        self._log = folder / "agent.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """What it has said so far, all its lives together."""
+        return self._log.read_text(encoding="utf-8")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs now."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, and do not wait for anything."""
+        command = [sys.executable, "-m", "edge_agent", "run", "-c", str(self.config)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self.folder, env=environment(), stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """Pull the plug; no harm when it does not run."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, within_s: float = DEADLINE_S) -> int:
+        """Ask it to stop, and give its exit code."""
+        assert self._process
+        self._process.send_signal(how)
+        return self.wait(within_s)
+
+    def wait(self, within_s: float) -> int:
+        """Wait until it ends by itself, and give its exit code."""
+        assert self._process
+        code = self._process.wait(within_s)
+        self._process = None
+        return code
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """The events in its outbox, as `outbox list` shows them; none while there is no outbox."""
+        if not self.outbox.exists():
+            return []
+        done = run_program("outbox", "list", "--path", self.outbox, "--json", "--limit", "10000", cwd=self.folder)
+        return [line["payload"] for line in json.loads(done.stdout)] if done.returncode == 0 else []
+
+
+@contextmanager
+def running(folder: Path, *cameras: Mapping[str, Any], mqtt: Mapping[str, Any]) -> Iterator[Agent]:
+    """An agent for the length of a `with`; it must never have died of something that it did not expect."""
+    agent = Agent(folder, *cameras, mqtt=mqtt)
+    agent.start()
+    try:
+        yield agent
+    finally:
+        agent.kill()
+    assert "Traceback" not in agent.log, agent.log
+
+
+@contextmanager
+def hearing(port: int, *, session: str = "") -> Iterator[BrokerListener]:
+    """Hear everything, and check all of it against the contract at the end."""
+    with listening(port, session=session) as listener:
+        yield listener
+        check_messages(listener.heard)
+
+
+def check_messages(heard: Iterable[Heard]) -> None:
+    """Hold each message against the contract: its topic, its form, its size, and for events the JSON Schema."""
+    for message in heard:
+        forms = [form for topic, form in _TOPICS.items() if re.fullmatch(f"{ROOT}/{topic}", message.topic)]
+        assert forms, f"no such topic in the contract: {message.topic}"
+        assert re.fullmatch(forms[0], message.payload.decode("ascii")), message
+        if is_event(message.topic):
+            assert not message.retain, message
+            check_event(message.payload)
+
+
+def check_event(payload: bytes) -> dict[str, Any]:
+    """Hold one event against the JSON Schema and its bound, and give what it says."""
+    assert len(payload) <= MAX_EVENT_BYTES, payload
+    event: dict[str, Any] = json.loads(payload)
+    _VALIDATOR.validate(event)
+    return event
+
+
+def is_event(topic: str) -> bool:
+    """Whether a topic is one of events, late ones included."""
+    return _EVENT.fullmatch(topic) is not None
+
+
+def events_in(heard: Iterable[Heard]) -> list[dict[str, Any]]:
+    """What the events among the messages say, in order, repeats included."""
+    return [json.loads(message.payload) for message in list(heard) if is_event(message.topic)]
+
+
+def objects(events: Sequence[Mapping[str, Any]], event_type: str) -> list[str]:
+    """The ids of the objects that an event of that type speaks of, with their runs, one an event."""
+    return [f"{event['run_id']}/{event['object']['id']}" for event in events if event["event_type"] == event_type]
