@@ -133,9 +133,7 @@ class Listener:
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = lambda _client, _data, message: self.heard.append(
-            Heard(
-                topic=message.topic, payload=bytes(message.payload), retain=message.retain, at_utc_s=time.time()
-            )
+            Heard(topic=message.topic, payload=bytes(message.payload), retain=message.retain, at_utc_s=time.time())
         )
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()

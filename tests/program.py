@@ -163,7 +163,8 @@ def running(folder: Path, *cameras: Mapping[str, Any], mqtt: Mapping[str, Any]) 
         yield agent
     finally:
         agent.kill()
-    assert "Traceback" not in agent.log, agent.log
+        sys.stdout.write(agent.log)  # shown when the test fails
+    assert "Traceback" not in agent.log
 
 
 @contextmanager

@@ -19,6 +19,8 @@ positions = st.floats(-2000, 2000)
 lengths = st.floats(1, 1000)
 gaps_s = st.lists(st.floats(0.001, 2.0), min_size=1, max_size=8)
 
+NAMES = ("place", "velocity", "place_variance", "covariance", "velocity_variance")
+
 
 @st.composite
 def motions_at_a_steady_size(draw: st.DrawFn) -> Motions:
@@ -28,7 +30,7 @@ def motions_at_a_steady_size(draw: st.DrawFn) -> Motions:
     deviations = np.array([[draw(st.floats(0.1, 100)) for _ in range(4)]])
     speeds = np.array([[draw(st.floats(0.1, 100)) for _ in range(4)]])
     correlation = draw(st.floats(-0.99, 0.99))
-    return Motions(
+    return Motions.of(
         place=np.array(place),
         velocity=np.array(velocity),
         place_variance=deviations**2,
@@ -38,7 +40,7 @@ def motions_at_a_steady_size(draw: st.DrawFn) -> Motions:
 
 
 def arrays(motions: Motions) -> list[FloatArray]:
-    return [getattr(motions, name) for name in Motions.__slots__]
+    return [getattr(motions, name) for name in NAMES]
 
 
 def assert_is_a_covariance(motions: Motions) -> None:
@@ -62,7 +64,7 @@ def test_a_prediction_moves_the_place_by_velocity_times_time_and_widens_its_vari
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kalman, "ACCELERATION_STD", 1.0)
-    motions = Motions(
+    motions = Motions.of(
         place=np.array([[10.0, 20.0, 1.0, 2.0]]),  # its size is 2, so the noise is (1 * 2)² = 4
         velocity=np.array([[3.0, -4.0, 0.0, 0.5]]),
         place_variance=np.full((1, 4), 5.0),
@@ -79,7 +81,7 @@ def test_a_prediction_moves_the_place_by_velocity_times_time_and_widens_its_vari
 
 def test_each_box_is_predicted_over_a_time_of_its_own() -> None:
     begun = kalman.begin(boxes_of(BOX, BOX))
-    moving = Motions(**{name: getattr(begun, name) for name in Motions.__slots__} | {"velocity": np.full((2, 4), 10.0)})
+    moving = Motions.of(**{name: getattr(begun, name) for name in NAMES} | {"velocity": np.full((2, 4), 10.0)})
     later = kalman.predict(moving, np.array([0.0, 2.0]))
     assert_allclose(later.place, [[120, 250, 40, 100], [140, 270, 60, 120]])
 

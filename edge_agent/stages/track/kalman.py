@@ -28,50 +28,81 @@ FIRST_VELOCITY_STD = 1.0
 """How fast a thing may be that was seen once, in box sizes a second."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Motions:
     """What is believed of N boxes.
 
     Attributes:
-        place: (N, 4) cx, cy, width, height in pixels.
-        velocity: (N, 4) of each, pixels a second.
-        place_variance: (N, 4).
-        covariance: (N, 4) of place and velocity.
-        velocity_variance: (N, 4).
+        beliefs: (5, N, 4) float32, for centre x, centre y, width and height: the five properties below, in their order.
     """
 
-    place: FloatArray
-    velocity: FloatArray
-    place_variance: FloatArray
-    covariance: FloatArray
-    velocity_variance: FloatArray
+    beliefs: FloatArray
+
+    @staticmethod
+    def of(
+        *,
+        place: FloatArray,
+        velocity: FloatArray,
+        place_variance: FloatArray,
+        covariance: FloatArray,
+        velocity_variance: FloatArray,
+    ) -> Motions:
+        """Put the five together, each (N, 4) or (N, 1)."""
+        beliefs = np.empty((5, *place.shape), np.float32)
+        for row, belief in zip(beliefs, (place, velocity, place_variance, covariance, velocity_variance), strict=True):
+            row[:] = belief
+        return Motions(beliefs)
+
+    @property
+    def place(self) -> FloatArray:
+        """(N, 4) cx, cy, width, height in pixels."""
+        return self.beliefs[0]
+
+    @property
+    def velocity(self) -> FloatArray:
+        """(N, 4) of each, pixels a second."""
+        return self.beliefs[1]
+
+    @property
+    def place_variance(self) -> FloatArray:
+        """(N, 4)."""
+        return self.beliefs[2]
+
+    @property
+    def covariance(self) -> FloatArray:
+        """(N, 4) of place and velocity."""
+        return self.beliefs[3]
+
+    @property
+    def velocity_variance(self) -> FloatArray:
+        """(N, 4)."""
+        return self.beliefs[4]
 
     def __getitem__(self, rows: IntArray | BoolArray) -> Motions:
         """The same for some of the boxes."""
-        return Motions(**{name: getattr(self, name)[rows] for name in self.__slots__})
+        return Motions(self.beliefs[:, rows])
 
     def joined(self, other: Motions) -> Motions:
         """These and others."""
-        return Motions(**{n: np.concatenate([getattr(self, n), getattr(other, n)]) for n in self.__slots__})
+        return Motions(np.concatenate([self.beliefs, other.beliefs], axis=1))
 
     def replaced(self, rows: IntArray, other: Motions) -> Motions:
         """The same with other beliefs at some rows."""
-        changed = {name: getattr(self, name).copy() for name in self.__slots__}
-        for name, values in changed.items():
-            values[rows] = getattr(other, name)
-        return Motions(**changed)
+        beliefs = self.beliefs.copy()
+        beliefs[:, rows] = other.beliefs
+        return Motions(beliefs)
 
 
 def begin(boxes: FloatArray) -> Motions:
     """What is believed of boxes (N, 4) xyxy that were seen for the first time: where they are, and to be at rest."""
     place = to_cxcywh(boxes)
     size = _size(place)
-    return Motions(
+    return Motions.of(
         place=place,
         velocity=np.zeros_like(place),
-        place_variance=np.square(MEASUREMENT_STD * size) * np.ones_like(place),
+        place_variance=np.square(MEASUREMENT_STD * size),
         covariance=np.zeros_like(place),
-        velocity_variance=np.square(FIRST_VELOCITY_STD * size) * np.ones_like(place),
+        velocity_variance=np.square(FIRST_VELOCITY_STD * size),
     )
 
 
@@ -80,7 +111,7 @@ def predict(motions: Motions, dt_s: FloatArray) -> Motions:
     dt = dt_s[:, None]
     noise = np.square(ACCELERATION_STD * _size(motions.place))
     drift = 2 * motions.covariance + motions.velocity_variance * dt
-    return Motions(
+    return Motions.of(
         place=motions.place + motions.velocity * dt,
         velocity=motions.velocity,
         place_variance=motions.place_variance + drift * dt + noise * dt**3 / 3,
@@ -97,7 +128,7 @@ def correct(motions: Motions, boxes: FloatArray) -> Motions:
     total = motions.place_variance + noise
     place_gain, velocity_gain = motions.place_variance / total, motions.covariance / total
     doubt = noise / total  # 1 - place_gain, which after a long gap would round to nothing
-    return Motions(
+    return Motions.of(
         place=motions.place + place_gain * surprise,
         velocity=motions.velocity + velocity_gain * surprise,
         place_variance=motions.place_variance * doubt,

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from edge_agent import geometry
-from edge_agent.records import Box, Detections, FloatArray, IntArray, Tracks
+from edge_agent.records import Box, Detections, FloatArray, IntArray, Track, Tracks
 from edge_agent.settings import Ratio, Seconds, Section
 from edge_agent.stages.track import assign, kalman
 from edge_agent.stages.track.memory import LONGEST_MISS_S, Life
@@ -51,11 +51,12 @@ class Tracker:
         self._lives: list[Life] = []  # N, in order of their ids
         self._next_id = 1
         self._looked_s: float | None = None
+        self._live: tuple[Track, ...] = ()  # what was last reported
 
     def update(self, found: Detections | None, at_s: float) -> Tracks:
         """Take in one frame's boxes; None means that nobody looked, so nobody was missed."""
         if found is None:
-            return self._report(())
+            return Tracks(live=self._live)
         since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
         self._looked_s = at_s
         expected = kalman.predict(self._motions, (at_s - self._sighted_s).astype(np.float32))
@@ -65,9 +66,12 @@ class Tracker:
         near = self._motions.place + self._motions.velocity * np.array(believed_s, np.float32)[:, None]
         rows, columns = self._match(kalman.to_xyxy(near), found)
         self._sight(expected, rows, found, columns, at_s)
-        for row in np.setdiff1d(np.arange(len(self._lives)), rows).tolist():
+        for row in set(range(len(self._lives))).difference(rows.tolist()):
             self._lives[row].miss(since_last_look_s)
-        self._begin(found, np.setdiff1d(np.nonzero(found.strong)[0], columns), at_s)
+        unclaimed = found.strong.copy()
+        unclaimed[columns] = False
+        if unclaimed.any():
+            self._begin(found, np.nonzero(unclaimed)[0], at_s)
         for life in self._lives:
             life.judge(self._settings.confirm_hits, self._settings.confirm_score)
         return self._report(self._forget())
@@ -106,17 +110,16 @@ class Tracker:
 
     def _forget(self) -> tuple[Life, ...]:
         """Let go of what has gone."""
-        over = np.array([life.is_over(self._settings.memory_s) for life in self._lives], np.bool_)
         gone = tuple(life for life in self._lives if life.is_over(self._settings.memory_s))
-        self._motions, self._sighted_s = self._motions[~over], self._sighted_s[~over]
-        self._lives = [life for life in self._lives if life not in gone]
+        if gone:
+            stays = np.array([life not in gone for life in self._lives], np.bool_)
+            self._motions, self._sighted_s = self._motions[stays], self._sighted_s[stays]
+            self._lives = [life for life in self._lives if life not in gone]
         return gone
 
     def _report(self, gone: tuple[Life, ...]) -> Tracks:
-        return Tracks(
-            live=tuple(life.record() for life in self._lives),
-            ended=tuple(life.record() for life in gone),
-        )
+        self._live = tuple(life.record() for life in self._lives)
+        return Tracks(live=self._live, ended=tuple(life.record() for life in gone))
 
 
 _WEAK_IOU = 0.3

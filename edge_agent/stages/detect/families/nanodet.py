@@ -69,10 +69,12 @@ def _decode(
     # The finest stride has the most cells, whatever order the graph names its outputs in.
     by_stride = sorted((outputs[index] for index in class_maps), key=lambda tensor: -tensor.shape[1])
     sides_by_stride = sorted((outputs[index] for index in side_maps), key=lambda tensor: -tensor.shape[1])
-    boxes, scores, label_ids = [], [], []
+    boxes, scores, label_ids = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
     for stride, class_map, side_map in zip(_STRIDES, by_stride, sides_by_stride, strict=True):
         wanted_scores = class_map[0][:, wanted]  # (cells, K), already 0..1
         cells, columns = above(wanted_scores, floors)
+        if not len(cells):
+            continue
         boxes.append(_boxes(side_map[0][cells], cells, stride, size[0]))
         scores.append(wanted_scores[cells, columns])
         label_ids.append(wanted[columns])
@@ -82,7 +84,7 @@ def _decode(
 def _boxes(sides: FloatArray, cells: IntArray, stride: int, width: int) -> FloatArray:
     """Side distributions (N, 4 * bins) of cells (N,) to boxes (N, 4) xyxy."""
     logits = sides.reshape(len(cells), _SIDES, sides.shape[1] // _SIDES)
-    weights = np.exp(logits - logits.max(axis=2, keepdims=True, initial=-np.inf))
+    weights = np.exp(logits - logits.max(axis=2, keepdims=True))
     bins = np.arange(logits.shape[2], dtype=np.float32)
     left, top, right, bottom = (weights @ bins / weights.sum(axis=2)).T * np.float32(stride)
     cells_a_row = -(-width // stride)
