@@ -36,7 +36,7 @@ from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.source import Source
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings
 from edge_agent.edges.systemd import Notifier
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, StorageError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Frame, Message
@@ -290,7 +290,7 @@ class Agent:
             now_s = self.clock.monotonic_s()
             if now_s >= health_due_s:
                 health_due_s = now_s + _HEALTH_EVERY_S
-                outbox.put([self._health(lines, deliverer, outbox)])
+                self._report_health(lines, deliverer, outbox)
             self._feed_watchdog(lines, deliverer)
             if any(thread.done() and thread.exception() for thread in threads):
                 return
@@ -315,13 +315,17 @@ class Agent:
         broker = "connected" if deliverer.connected else "not connected"
         self.notifier.status(f"{online} of {len(lines)} cameras online, broker {broker}")
 
-    def _health(self, lines: Sequence[Line], deliverer: Deliverer, outbox: Outbox) -> Message:
-        content = reports.health(
-            clock=self.clock,
-            started_s=self._started_s,
-            run_id=self.run_id,
-            cameras={line.camera.id: (line.capture.status(), line.meter) for line in lines},
-            outbox=outbox,
-            deliverer=deliverer,
-        )
-        return native.report(self._topics.health, content)
+    def _report_health(self, lines: Sequence[Line], deliverer: Deliverer, outbox: Outbox) -> None:
+        try:
+            content = reports.health(
+                clock=self.clock,
+                started_s=self._started_s,
+                run_id=self.run_id,
+                cameras={line.camera.id: (line.capture.status(), line.meter) for line in lines},
+                outbox=outbox,
+                deliverer=deliverer,
+            )
+        except StorageError as error:  # a disk that cannot be read now is no reason to stop watching
+            _log.warning("no health report: %s", error)
+        else:
+            outbox.put([native.report(self._topics.health, content)])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from edge_agent import config
+from edge_agent.cli.files import load_settings
 from edge_agent.cli.main import EXIT_CONFIG
 from edge_agent.errors import ConfigError
 
@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check, and say so when all is well."""
     try:
-        settings = config.load(args.file, os.environ)
+        settings = load_settings(args.file)
     except ConfigError as error:
         if args.json:
             print(json.dumps({"ok": False, "problems": [asdict(problem) for problem in error.problems]}, indent=2))

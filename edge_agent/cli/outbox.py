@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
-from edge_agent import app, config
+from edge_agent import app
+from edge_agent.cli.files import load_settings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show it."""
-    path = args.path or config.load(args.config, os.environ).outbox.path
+    path = args.path or load_settings(args.config).outbox.path
     with contextlib.closing(app.open_outbox(path)) as outbox:
         if args.action == "stats":
             stats = asdict(outbox.stats())

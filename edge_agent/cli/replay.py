@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import Progress
 
-from edge_agent import app, config
+from edge_agent import app
+from edge_agent.cli.files import load_settings
 from edge_agent.config import CameraSettings, Settings
 from edge_agent.errors import ConfigError, SourceError
 from edge_agent.pipeline import Pipeline
@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay, and print every event."""
-    settings = config.load(args.config, os.environ)
+    settings = load_settings(args.config)
     camera = _camera(settings, args.camera)
     with _output(args.events) as output:
         for message in replay_clip(args.clip, settings, camera, args.annotate):

@@ -9,7 +9,8 @@ import signal
 import threading
 from pathlib import Path
 
-from edge_agent import app, config
+from edge_agent import app
+from edge_agent.cli.files import load_settings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run until told to stop."""
-    settings = config.load(args.config, os.environ)
+    settings = load_settings(args.config)
     set_up_log(args.log_level)
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):

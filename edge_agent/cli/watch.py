@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 from rich.console import Console
 
-from edge_agent import app, config
+from edge_agent import app
+from edge_agent.cli.files import load_settings
 from edge_agent.cli.live import LiveTable
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.errors import ConfigError
@@ -29,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch until interrupted."""
-    settings = config.load(args.config, os.environ).mqtt if args.config else _settings(args)
+    settings = load_settings(args.config).mqtt if args.config else _settings(args)
     stop = threading.Event()
     with contextlib.closing(app.listen(settings, f"{settings.prefix}/#")) as listener:
         table = LiveTable(Console(), as_json=args.json)

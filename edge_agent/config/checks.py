@@ -6,7 +6,7 @@ a text that is of no use to them is left to whoever reports it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,7 +24,13 @@ _VIDEO_DEVICE = "/dev/video"
 _TLS = "mqtts://"
 
 
-def check(root: Node, folder: Path) -> Iterator[Fault]:
+BuiltIn = Mapping[str, tuple[str, ...]]
+"""The labels of each built-in model, by its name."""
+
+_DEFAULT_MODEL = "default"
+
+
+def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
     """Find what is wrong between settings; `folder` is what paths in the file are relative to."""
     yield from _one_of(root, "model", "name", "path")
     yield from _mqtt(root)
@@ -33,6 +39,29 @@ def check(root: Node, folder: Path) -> Iterator[Fault]:
         yield from _source(camera, folder)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
         yield from _labels(camera)
+    if built_in:
+        yield from _model(root, built_in)
+
+
+def _model(root: Node, built_in: BuiltIn) -> Iterator[Fault]:
+    """A built-in model must be there, and know what the cameras look for; of one's own files nothing is known here."""
+    if _stated(root, "model", "path"):
+        return
+    node = _stated(root, "model", "name")
+    name = (node.text if node else None) or _DEFAULT_MODEL
+    if name not in built_in:
+        if node:
+            near = nearest(name, built_in)
+            hint = f"did you mean `{near}`?" if near else f"there are {in_a_row(map(shown, built_in), 'and')}"
+            yield node.fault(f"there is no built-in model {shown(node.written)}; {hint}")
+        return
+    for camera in _cameras(root):
+        labels = camera.find(("detect", "labels"))
+        for label in labels.entries if labels else ():
+            if label.text is not None and label.text not in built_in[name]:
+                near = nearest(label.text, built_in[name])
+                hint = f"did you mean `{near}`?" if near else f"`edge-agent models info {name}` lists what it knows"
+                yield label.fault(f"model `{name}` knows no {shown(label.written)}; {hint}")
 
 
 def _cameras(root: Node) -> tuple[Node, ...]:

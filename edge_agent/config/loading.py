@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_agent.config import checks, dialect, variables, wording
+from edge_agent.config.checks import BuiltIn
 from edge_agent.config.schema import CameraSettings, Settings
 from edge_agent.config.tree import START, Fault, Node
 from edge_agent.errors import ConfigError, Problem
@@ -23,24 +24,25 @@ _FILE_SCHEMES = ("file", "images")
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # the same when it is written back as text
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(path: Path, environ: Mapping[str, str], built_in: BuiltIn | None = None) -> Settings:
     """Read, check and complete a configuration.
 
     Args:
         path: the YAML file; paths in it are relative to its folder and absolute in what is returned.
         environ: what `${NAME}` in it is replaced with.
+        built_in: the labels of each built-in model by its name; models and labels are not checked without.
 
     Raises:
         ConfigError: with every problem that can be found, in the order of the file.
     """
     faults: list[Fault] = []
-    settings = _settings(path, environ, faults)
+    settings = _settings(path, environ, built_in or {}, faults)
     if settings is None or faults:
         raise ConfigError(_problems(faults, str(path)))
     return _absolute(settings, path.absolute().parent)
 
 
-def _settings(path: Path, environ: Mapping[str, str], faults: list[Fault]) -> Settings | None:
+def _settings(path: Path, environ: Mapping[str, str], built_in: BuiltIn, faults: list[Fault]) -> Settings | None:
     """Read a file as far as it can be read, and note what is wrong."""
     try:
         data = _bytes(path)
@@ -53,7 +55,7 @@ def _settings(path: Path, environ: Mapping[str, str], faults: list[Fault]) -> Se
     missing: list[Fault] = []
     root = variables.fill(tree, environ, missing)
     _add(faults, missing)
-    _add(faults, checks.check(root, path.parent))
+    _add(faults, checks.check(root, path.parent, built_in))
     try:
         return Settings.model_validate(_plain(root))
     except ValidationError as error:

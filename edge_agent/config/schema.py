@@ -17,6 +17,9 @@ from edge_agent.stages.motion import GateSettings
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import TrackSettings
 
+MAX_ZONES = 16
+"""So many names, of the longest, still fit into one event of 2 KiB."""
+
 
 class DeviceSettings(Section):
     """This box among others."""
@@ -52,7 +55,7 @@ class CameraSettings(Section):
     track: TrackSettings = TrackSettings()
     """When boxes over time are one object, and when an object is real."""
 
-    zones: dict[Identifier, ZoneSettings] = Field(default_factory=dict)
+    zones: Annotated[dict[Identifier, ZoneSettings], Field(max_length=MAX_ZONES)] = Field(default_factory=dict)
     """Areas to report on, by name."""
 
 

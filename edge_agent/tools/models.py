@@ -11,6 +11,11 @@ from edge_agent.errors import ModelError
 SOUND = "ok"
 
 
+def labels_by_name() -> dict[str, tuple[str, ...]]:
+    """What each built-in model can tell apart."""
+    return {model["name"]: tuple(model["labels"]) for model in describe_all()}
+
+
 def describe_all() -> list[dict[str, Any]]:
     """Every built-in model in numbers and names."""
     return [_describe(entry) for entry in catalogue.entries()]
