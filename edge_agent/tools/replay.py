@@ -9,10 +9,12 @@ from edge_agent.records import Frame, Message
 
 
 def replay(pipeline: Pipeline, frames: Iterable[Frame]) -> Iterator[tuple[Frame, tuple[Message, ...]]]:
-    """Take every frame through a pipeline; the last comes twice, the second time with what ends with the clip."""
-    last = None
+    """Take every frame through a pipeline; what ends with the clip is said on its last frame."""
+    held: tuple[Frame, tuple[Message, ...]] | None = None
     for frame in frames:
-        yield frame, pipeline.step(frame)
-        last = frame
-    if last is not None:
-        yield last, pipeline.finish(last)
+        if held is not None:
+            yield held
+        held = frame, pipeline.step(frame)
+    if held is not None:
+        last, messages = held
+        yield last, (*messages, *pipeline.finish(last))

@@ -119,7 +119,7 @@ def _settings_at(settings: Any, place: str) -> Any:
 # The other pages
 
 PAGES = sorted(
-    path for folder in (".", "docs", "docs/adr", "edge_agent", "recipes") for path in (ROOT / folder).glob("*.md")
+    path for folder in (".", "docs", "docs/adr", "benchmarks", "recipes") for path in (ROOT / folder).glob("*.md")
 ) + sorted((ROOT / "edge_agent").glob("*/*.md"))
 EVENTS_PAGE = (ROOT / "docs" / "events.md").read_text()
 README = (ROOT / "README.md").read_text()
@@ -200,6 +200,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not is_there or (anchor and anchor not in anchors(file.read_text())):
             broken.append(target)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_of_ours_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:tests|edge_agent|configs|recipes|scripts|systemd|docs)/[\w./-]+\.\w+)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
