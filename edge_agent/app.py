@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import logging
 import os
 import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edge_agent import reports
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.edges import mqtt
 from edge_agent.edges.broker import embedded_broker
@@ -36,24 +34,20 @@ from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.source import Source
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings
 from edge_agent.edges.systemd import Notifier
-from edge_agent.errors import ConfigError, StorageError
+from edge_agent.errors import ConfigError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Frame, Message
+from edge_agent.records import Frame
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
-from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.motion import Gate
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.track.tracker import Tracker
+from edge_agent.supervise import Supervisor, topics_of
 from edge_agent.vision import Vision, load_vision
 
-_log = logging.getLogger(__name__)
-
 _RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
-_TICK_S = 1.0
 _TAKE_S = 1.0
-_HEALTH_EVERY_S = 30.0
 _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
 
@@ -83,8 +77,7 @@ def build_pipeline(camera: CameraSettings, vision: Vision, names: Names, meter: 
 
 def build_replay(settings: Settings, camera: CameraSettings, vision: Vision, run_id: str) -> Pipeline:
     """Wire the stages of one camera for a recording, read by the caller."""
-    topics = Topics(prefix=settings.mqtt.prefix, device=settings.device.id)
-    names = Names(topics=topics, camera=camera.id, run_id=run_id)
+    names = Names(topics=topics_of(settings), camera=camera.id, run_id=run_id)
     return build_pipeline(camera, vision, names, Meter(time.perf_counter))
 
 
@@ -191,9 +184,8 @@ class Agent:
 
     def __post_init__(self) -> None:
         """Prepare what every thread shares."""
-        self._topics = Topics(prefix=self.settings.mqtt.prefix, device=self.settings.device.id)
+        self._topics = topics_of(self.settings)
         self._progress = Progress(self.clock.monotonic_s)
-        self._started_s = self.clock.monotonic_s()
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set.
@@ -206,10 +198,18 @@ class Agent:
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
             lines = [self._line(camera, vision, outbox, stop) for camera in self.settings.cameras]
-            capabilities = reports.capabilities(self.settings, vision, self.clock)
-            outbox.put([native.report(self._topics.capabilities, capabilities)])
-            outbox.put([native.status(self._topics.status, online=True), *self._camera_states(lines)])
-            self._run_threads(lines, self._deliverer(outbox), outbox, stop)
+            supervisor = Supervisor(
+                settings=self.settings,
+                run_id=self.run_id,
+                vision=vision,
+                cameras={line.camera.id: (line.capture, line.meter) for line in lines},
+                outbox=outbox,
+                deliverer=self._deliverer(outbox),
+                progress=self._progress,
+                clock=self.clock,
+                notifier=self.notifier,
+            )
+            self._run_threads(lines, supervisor, stop)
         finally:
             outbox.close()
 
@@ -251,19 +251,17 @@ class Agent:
             beat=self._progress.watch("delivery", _SILENCE_S + settings.ack_timeout_s),
         )
 
-    def _run_threads(self, lines: list[Line], deliverer: Deliverer, outbox: Outbox, stop: threading.Event) -> None:
+    def _run_threads(self, lines: list[Line], supervisor: Supervisor, stop: threading.Event) -> None:
         stop_delivery = threading.Event()
         with ThreadPoolExecutor(2 * len(lines) + 1) as threads:
-            delivery = threads.submit(deliverer.run, stop_delivery)
+            delivery = threads.submit(supervisor.deliverer.run, stop_delivery)
             work = [threads.submit(self._follow, name, call) for line in lines for name, call in line.threads().items()]
-            self.notifier.ready()
             try:
-                self._supervise(lines, deliverer, outbox, [*work, delivery], stop)
+                supervisor.watch(work, delivery, stop)
             finally:
-                self.notifier.stopping()
                 stop.set()  # captures end, then the pipelines, which still have something to say
                 wait(work)
-                outbox.put(self._camera_states(lines))
+                supervisor.say_states()
                 stop_delivery.set()
         for thread in (*work, delivery):
             thread.result()  # what went wrong in a thread goes wrong here: the process ends, systemd starts it again
@@ -274,58 +272,3 @@ class Agent:
             call()
         finally:
             self._progress.forget(name)
-
-    def _supervise(
-        self,
-        lines: Sequence[Line],
-        deliverer: Deliverer,
-        outbox: Outbox,
-        threads: Sequence[Future[None]],
-        stop: threading.Event,
-    ) -> None:
-        """Watch over the threads until told to stop, one fails, or every camera was a recording that is over."""
-        health_due_s = 0.0
-        while not self.clock.wait(stop, _TICK_S):
-            outbox.put(self._camera_states(lines))
-            now_s = self.clock.monotonic_s()
-            if now_s >= health_due_s:
-                health_due_s = now_s + _HEALTH_EVERY_S
-                self._report_health(lines, deliverer, outbox)
-            self._feed_watchdog(lines, deliverer)
-            if any(thread.done() and thread.exception() for thread in threads):
-                return
-            if all(thread.done() for thread in threads[:-1]):
-                _log.info("every recording is over")
-                return
-
-    def _camera_states(self, lines: Sequence[Line]) -> list[Message]:
-        return [
-            native.status(self._topics.camera_status(line.camera.id), online=line.capture.status().online)
-            for line in lines
-        ]
-
-    def _feed_watchdog(self, lines: Sequence[Line], deliverer: Deliverer) -> None:
-        """Tell systemd that all is well, unless a thread stands still."""
-        silent = self._progress.silent()
-        if silent:
-            _log.error("standing still: %s", ", ".join(f"{name} for {age_s:.0f} s" for name, age_s in silent.items()))
-            return
-        self.notifier.alive()
-        online = sum(line.capture.status().online for line in lines)
-        broker = "connected" if deliverer.connected else "not connected"
-        self.notifier.status(f"{online} of {len(lines)} cameras online, broker {broker}")
-
-    def _report_health(self, lines: Sequence[Line], deliverer: Deliverer, outbox: Outbox) -> None:
-        try:
-            content = reports.health(
-                clock=self.clock,
-                started_s=self._started_s,
-                run_id=self.run_id,
-                cameras={line.camera.id: (line.capture.status(), line.meter) for line in lines},
-                outbox=outbox,
-                deliverer=deliverer,
-            )
-        except StorageError as error:  # a disk that cannot be read now is no reason to stop watching
-            _log.warning("no health report: %s", error)
-        else:
-            outbox.put([native.report(self._topics.health, content)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import ParamSpec, TypeVar
 
@@ -25,6 +25,7 @@ class Meter:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         self._spent_s: dict[str, deque[float]] = {}
+        self._calls: Counter[str] = Counter()
 
     def timed(self, stage: str, call: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         """The same call, with its duration noted."""
@@ -34,14 +35,19 @@ class Meter:
             began_s = self._now_s()
             result = call(*args, **kwargs)
             spent_s.append(self._now_s() - began_s)
+            self._calls[stage] += 1
             return result
 
         return noted
 
     def snapshot(self) -> dict[str, dict[str, float]]:
-        """Median and 99th percentile of each stage's recent durations, in milliseconds."""
+        """Calls of each stage so far, and median and 99th percentile of its recent durations in milliseconds."""
         return {
-            stage: {"p50_ms": _percentile_ms(spent_s, 50), "p99_ms": _percentile_ms(spent_s, 99)}
+            stage: {
+                "calls": self._calls[stage],
+                "p50_ms": _percentile_ms(spent_s, 50),
+                "p99_ms": _percentile_ms(spent_s, 99),
+            }
             for stage, spent_s in self._spent_s.items()
             if spent_s
         }

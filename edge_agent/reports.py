@@ -69,6 +69,7 @@ def capabilities(settings: Settings, vision: Vision, clock: Clock) -> dict[str, 
     """What the agent is made of."""
     return {
         "version": edge_agent.__version__,
+        "device": {"id": settings.device.id, "name": settings.device.name or settings.device.id},
         "model": {
             "name": vision.name,
             "family": vision.head.family,

@@ -93,9 +93,16 @@ class Agent:
         folder: for its configuration, its outbox and its log.
         cameras: its cameras.
         mqtt: the settings of that section.
+        env: its environment; `environment()` when left out.
     """
 
-    def __init__(self, folder: Path, *cameras: Mapping[str, Any], mqtt: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *cameras: Mapping[str, Any],
+        mqtt: Mapping[str, Any],
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.outbox = folder / "state" / "outbox.db"
         self.config = write_config(
@@ -107,6 +114,7 @@ class Agent:
                 "outbox": {"path": str(self.outbox)},
             },
         )
+        self._env = env or environment()
         self._log = folder / "agent.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -124,7 +132,7 @@ class Agent:
         """Start it, and do not wait for anything."""
         command = [sys.executable, "-m", "edge_agent", "run", "-c", str(self.config)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=self.folder, env=environment(), stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self.folder, env=self._env, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Pull the plug; no harm when it does not run."""
@@ -155,9 +163,11 @@ class Agent:
 
 
 @contextmanager
-def running(folder: Path, *cameras: Mapping[str, Any], mqtt: Mapping[str, Any]) -> Iterator[Agent]:
+def running(
+    folder: Path, *cameras: Mapping[str, Any], mqtt: Mapping[str, Any], env: Mapping[str, str] | None = None
+) -> Iterator[Agent]:
     """An agent for the length of a `with`; it must never have died of something that it did not expect."""
-    agent = Agent(folder, *cameras, mqtt=mqtt)
+    agent = Agent(folder, *cameras, mqtt=mqtt, env=env)
     agent.start()
     try:
         yield agent

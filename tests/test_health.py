@@ -24,7 +24,7 @@ def test_a_meter_says_the_median_and_the_99th_percentile(
     slow = meter.timed("detect", lambda ms: clock.advance(ms / 1000))
     for duration_ms in durations_ms:
         slow(duration_ms)
-    assert meter.snapshot() == {"detect": {"p50_ms": median_ms, "p99_ms": p99_ms}}
+    assert meter.snapshot() == {"detect": {"calls": len(durations_ms), "p50_ms": median_ms, "p99_ms": p99_ms}}
 
 
 def test_a_meter_hands_on_what_the_call_takes_and_gives() -> None:
@@ -47,7 +47,10 @@ def test_a_meter_keeps_stages_apart_and_forgets_old_durations() -> None:
     detect(5000)
     for _ in range(512):  # as many as it keeps: the first is out
         detect(10)
-    assert meter.snapshot() == {"gate": {"p50_ms": 1.0, "p99_ms": 1.0}, "detect": {"p50_ms": 10.0, "p99_ms": 10.0}}
+    assert meter.snapshot() == {
+        "gate": {"calls": 1, "p50_ms": 1.0, "p99_ms": 1.0},
+        "detect": {"calls": 513, "p50_ms": 10.0, "p99_ms": 10.0},
+    }
 
 
 def test_a_call_that_fails_is_not_measured_and_its_error_is_not_swallowed() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from builders import UTC_NS
+from data import shared_data
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -29,7 +30,6 @@ from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.vision import Vision, load_vision
 
 CLIP = Path(edge_agent.__file__).parent / "clips" / "pedestrians.mp4"
-YOLOX = Path(__file__).resolve().parents[2] / "shared" / "data" / "models" / "yolox_nano.onnx"
 CELLS = 8 * 4 + 4 * 2 + 2 * 1  # YOLOX's three grids of a 64 x 32 picture
 AT_S = 6.0
 PEOPLE = ((679, 350), (675, 130), (168, 222), (40, 177))
@@ -284,9 +284,7 @@ def real_frame() -> Frame:
 def real_vision(model: str) -> Vision:
     if model != "yolox":
         return load_vision(ModelSettings(name=model))
-    if not YOLOX.exists():
-        pytest.skip("the shared data with yolox_nano.onnx is not beside this checkout")
-    return load_vision(ModelSettings(path=YOLOX))
+    return load_vision(ModelSettings(path=shared_data("models/yolox_nano.onnx")))
 
 
 THRESHOLD = 0.4

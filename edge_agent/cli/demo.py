@@ -91,7 +91,8 @@ def _summary(table: LiveTable, annotated: Path) -> str:
     types = ", ".join(f"{count} {name}" for name, count in sorted(table.event_types.items()))
     return f"""
 {len(table.objects)} objects were reported in {sum(table.event_types.values())} events over MQTT ({types}).
-Nine people walk through the clip; who is lost behind the post or another person comes back as a new object.
+Nine people walk through the clip: who is lost behind the post comes back as a new object, and a traffic cone passes
+for a person for a while. That is where the tracker stands.
 No picture was sent: an event has no field that could hold one.
 See for yourself what was understood: {annotated}
 
@@ -102,6 +103,7 @@ Next, your own camera and broker. Write this to config.yaml:
   cameras:
     - id: front
       source: rtsp://user:${{CAMERA_PASSWORD}}@192.168.1.20/stream
+  outbox: {{path: outbox.db}}
 
 then: edge-agent check config.yaml && edge-agent run -c config.yaml
 """

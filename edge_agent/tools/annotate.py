@@ -24,6 +24,8 @@ _TENTATIVE_COLOUR = (160, 160, 160)
 _COLOURS = ((80, 220, 80), (255, 160, 60), (60, 120, 255), (220, 80, 220), (80, 220, 220), (200, 200, 80))
 _FONT_SCALE_A_PIXEL = 0.5 / 480  # letters grow with the picture
 _CAPTION_S = 3.0
+_RIM = (0, 0, 0)
+_AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
 class Annotator:
@@ -43,6 +45,7 @@ class Annotator:
         self._captions: list[tuple[float, str]] = []
         try:
             self._container = av.open(str(path), "w")
+            path.open("ab").close()  # FFmpeg itself would only try at the first frame
         except (OSError, ValueError) as error:
             raise SourceError(
                 f"cannot write {path}: {error}; is its folder there, does its name end in .mp4?"
@@ -105,5 +108,8 @@ class Annotator:
 def _write(picture: ByteArray, text: str, at: tuple[int, ...], colour: tuple[int, int, int]) -> None:
     cv2 = runtimes.load("cv2")
     scale = max(0.4, picture.shape[0] * _FONT_SCALE_A_PIXEL)
-    for shade, thickness in (((0, 0, 0), 3), (colour, 1)):  # a dark rim keeps letters readable on any ground
-        cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, shade, thickness, cv2.LINE_AA)
+    x, y = at
+    # A dark rim keeps letters readable on any ground. Drawn thicker it would be wider too, so it is drawn beside.
+    for shift_x, shift_y, shade in (*((*beside, _RIM) for beside in _AROUND), (0, 0, colour)):
+        place = (x + shift_x, y + shift_y)
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, shade, 1, cv2.LINE_AA)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import pytest
+from data import shared_data
 from fakes import FakeClock
 from rtsp import rtsp_camera
 from videos import HEIGHT_PX, RATE_HZ, SHADES, WIDTH_PX, brightness, encode_picture, write_clip
@@ -31,7 +32,6 @@ from edge_agent.errors import ConfigError, RuntimeMissingError, SourceError
 from edge_agent.records import Frame
 
 CLIP_FRAMES = 10
-SHARED_CLIPS = Path(__file__).parents[2].parent / "shared" / "data" / "video"
 IMPATIENT = CaptureSettings(stall_s=1.0)
 
 Open = Callable[..., Source]
@@ -315,9 +315,8 @@ def test_a_replay_is_the_same_twice(clip: Path) -> None:
     assert first == second
 
 
-@pytest.mark.skipif(not SHARED_CLIPS.exists(), reason=f"no real clips in {SHARED_CLIPS}")
 def test_a_replay_of_a_real_clip_is_whole_and_the_same_twice() -> None:
-    url = f"file://{SHARED_CLIPS / 'car-detection.mp4'}"
+    url = f"file://{shared_data('video/car-detection.mp4')}"
     first, second = (hashlib.sha256(repr(_numbers(url)).encode()).hexdigest() for _ in range(2))
     assert first == second
     assert len(_numbers(url)) == 377  # the README beside it says so

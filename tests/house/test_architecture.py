@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": {"records", "stages"},
     "vision": {"edges.catalogue", "edges.inference", "stages.detect", "records", "errors", "settings"},
     "reports": {"", "config", "edges", "health", "records", "stages.encode", "vision"},
+    "supervise": {"config", "edges", "errors", "health", "reports", "stages.encode", "vision"},
     "tools": PURE | {"stages", "edges", "vision", "pipeline", "runtimes"},
     "cli": {"", "app", "tools", "config", "errors", "records", "pipeline", "vision", "clips"},
 }

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 from itertools import chain
+from typing import Any
 
 import av
 
@@ -39,6 +40,10 @@ _OF_CAMERAS: _Meanings = (
 )
 
 
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # noqa: PLR2004
+"""A title that is not UTF-8 is no reason to refuse a video; from PyAV 19 on it is none by itself."""
+
+
 class Clip:
     """A video file: every frame, stamped with the times of the recording.
 
@@ -58,7 +63,7 @@ class Clip:
         """Give every frame, ending with the file."""
         seq = 0
         try:
-            with av.open(f"file:{self._opening.path}", metadata_errors="replace") as container:
+            with av.open(f"file:{self._opening.path}", **_LENIENT) as container:
                 start_utc_ns = _created_utc_ns(container.metadata)
                 stream = _video_stream(container, self._opening)
                 timeline = _Timeline(stream.average_rate)
@@ -116,7 +121,7 @@ class Stream:
         options = {"fpsprobesize": "0"}  # else the first frame waits for 20 more, to learn a rate that nobody asks for
         if self._opening.url.startswith("rtsp"):
             options |= {"rtsp_transport": self._opening.transport, "allowed_media_types": "video"}
-        return av.open(self._opening.url, options=options, timeout=(stall_s, stall_s), metadata_errors="replace")
+        return av.open(self._opening.url, options=options, timeout=(stall_s, stall_s), **_LENIENT)
 
     def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
         clock, stall_s = self._opening.clock, self._opening.stall_s
