@@ -57,7 +57,7 @@ def test_one_prediction_over_a_gap_equals_many_short_ones(motions: Motions, part
         stepwise = kalman.predict(stepwise, np.array([part_s]))
     at_once = kalman.predict(motions, np.array([sum(parts_s)]))
     for one, other in zip(arrays(at_once), arrays(stepwise), strict=True):
-        assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+        assert_allclose(one, other, rtol=1e-4, atol=1e-3)  # float32, over hundreds of pixels
 
 
 def test_a_prediction_moves_the_place_by_velocity_times_time_and_widens_its_variance(
