@@ -51,14 +51,14 @@ class LiveTable:
 
     def _take(self, topic: str, payload: bytes) -> bool:
         """Note a message; true when it is an event."""
-        if not topic.endswith(("/event", "/event/late")):
+        event = _parse(payload) if topic.endswith(("/event", "/event/late")) else None
+        if event is None:
             self._states[topic] = payload.decode(errors="replace")
             return False
-        event: dict[str, Any] = json.loads(payload)
         self._events.append(event)
         self.event_types[event["event_type"]] += 1
         if event["event_type"] == "new":
-            self.objects.add(f"{event['run_id']}/{event['object']['id']}")
+            self.objects.add(_identity(event))
         return True
 
     def _render(self) -> RenderableType:
@@ -71,6 +71,22 @@ class LiveTable:
             if any(part in _SHOWN_STATES for part in topic.split("/")):
                 states.add_row(topic, value)
         return Group(events, states)
+
+
+def _parse(payload: bytes) -> dict[str, Any] | None:
+    """An event that can be shown; None for anything else, for anybody may publish there."""
+    try:
+        event: dict[str, Any] = json.loads(payload)
+        _cells(event)
+        _identity(event)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return event
+
+
+def _identity(event: dict[str, Any]) -> str:
+    """What tells its object from every other, of other runs too."""
+    return f"{event['run_id']}/{event['object']['id']}"
 
 
 def _cells(event: dict[str, Any]) -> tuple[str, ...]:

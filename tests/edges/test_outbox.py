@@ -16,8 +16,8 @@ from fakes import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.edges import outbox as outbox_module
 from edge_agent.edges.outbox import Entry, Outbox, OutboxReader, OutboxSettings
+from edge_agent.edges.outbox import file as outbox_file
 from edge_agent.errors import StorageError
 from edge_agent.records import Message, MessageKind
 
@@ -46,8 +46,8 @@ def execute(path: Path, statement: str, *values: object) -> None:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a lock no longer than it takes to see that it is there."""
-    pragmas = [pragma for pragma in outbox_module._PRAGMAS if "busy_timeout" not in pragma]  # noqa: SLF001
-    monkeypatch.setattr(outbox_module, "_PRAGMAS", (*pragmas, "PRAGMA busy_timeout=10"))
+    pragmas = [pragma for pragma in outbox_file.PRAGMAS if "busy_timeout" not in pragma]
+    monkeypatch.setattr(outbox_file, "PRAGMAS", (*pragmas, "PRAGMA busy_timeout=10"))
 
 
 @pytest.fixture

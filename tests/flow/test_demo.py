@@ -26,12 +26,12 @@ CLIP_FRAMES = 250
 ESCAPE = "\x1b["
 
 PROGRAM = ("-m", "edge_agent")
-WITHOUT_MOSQUITTO = (
-    "-c",
+_HIDE_AND_RUN = (
     "import shutil, sys; find = shutil.which; "
     "shutil.which = lambda name, *more, **named: None if name == 'mosquitto' else find(name, *more, **named); "
-    "from edge_agent.cli.main import main; sys.exit(main(sys.argv[1:]))",
+    "from edge_agent.cli.main import main; sys.exit(main(sys.argv[1:]))"
 )
+WITHOUT_MOSQUITTO = ("-c", _HIDE_AND_RUN)
 """The program on a machine where mosquitto is not installed."""
 
 needs_iotcore = pytest.mark.skipif(importlib.util.find_spec("iotcore") is None, reason="iotcore is not installed")
@@ -93,7 +93,7 @@ def test_it_reports_real_people_over_a_real_broker_and_ends_well(demos: dict[str
     shown = demos[where]
     assert (shown.code, shown.errors) == (0, "")
     assert "Traceback" not in shown.text
-    said = re.search(r"(\d+) persons were reported in (\d+) events over MQTT \((.*)\)", shown.text)
+    said = re.search(r"(\d+) objects were reported in (\d+) events over MQTT \((.*)\)", shown.text)
     assert said, shown.text
     persons, events = int(said[1]), int(said[2])
     assert persons >= LEAST_PERSONS

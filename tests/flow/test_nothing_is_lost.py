@@ -56,7 +56,7 @@ class Plan:
 
 def plan(*, quick: bool) -> Plan:
     """Ten kills at random moments, whatever happens just then, and two long outages of the broker."""
-    outage_s, length_s = (5.0, 50.0) if quick else (30.0, 130.0)
+    outage_s, length_s = (5.0, 50.0) if quick else (30.0, 110.0)
     chance = random.Random(SEED)  # noqa: S311 - not a secret
     kills = tuple(sorted(chance.uniform(2.0, length_s - 2.0) for _ in range(KILLS)))
     starts = (0.15 * length_s, 0.6 * length_s)

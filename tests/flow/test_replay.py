@@ -77,7 +77,7 @@ def test_a_clip_is_the_same_under_another_name_and_another_one_when_it_is_cut(
     config: Path, printed: str, tmp_path: Path
 ) -> None:
     short = videos.excerpt(PEDESTRIANS, tmp_path / "short.mp4", last_s=3.0)
-    renamed = shutil.copy(short, tmp_path / "renamed.mp4")
+    renamed = Path(shutil.copy(short, tmp_path / "renamed.mp4"))
     lines = replay(short, config)
     assert lines == replay(renamed, config)
     assert events_of(lines)[0]["run_id"] != events_of(printed)[0]["run_id"]

@@ -97,7 +97,7 @@ def test_it_starts_without_a_camera_says_why_and_goes_on_when_the_camera_comes(
         with program.running(tmp_path, front, mqtt={"url": broker.url}) as agent:
             status = f"{ROOT}/camera/front/status"
             until(lambda: b"offline" in news.payloads(status), within_s=SOON_S)
-            until(lambda: reasons(news, "front") - {""}, within_s=40)  # health comes every 30 s
+            until(lambda: reasons(news, "front") - {""}, within_s=40)  # a report comes every 30 s
             (reason,) = reasons(news, "front") - {""}
             assert "connection refused; check that the camera is on" in reason
             assert retained(broker.port, {status})[status] == "offline"
@@ -126,6 +126,7 @@ def test_every_state_is_there_for_a_newcomer_also_when_the_broker_has_forgotten_
     expected = states_of("left", "right")
     with program.running(tmp_path, *cameras, mqtt={"url": broker.url}):
         wait_for_new(news, 4)
+        until(lambda: all(news.payloads(f"{ROOT}/camera/{name}/status")[-1:] == [b"online"] for name in ("left", "right")))
         assert_full_and_online(retained(broker.port, expected), expected)
         # Every count began at nothing.
         assert {news.payloads(topic)[0] for topic in expected if "/count/" in topic} == {b"0"}

@@ -1,0 +1,329 @@
+"""The outbox itself: events on the disk, or in memory while the disk does not take them; states in memory."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import Field
+
+from edge_agent.edges.clock import Clock
+from edge_agent.edges.outbox.damage import is_damage, salvage, set_aside
+from edge_agent.edges.outbox.file import CHUNK_ROWS, Ballast, File, in_words
+from edge_agent.edges.outbox.rows import EPOCH_IDS, Entry
+from edge_agent.edges.outbox.stats import OutboxStats
+from edge_agent.edges.outbox.tally import Tally
+from edge_agent.errors import StorageError
+from edge_agent.records import Message
+from edge_agent.settings import Bytes, Seconds, Section
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MEMORY_EVENTS = 1000
+_SALVAGE_ROWS = 2000
+_MINUTE_S = 60.0
+_SET_CLOCK_NS = 1_700_000_000_000_000_000  # November 2023: an earlier time comes from a clock that was never set
+
+
+class OutboxSettings(Section):
+    """Where events wait for the broker, and how many may."""
+
+    path: Path = Path("/var/lib/edge-agent/outbox.db")
+    """The file; its folder must be writable."""
+
+    max_bytes: Annotated[Bytes, Field(ge=1 << 20)] = 64 << 20
+    """Bound of the file; when it is full, `update` events go first, then the oldest, counted."""
+
+    max_age: Annotated[Seconds, Field(gt=0)] = 7 * 86400.0
+    """Events older than this are given up, counted."""
+
+
+class Outbox:
+    """Where events wait until the broker has them, and states until the next value replaces them.
+
+    A state has only a newest value and stays in memory; an event has a history and is on the disk when `put` returns.
+    Any thread may call it.
+
+    Args:
+        settings: which file, and its bounds.
+        clock: tells when something was put and how old it is.
+
+    Raises:
+        StorageError: the file can be neither opened nor begun; damage is no reason, a damaged file is set aside.
+    """
+
+    def __init__(self, settings: OutboxSettings, clock: Clock) -> None:
+        self._path = settings.path
+        self._max_bytes = settings.max_bytes
+        self._max_age_s = settings.max_age
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._news = False
+        self._states: dict[str, Message] = {}
+        self._dirty: dict[str, None] = {}
+        self._memory: deque[Entry] = deque()
+        self._acked: set[int] = set()
+        self._tally = Tally(settings.path, clock)
+        self._lost_in_memory = 0
+        self._put_total = 0
+        self._acked_total = 0
+        self._tidied_s = clock.monotonic_s()
+        self._epoch = 0
+        self._ids = itertools.count()
+        self._ballast = Ballast(settings.path)
+        self._file: File | None = None
+        self._make_way(File.stats)
+        self._ballast.take()
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Take messages: the events of one call are committed together (200 at most), a state replaces the one before.
+
+        When the disk does not take the events they wait in memory, bounded and counted; that raises nothing.
+        """
+        with self._changed:
+            states = [message for message in messages if message.kind == "state"]
+            events = [message for message in messages if message.kind != "state"]
+            fresh = [state for state in states if self._remember(state)]
+            if events:
+                self._memory.extend(map(self._entry, events))
+                self._put_total += len(events)
+                self._flush()
+                self._tidy()
+            if events or fresh:
+                self._news = True
+                self._changed.notify_all()
+
+    def peek(self, limit: int, after: int = 0) -> tuple[Entry, ...]:
+        """The oldest events with an id above `after`, oldest first, whether on the disk or still in memory.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with self._changed:
+            self._flush()
+            self._tidy()
+            on_disk = self._read(limit + len(self._acked), after)
+            waiting = [entry for entry in on_disk if entry.id not in self._acked]
+            waiting += [entry for entry in self._memory if entry.id > after]
+            return tuple(map(self._dated, waiting[:limit]))
+
+    def ack(self, ids: Iterable[int]) -> None:
+        """Forget events that the broker has; what the disk will not delete now is deleted with the next ones."""
+        with self._changed:
+            acked = set(ids)
+            self._acked_total += len(acked)
+            self._acked |= acked - self._forget_in_memory(acked)
+            self._delete_acked()
+
+    def bury(self, entry_id: int, reason: str) -> None:
+        """Set an event aside that the broker will never take.
+
+        Raises:
+            StorageError: the disk does not take it; the event stays where it is.
+        """
+        with self._changed:
+            self._flush()
+            if self._forget_in_memory({entry_id}):
+                self._lost_in_memory += 1
+                self._tally.add(f"the disk takes nothing and {reason}", 1)
+            else:
+                self._bury([entry_id], reason)
+
+    def states(self) -> tuple[Message, ...]:
+        """The newest value of every state."""
+        with self._changed:
+            return tuple(self._states.values())
+
+    def dirty_states(self, limit: int | None = None) -> tuple[Message, ...]:
+        """Take the states that changed since they were last taken, at most `limit`."""
+        with self._changed:
+            topics = list(itertools.islice(self._dirty, limit))
+            for topic in topics:
+                del self._dirty[topic]
+            return tuple(self._states[topic] for topic in topics)
+
+    def redirty(self) -> None:
+        """A new connection knows nothing: every state counts as changed."""
+        with self._changed:
+            self._dirty = dict.fromkeys(self._states)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something was put since the last wait; false when nothing was."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._news, timeout_s)
+            news, self._news = self._news, False
+            return news
+
+    def stats(self) -> OutboxStats:
+        """What waits, and what became of the rest.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        with self._changed:
+            file = self._on_file(File.stats)
+            oldest = file.oldest_utc_ns
+            if oldest is None and self._memory:
+                oldest = self._memory[0].message.utc_ns
+            return OutboxStats(
+                waiting=file.waiting + len(self._memory) - len(self._acked),
+                bytes=file.bytes,
+                oldest_utc_ns=oldest,
+                given_up=file.given_up + self._lost_in_memory,
+                dead=file.dead,
+                put_total=self._put_total,
+                acked_total=self._acked_total,
+                in_memory=len(self._memory),
+            )
+
+    def close(self) -> None:
+        """Write what waits in memory, if the disk takes it, and close the file."""
+        with self._changed:
+            self._flush()
+            self._delete_acked()
+            if self._memory:
+                log.warning("outbox %s: %d events in memory are lost", self._path, len(self._memory))
+            if self._file:
+                self._file.close()
+
+    def _remember(self, state: Message) -> bool:
+        known = self._states.get(state.topic)
+        self._states[state.topic] = state
+        changed = known is None or known.payload != state.payload
+        if changed:
+            self._dirty[state.topic] = None
+        return changed
+
+    def _entry(self, message: Message) -> Entry:
+        return Entry(
+            id=self._epoch * EPOCH_IDS + next(self._ids),
+            message=message,
+            put_s=self._clock.monotonic_s(),
+            put_utc_ns=self._clock.utc_ns(),
+        )
+
+    def _dated(self, entry: Entry) -> Entry:
+        """Without `put_s` when it comes from the monotonic clock of an earlier run, which means nothing now."""
+        return entry if entry.id // EPOCH_IDS == self._epoch else replace(entry, put_s=None)
+
+    def _flush(self) -> None:
+        """Commit what waits in memory; when the disk does not take it, it goes on waiting there."""
+        with self._tally.trouble("events wait in memory"):
+            while chunk := tuple(itertools.islice(self._memory, CHUNK_ROWS)):
+                given_up = self._on_file(functools.partial(File.insert, entries=chunk))
+                self._tally.add("the file has reached outbox.max_bytes", given_up)
+                for _ in chunk:
+                    self._memory.popleft()
+        self._bound_memory()
+
+    def _bound_memory(self) -> None:
+        too_many = len(self._memory) - _MEMORY_EVENTS
+        for _ in range(too_many):
+            oldest_update = next((entry for entry in self._memory if entry.message.kind == "update"), self._memory[0])
+            self._memory.remove(oldest_update)
+        if too_many > 0:
+            self._lost_in_memory += too_many
+            self._tally.add("the disk takes nothing and the memory list is full", too_many)
+
+    def _forget_in_memory(self, ids: set[int]) -> set[int]:
+        """Drop entries that the disk has not taken yet; says which were among them."""
+        found = {entry.id for entry in self._memory if entry.id in ids}
+        if found:
+            self._memory = deque(entry for entry in self._memory if entry.id not in found)
+        return found
+
+    def _delete_acked(self) -> None:
+        with self._tally.trouble("acknowledged events cannot be deleted and may come twice after a restart"):
+            while chunk := tuple(itertools.islice(self._acked, CHUNK_ROWS)):
+                self._make_way(functools.partial(File.delete, ids=chunk))
+                self._acked.difference_update(chunk)
+
+    def _read(self, limit: int, after: int) -> list[Entry]:
+        """The oldest rows above an id; damaged ones among them are set aside."""
+        while True:
+            entries, damaged = self._on_file(lambda file: file.select(limit, after))
+            if not damaged:
+                return entries
+            log.warning("outbox %s: %d damaged rows are set aside among its dead messages", self._path, len(damaged))
+            self._bury(damaged, "its checksum is wrong")
+
+    def _bury(self, ids: Sequence[int], reason: str) -> None:
+        utc_ns = self._clock.utc_ns()
+        self._make_way(lambda file: file.bury(ids, reason, utc_ns))
+
+    def _tidy(self) -> None:
+        """Once a minute: give up what is too old, and hold room back again."""
+        if self._clock.monotonic_s() - self._tidied_s < _MINUTE_S:
+            return
+        self._tidied_s = self._clock.monotonic_s()
+        with self._tally.trouble("events that are too old cannot be deleted"):
+            self._tally.add("older than outbox.max_age", self._make_way(lambda file: file.expire(self._too_old)))
+        self._ballast.take()
+
+    def _too_old(self, entry_id: int, put_utc_ns: int, put_s: float) -> bool:
+        if entry_id // EPOCH_IDS == self._epoch:
+            return self._clock.monotonic_s() - put_s > self._max_age_s
+        return put_utc_ns > _SET_CLOCK_NS and (self._clock.utc_ns() - put_utc_ns) / 1e9 > self._max_age_s
+
+    def _make_way(self, action: Callable[[File], T]) -> T:
+        """Do what leads to more room on the disk; when that is full, with the room that is held back for it."""
+        try:
+            return self._on_file(action)
+        except StorageError:
+            if not self._ballast.drop():
+                raise
+            return self._on_file(action)
+
+    def _on_file(self, action: Callable[[File], T]) -> T:
+        """Do something with the file; a damaged one is replaced first.
+
+        Raises:
+            StorageError: the disk is full, the file locked, or its folder not writable.
+        """
+        try:
+            try:
+                return action(self._opened())
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                self._replace(str(error))
+                return action(self._opened())
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(f"outbox {self._path}: {in_words(error)}") from error
+
+    def _opened(self) -> File:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = File(self._path, self._max_bytes, above_epoch=self._epoch)
+            self._begin(self._file.epoch)
+        return self._file
+
+    def _begin(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._ids = itertools.count()
+
+    def _replace(self, reason: str) -> None:
+        """Set a damaged file aside, begin a new one, and bring over what can still be read."""
+        if self._file:
+            self._file.close()
+            self._file = None
+        aside = set_aside(self._path, self._clock.utc_ns())
+        saved = 0
+        file = self._opened()
+        with closing(salvage(aside)) as readable, self._tally.trouble("a damaged file cannot be salvaged"):
+            while chunk := tuple(itertools.islice(readable, _SALVAGE_ROWS)):
+                saved += len(chunk)
+                self._tally.add("the file has reached outbox.max_bytes", file.insert(chunk))
+        self._begin(file.begin_epoch(self._epoch))  # above the ids that were brought over
+        log.warning("outbox %s was damaged (%s): kept as %s, %d events saved", self._path, reason, aside.name, saved)
