@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -300,6 +301,26 @@ def test_of_a_film_that_is_cut_off_what_can_be_read_is_read(folder: Path) -> Non
     assert events
 
 
+@pytest.mark.parametrize(
+    "command",
+    [f"replay {PEDESTRIANS} -c config.yaml", "models list", "check config.yaml --json"],
+    ids=["replay", "models", "check"],
+)
+def test_a_full_disk_behind_the_standard_output_is_said_in_one_line(command: str, folder: Path) -> None:
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_agent", *command.split()],
+            cwd=folder,
+            env=program.environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert re.fullmatch(r"edge-agent: .*No space left on device.*\n", done.stderr), done.stderr
+    assert done.returncode == UNAVAILABLE
+
+
 @needs_mosquitto
 @pytest.mark.parametrize(
     ("source", "why"),
@@ -308,14 +329,16 @@ def test_of_a_film_that_is_cut_off_what_can_be_read_is_read(folder: Path) -> Non
         ("file://text.mp4", rf"file:///.*/text\.mp4 {NO_VIDEO}"),
         ("images://none", r"images:///.*/none cannot be listed: No such file or directory"),
         ("v4l2:///dev/video99", r"v4l2:///dev/video99: no such device; .*"),
-        (f"rtsp://127.0.0.1:{free_port()}/x", r"rtsp://127\.0\.0\.1:\d+/… cannot be opened: connection refused; .*"),
-        (f"http://127.0.0.1:{free_port()}/x", r"http://127\.0\.0\.1:\d+/… cannot be opened: connection refused; .*"),
+        ("rtsp://127.0.0.1:PORT/x", r"rtsp://127\.0\.0\.1:\d+/… cannot be opened: connection refused; .*"),
+        ("http://127.0.0.1:PORT/x", r"http://127\.0\.0\.1:\d+/… cannot be opened: connection refused; .*"),
     ],
+    ids=["no clip", "no film", "no folder", "no device", "no RTSP camera", "no HTTP camera"],
 )
 def test_a_camera_that_is_not_there_is_tried_again_and_again_while_the_rest_goes_on(
     source: str, why: str, tmp_path: Path
 ) -> None:
     (tmp_path / "text.mp4").write_text("no film", encoding="utf-8")
+    source = source.replace("PORT", str(free_port()))
     front = {"id": "front", "source": source, "capture": {"retry_first_s": 0.2, "retry_cap_s": 0.5}}
     with (
         running_broker(tmp_path) as broker,

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,15 @@ from brokers import running as running_broker
 
 STRACE = shutil.which("strace")
 
-_CALLS = (
-    "trace=%network,execve,execveat,open,openat,openat2,creat,mkdir,mkdirat,mknod,mknodat,rename,renameat,renameat2,"
-    "link,linkat,symlink,symlinkat,unlink,unlinkat,rmdir,truncate,memfd_create"
+_STARTS = ("execve", "execveat")
+_SENDS = ("sendto", "sendmsg", "sendmmsg")
+_OPENS = ("open", "openat", "openat2")
+_CHANGES = (
+    *("creat", "mkdir", "mkdirat", "mknod", "mknodat", "rename", "renameat", "renameat2", "rmdir", "truncate"),
+    *("link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat"),
 )
+_TRACED = ",".join(("%network", *_STARTS, *_OPENS, *_CHANGES))
+
 LOOPBACK = "127.0.0.1"
 BROKER_PORT = 1883  # which none of the culprits below connects to
 SOME_PORT = 9  # "discard": nobody listens there
@@ -32,7 +37,6 @@ _ADDRESS = re.compile(r'sin6?_port=htons\((?P<port>\d+)\).*?(?:inet_addr\("|inet
 _OPENED = re.compile(r'(?:(?P<folder>AT_FDCWD|\d+)(?:<[^>]*>)?, )?"(?P<path>[^"]*)"(?:\.\.\.)?, (?P<how>.*)')
 _PATHS = re.compile(r'"([^"]*)"')
 _WRITES = ("O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND")
-_CHANGES = "creat mkdir mkdirat mknod mknodat rename renameat renameat2 link linkat symlink symlinkat unlink unlinkat"
 
 DEVICES = ("/dev/null",)
 """What is written there is nowhere."""
@@ -51,7 +55,19 @@ class Call:
 def traced(command: Sequence[str], folder: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start a program under strace; one file of calls a thread, so that no line is cut by another thread's."""
     assert STRACE
-    trace = ["-ff", "-qq", "-y", "-s", "256", "-e", _CALLS, "-e", "signal=none", "-o", str(folder / "calls")]
+    trace = [
+        "-ff",
+        "-qq",
+        "-y",
+        "-s",
+        "256",
+        "-e",
+        f"trace={_TRACED}",
+        "-e",
+        "signal=none",
+        "-o",
+        str(folder / "calls"),
+    ]
     with (folder / "traced.log").open("ab") as log:
         return subprocess.Popen([STRACE, *trace, *command], cwd=folder, env=env, stdout=log, stderr=log)
 
@@ -70,20 +86,14 @@ def calls(folder: Path) -> Iterator[Call]:
 def offences(found: Sequence[Call], *, broker_port: int, state: Path, cwd: Path) -> list[str]:
     """Every call that reaches anybody but the broker, or changes anything outside the state folder."""
     own_ports = {port for call in found if call.name == "getsockname" for _, port in _addresses(call)}
-    judge = {
+    judge: dict[str, Callable[[Call], bool]] = {
         "connect": lambda call: _connects(call, {broker_port, *own_ports}),
-        "sendto": lambda call: _sends(call, broker_port),
-        "sendmsg": lambda call: _sends(call, broker_port),
-        "sendmmsg": lambda call: _sends(call, broker_port),
         "bind": _binds,
-        "open": lambda call: _opens(call, state, cwd),
-        "openat": lambda call: _opens(call, state, cwd),
-        "openat2": lambda call: _opens(call, state, cwd),
-        **dict.fromkeys(_CHANGES.split(), lambda call: _changes(call, state, cwd)),
-        "rmdir": lambda call: _changes(call, state, cwd),
-        "truncate": lambda call: _changes(call, state, cwd),
+        **dict.fromkeys(_SENDS, lambda call: _sends(call, broker_port)),
+        **dict.fromkeys(_OPENS, lambda call: _opens(call, state, cwd)),
+        **dict.fromkeys(_CHANGES, lambda call: _changes(call, state, cwd)),
     }
-    programs = [call.line for call in found if call.name in {"execve", "execveat"} and call.result == "0"]
+    programs = [call.line for call in found if call.name in _STARTS and call.result == "0"]
     wrong = [call.line for call in found if call.name in judge and judge[call.name](call)]
     return wrong + programs[1:]  # the first is the program itself; it starts no other
 

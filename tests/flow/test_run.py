@@ -126,7 +126,9 @@ def test_every_state_is_there_for_a_newcomer_also_when_the_broker_has_forgotten_
     expected = states_of("left", "right")
     with program.running(tmp_path, *cameras, mqtt={"url": broker.url}):
         wait_for_new(news, 4)
-        until(lambda: all(news.payloads(f"{ROOT}/camera/{name}/status")[-1:] == [b"online"] for name in ("left", "right")))
+        until(
+            lambda: all(news.payloads(f"{ROOT}/camera/{name}/status")[-1:] == [b"online"] for name in ("left", "right"))
+        )
         assert_full_and_online(retained(broker.port, expected), expected)
         # Every count began at nothing.
         assert {news.payloads(topic)[0] for topic in expected if "/count/" in topic} == {b"0"}
