@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import os
 import random
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,9 +35,9 @@ from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.source import Source
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings
 from edge_agent.edges.systemd import Notifier
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, SourceError
 from edge_agent.health import Meter, Progress
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
@@ -46,7 +47,13 @@ from edge_agent.stages.track.tracker import Tracker
 from edge_agent.supervise import Supervisor, topics_of
 from edge_agent.vision import Vision, load_vision
 
+_log = logging.getLogger(__name__)
+
+_STOP_S = 20.0
+"""How long to wait for threads of a kind to end; three times this is less than the unit's TimeoutStopSec."""
+
 _RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
+_CHUNK_BYTES = 1 << 20
 _TAKE_S = 1.0
 _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
@@ -66,9 +73,11 @@ def build_pipeline(camera: CameraSettings, vision: Vision, names: Names, meter: 
     tracker = Tracker(camera.track)
     rules = Rules(camera.detect.labels, camera.zones)
     return Pipeline(
+        begin=rules.begin,
         observe=meter.timed("gate", gate.observe),
         detect=meter.timed("detect", detector.detect),
         update=meter.timed("track", tracker.update),
+        forget=tracker.forget,
         evaluate=meter.timed("rules", rules.evaluate),
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
@@ -96,7 +105,8 @@ def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
             }
         )
     except ValidationError as error:
-        raise ConfigError("; ".join(f"{wrong['loc'][-1]}: {wrong['msg']}" for wrong in error.errors())) from error
+        wrong = error.errors()[0]
+        raise ConfigError(f"{wrong['loc'][-1]}: {wrong['msg']}") from error
 
 
 def new_run_id() -> str:
@@ -105,10 +115,20 @@ def new_run_id() -> str:
 
 
 def replay_run_id(clip: Path, settings: Settings) -> str:
-    """Name the replay of a clip with a configuration: the same for the same two, so that its events are the same."""
+    """Name the replay of a clip with a configuration: the same for the same two, so that its events are the same.
+
+    Raises:
+        SourceError: the clip cannot be read.
+    """
     digest = hashlib.sha256(fingerprint(settings).encode())
-    for path in sorted(clip.iterdir()) if clip.is_dir() else [clip]:
-        digest.update(path.read_bytes())
+    try:
+        for path in sorted(filter(Path.is_file, clip.iterdir())) if clip.is_dir() else [clip]:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+    except OSError as error:
+        why = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise SourceError(f"{recording_url(clip)} cannot be opened: {why}") from error
     return digest.hexdigest()[: 2 * _RUN_ID_BYTES]
 
 
@@ -147,17 +167,18 @@ class Line:
     pipeline: Pipeline
     meter: Meter
     outbox: Outbox
+    clock: Clock
     beat: Callable[[], None]
-
-    def threads(self) -> dict[str, Callable[[], None]]:
-        """What runs in a thread of its own, by the name under which its progress is watched."""
-        return {f"capture of {self.camera.id}": self.capture.run, f"pipeline of {self.camera.id}": self.run_pipeline}
 
     def run_pipeline(self) -> None:
         """Take frames through the pipeline until no more will come, then conclude."""
+        self.outbox.put(self.pipeline.start())
         last = None
         while not self.latest.closed:
             frame = self.latest.take(_TAKE_S)
+            if last is not None and breaks_off(last, frame.at_s if frame else self.clock.monotonic_s(), frame):
+                self.outbox.put(self.pipeline.finish(last))
+                last = None
             if frame is not None:
                 self.outbox.put(self.pipeline.step(frame))
                 last = frame
@@ -194,6 +215,7 @@ class Agent:
             FatalError: the configuration or the model is wrong; nothing was begun.
             StorageError: the outbox cannot be opened.
         """
+        mqtt.check_files(self.settings.mqtt)
         vision = load_vision(self.settings.model)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
@@ -235,6 +257,7 @@ class Agent:
             pipeline=build_pipeline(camera, vision, names, meter),
             meter=meter,
             outbox=outbox,
+            clock=self.clock,
             beat=self._progress.watch(f"pipeline of {camera.id}", _SILENCE_S),
         )
 
@@ -244,31 +267,49 @@ class Agent:
         will = native.status(self._topics.status, online=False)
         return Deliverer(
             outbox=outbox,
-            connect=functools.partial(mqtt.connect, settings, client_id=client_id, will=will),
+            connect=functools.partial(mqtt.reconnect, settings, client_id=client_id, will=will),
             clock=self.clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
-            beat=self._progress.watch("delivery", _SILENCE_S + settings.ack_timeout_s),
+            beat=self._progress.watch(
+                "delivery", _SILENCE_S + 4 * settings.ack_timeout_s
+            ),  # two versions, each asked twice,
         )
 
     def _run_threads(self, lines: list[Line], supervisor: Supervisor, stop: threading.Event) -> None:
         stop_delivery = threading.Event()
-        with ThreadPoolExecutor(2 * len(lines) + 1) as threads:
-            delivery = threads.submit(supervisor.deliverer.run, stop_delivery)
-            work = [threads.submit(self._follow, name, call) for line in lines for name, call in line.threads().items()]
-            try:
-                supervisor.watch(work, delivery, stop)
-            finally:
-                stop.set()  # captures end, then the pipelines, which still have something to say
-                wait(work)
-                supervisor.say_states()
-                stop_delivery.set()
-        for thread in (*work, delivery):
-            thread.result()  # what went wrong in a thread goes wrong here: the process ends, systemd starts it again
-
-    def _follow(self, name: str, call: Callable[[], None]) -> None:
-        """Run a thread's work; once it is done, nobody waits for its beat any more."""
+        delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
+        captures = [self._start(f"capture of {line.camera.id}", line.capture.run) for line in lines]
+        pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
         try:
-            call()
+            supervisor.watch([*captures, *pipelines], delivery, stop)
         finally:
-            self._progress.forget(name)
+            stop.set()  # captures end, then the pipelines, which still have something to say
+            wait(captures, _STOP_S)
+            for line in lines:
+                line.latest.close()  # of a capture that hangs in a library, too
+            wait(pipelines, _STOP_S)
+            supervisor.say_states()
+            stop_delivery.set()
+            wait([delivery], _STOP_S)
+        for thread in (*captures, *pipelines, delivery):
+            if thread.done():
+                thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
+
+    def _start(self, name: str, call: Callable[[], None]) -> Future[None]:
+        """Run something in a thread that the process's end does not wait for, should it hang in a library."""
+        future: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                call()
+            except BaseException as error:  # noqa: BLE001  (handed to the main thread, which raises it)
+                _log.error("%s failed: %s: %s", name, type(error).__name__, error)
+                future.set_exception(error)
+            else:
+                future.set_result(None)
+            finally:
+                self._progress.forget(name)  # nobody waits for its beat any more
+
+        threading.Thread(target=work, name=name, daemon=True).start()
+        return future

@@ -7,26 +7,44 @@ from dataclasses import dataclass
 
 from edge_agent.records import Detections, Frame, Message, Motion, Moving, Said, Tracks
 
+LONGEST_SILENCE_S = 30.0
+"""After so long without a frame, who is seen then is not taken for who was seen before."""
+
+
+def breaks_off(last: Frame, at_s: float, following: Frame | None) -> bool:
+    """Whether what was seen until `last` is over at `at_s`: a long silence, or pictures of another size."""
+    if at_s - last.at_s > LONGEST_SILENCE_S:
+        return True
+    return following is not None and (following.width, following.height) != (last.width, last.height)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
     """The stages of one camera, each by its one verb.
 
     Attributes:
+        begin: the rules: what is true before anything was seen?
         observe: the gate: does something move, and should the detector look?
         detect: the detector: what is in the picture?
         update: the tracker: which of it is what was there before? None means "not looked".
+        forget: the tracker once more: what was there is not looked for any longer.
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
         encode: the bytes that say it.
     """
 
+    begin: Callable[[], Sequence[Said]]
     observe: Callable[[Frame], Motion]
     detect: Callable[[Frame], Detections]
     update: Callable[[Detections | None, float], Tracks]
+    forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
     conclude: Callable[[Frame], Sequence[Said]]
     encode: Callable[[Said], Message]
+
+    def start(self) -> tuple[Message, ...]:
+        """No frame has come yet: nothing moves and nothing is present, whatever an earlier run left as retained."""
+        return tuple(map(self.encode, (Moving(value=False), *self.begin())))
 
     def step(self, frame: Frame) -> tuple[Message, ...]:
         """Take one frame through all stages."""
@@ -39,5 +57,6 @@ class Pipeline:
         return tuple(map(self.encode, said))
 
     def finish(self, last: Frame) -> tuple[Message, ...]:
-        """No frame comes after this one: nothing moves any more, and everything that is present ends."""
+        """Nothing more is seen, or not for long: nothing moves any more, and everything that is present ends."""
+        self.forget()
         return tuple(map(self.encode, (Moving(value=False), *self.conclude(last))))

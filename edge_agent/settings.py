@@ -16,6 +16,7 @@ _SECONDS_IN = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600
 _BYTES_IN = {"": 1, "B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 _QUANTITY = re.compile(r"\s*([-+]?[0-9]{1,15}(?:\.[0-9]{0,15})?)\s*([A-Za-z]*)\s*")  # 15: no more fit into a float
 _POLYGON_CORNERS = 3
+_YEAR_S = 366 * 86400.0
 
 
 class Section(BaseModel):
@@ -63,8 +64,8 @@ def _has_corners(polygon: tuple[UnitPoint, ...]) -> tuple[UnitPoint, ...]:
     return polygon
 
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0)]
-"""A duration, in seconds."""
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, le=_YEAR_S)]
+"""A duration, in seconds; at most a year."""
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 """A size, in bytes."""

@@ -62,6 +62,7 @@ class Supervisor:
         """Note when it began."""
         self._topics = topics_of(self.settings)
         self._started_s = self.clock.monotonic_s()
+        self._blamed: set[str] = set()
 
     def watch(self, work: Sequence[Future[None]], delivery: Future[None], stop: threading.Event) -> None:
         """Watch until told to stop, a thread fails, or every camera was a recording that is over."""
@@ -69,11 +70,11 @@ class Supervisor:
         self.say_states()
         self._report()
         self.notifier.ready()
-        report_due_s = self._started_s + _REPORT_EVERY_S
+        report_due_s, reported = self._started_s + _REPORT_EVERY_S, self._states()
         while not self.clock.wait(stop, _TICK_S):
             self.say_states()
-            if self.clock.monotonic_s() >= report_due_s:
-                report_due_s += _REPORT_EVERY_S
+            if self.clock.monotonic_s() >= report_due_s or self._states() != reported:
+                report_due_s, reported = self.clock.monotonic_s() + _REPORT_EVERY_S, self._states()
                 self._report()
             self._feed_watchdog()
             if any(thread.done() and thread.exception() for thread in (*work, delivery)):
@@ -91,6 +92,9 @@ class Supervisor:
                 for camera, (capture, _meter) in self.cameras.items()
             ]
         )
+
+    def _states(self) -> list[str]:
+        return [capture.status().state for capture, _meter in self.cameras.values()]
 
     def _report(self) -> None:
         """Say how the agent does and what it is made of; the outbox holds back what has not changed."""
@@ -114,8 +118,12 @@ class Supervisor:
         """Tell systemd that all is well, unless a thread stands still."""
         silent = self.progress.silent()
         if silent:
+            if set(silent) == self._blamed:  # said already; it goes on until systemd ends it, or for ever without one
+                return
+            self._blamed = set(silent)
             _log.error("standing still: %s", ", ".join(f"{name} for {age_s:.0f} s" for name, age_s in silent.items()))
             return
+        self._blamed = set()
         self.notifier.alive()
         online = sum(capture.status().online for capture, _meter in self.cameras.values())
         broker = "connected" if self.deliverer.connected else "not connected"

@@ -12,7 +12,7 @@ import pytest
 from builders import LABELS, boxes_of, frame_of, track_of
 from numpy.typing import NDArray
 
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Tracks
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.head import Candidates, Head
@@ -49,6 +49,8 @@ class Recorder:
             observe=noting("observe", self.motion),
             detect=noting("detect", self.found),
             update=noting("update", self.tracks),
+            begin=lambda: (),
+            forget=lambda: self.calls.append(("forget",)),
             evaluate=noting("evaluate", self.said),
             conclude=noting("conclude", self.said[:1]),
             encode=lambda said: Message(
@@ -84,7 +86,30 @@ def test_when_the_gate_says_no_nobody_looks_and_the_tracker_hears_none() -> None
 def test_to_finish_concludes_and_looks_at_nothing() -> None:
     stages, frame = Recorder(look=True, changed=True), frame_of(2.5)
     assert [message.topic for message in stages.pipeline().finish(frame)] == ["motion", "count/None"]
-    assert stages.calls == [("conclude", frame)]
+    assert stages.calls == [("forget",), ("conclude", frame)]
+
+
+def test_at_the_start_it_says_what_an_earlier_run_may_have_left_otherwise() -> None:
+    assert [(message.topic, message.payload) for message in real_pipeline().start()] == [
+        ("edge/pi/camera/front/motion", b"OFF"),
+        ("edge/pi/camera/front/count/person", b"0"),
+        ("edge/pi/camera/front/zone/left/count/person", b"0"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at_s", "size", "over"),
+    [
+        (31.0, (160, 90), False),  # 30 s after the last at 1.0
+        (31.1, (160, 90), True),
+        (1.2, (160, 90), False),
+        (1.2, (320, 180), True),  # the camera came back with another picture
+    ],
+)
+def test_a_long_silence_or_another_size_breaks_off(at_s: float, size: tuple[int, int], *, over: bool) -> None:
+    last = frame_of(1.0, size=(160, 90))
+    assert breaks_off(last, at_s, frame_of(at_s, size=size)) is over
+    assert breaks_off(last, at_s, None) is (over and size == (160, 90))
 
 
 # The real stages, with a model that sees what is bright
@@ -126,10 +151,13 @@ def real_pipeline() -> Pipeline:
     )
     rules = Rules(("person",), {"left": ZoneSettings(polygon=((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)))})
     names = Names(topics=Topics(prefix="edge", device="pi"), camera="front", run_id="b3c1f0")
+    tracker = Tracker(TrackSettings())
     return Pipeline(
         observe=Gate(GateSettings(), 5.0).observe,
         detect=detector.detect,
-        update=Tracker(TrackSettings()).update,
+        update=tracker.update,
+        begin=rules.begin,
+        forget=tracker.forget,
         evaluate=rules.evaluate,
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),

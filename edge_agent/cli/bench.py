@@ -19,8 +19,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", nargs="?", type=Path, default=clips.PEDESTRIANS, help="a video; else the built-in one")
     parser.add_argument("--model", default="default", help="a built-in model's name, or an ONNX file")
     parser.add_argument("--rate-hz", type=float, default=5.0, help="how often to look while something moves")
-    parser.add_argument("--rounds", type=int, default=3, help="how often to measure; the cheapest round counts")
+    parser.add_argument(
+        "--rounds", type=_at_least_one, default=3, help="how often to measure; the cheapest round counts"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from edge_agent.cli.live import LiveTable
 from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.replay import replay_clip
 from edge_agent.config import Settings
+from edge_agent.errors import StorageError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run it; 1 when nobody was seen."""
     console = Console()
-    args.out.mkdir(parents=True, exist_ok=True)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"--out {args.out}: cannot make the folder: {error.strerror}") from error
     with tempfile.TemporaryDirectory() as folder, app.demo_broker(Path(folder)) as (broker, url):
         settings = demo_settings(url, Path(folder))
         console.print(f"broker    {broker} on {url}, this machine only")

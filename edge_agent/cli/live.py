@@ -10,11 +10,14 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 _ROWS = 14
 _REFRESH_HZ = 8
 _COLOURS = {"new": "green", "update": "cyan", "end": "magenta"}
 _SHOWN_STATES = ("status", "motion", "count")
+_MOST_STATES = 200  # anybody may publish any number of topics
+_LONGEST_STATE = 40
 
 
 class LiveTable:
@@ -47,13 +50,14 @@ class LiveTable:
         else:
             for topic, payload in messages:
                 if self._take(topic, payload):
-                    self._console.print(_line(self._events[-1]), highlight=False, soft_wrap=True)
+                    self._console.print(_line(self._events[-1]), highlight=False, soft_wrap=True, markup=False)
 
     def _take(self, topic: str, payload: bytes) -> bool:
         """Note a message; true when it is an event."""
         event = _parse(payload) if topic.endswith(("/event", "/event/late")) else None
         if event is None:
-            self._states[topic] = payload.decode(errors="replace")
+            if len(self._states) < _MOST_STATES and any(part in _SHOWN_STATES for part in topic.split("/")):
+                self._states[topic] = payload.decode(errors="replace")[:_LONGEST_STATE]
             return False
         self._events.append(event)
         self.event_types[event["event_type"]] += 1
@@ -65,11 +69,11 @@ class LiveTable:
         events = Table("time", "camera", "event", "object", "label", "score", "zones", "why", title="events over MQTT")
         for event in self._events:
             colour = _COLOURS.get(event["event_type"], "white")
-            events.add_row(*_cells(event), style=colour)
+            time, *cells = _cells(event)
+            events.add_row(Text(time[:8]), *map(Text, cells), style=colour)  # to the second: a terminal is narrow
         states = Table("state", "value", title="retained states")
         for topic, value in sorted(self._states.items()):
-            if any(part in _SHOWN_STATES for part in topic.split("/")):
-                states.add_row(topic, value)
+            states.add_row(Text(topic), Text(value))
         return Group(events, states)
 
 
@@ -79,7 +83,7 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
         event: dict[str, Any] = json.loads(payload)
         _cells(event)
         _identity(event)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return event
 
@@ -96,7 +100,11 @@ def _cells(event: dict[str, Any]) -> tuple[str, ...]:
         why += f" after {event['duration_s']:.1f} s"
     zones = ", ".join(seen["zones"])
     time = event["time"][11:-1]
-    return time, event["camera"], event["event_type"], seen["id"], seen["label"], f"{seen['score']:.2f}", zones, why
+    names = (event["camera"], event["event_type"], seen["id"], seen["label"])
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a name is no text")
+    camera, event_type, object_id, label = names
+    return time, camera, event_type, object_id, label, f"{seen['score']:.2f}", zones, why
 
 
 def _line(event: dict[str, Any]) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 import edge_agent
-from edge_agent.errors import AgentError, ConfigError, FatalError
+from edge_agent.errors import AgentError, ConfigError, FatalError, StorageError
 
 COMMANDS = {
     "run": "the daemon",
@@ -26,6 +28,7 @@ COMMANDS = {
 EXIT_FAILED = 1
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 EXIT_CONFIG = 78  # EX_CONFIG
+_CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
 
@@ -39,25 +42,42 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     front.add_argument("--version", action="version", version=f"edge-agent {edge_agent.__version__}")
     front.add_argument(
-        "command", choices=COMMANDS, metavar="COMMAND", help="one of the below; COMMAND --help tells more"
+        "command", nargs="?", choices=COMMANDS, metavar="COMMAND", help="one of the below; COMMAND --help tells more"
     )
     front.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     chosen = front.parse_args(argv)
+    if chosen.command is None:
+        front.error("the following arguments are required: COMMAND")
     # Only the chosen command is imported: `check` must be quick on a Pi, and work without a runtime for models.
     command = importlib.import_module(f"edge_agent.cli.{chosen.command}")
     parser = argparse.ArgumentParser(prog=f"edge-agent {chosen.command}", description=command.__doc__)
     command.arguments(parser)
     args = parser.parse_args(chosen.rest)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show an ellipsis is no reason to end
     try:
-        return int(command.run(args))
+        code = int(command.run(args))
+        sys.stdout.flush()  # here, where a full disk can still be told
+    except BrokenPipeError:  # whoever read our output has enough: `edge-agent replay … | head`
+        _forget_output()
+        return 0
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE:
+            raise
+        _forget_output()
+        _complain(StorageError(f"the output cannot be written: {error.strerror}"))
+        return EXIT_UNAVAILABLE
     except AgentError as error:
         _complain(error)
         return EXIT_CONFIG if isinstance(error, FatalError) else EXIT_UNAVAILABLE
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has enough: `edge-agent replay … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return code
+
+
+def _forget_output() -> None:
+    """Python tries to write what is left at its end, and would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(error: AgentError) -> None:

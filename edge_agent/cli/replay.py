@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Replay, and print every event."""
     settings = load_settings(args.config)
     camera = _camera(settings, args.camera)
-    with _output(args.events) as output:
+    with contextlib.ExitStack() as stack:
+        output = _output(args.events, stack)
         for message in replay_clip(args.clip, settings, camera, args.annotate):
             if message.kind != "state":
                 print(_line(message), file=output, flush=True)
@@ -108,13 +109,10 @@ def _camera(settings: Settings, name: str | None) -> CameraSettings:
     raise ConfigError(f"--camera {name}: no such camera; there are: {', '.join(c.id for c in settings.cameras)}")
 
 
-@contextlib.contextmanager
-def _output(path: str) -> Iterator[TextIO]:
+def _output(path: str, stack: contextlib.ExitStack) -> TextIO:
     if path == "-":
-        yield sys.stdout
-        return
+        return sys.stdout
     try:
-        with Path(path).open("w", encoding="utf-8") as file:
-            yield file
+        return stack.enter_context(Path(path).open("w", encoding="utf-8"))
     except OSError as error:
-        raise SourceError(f"cannot write {path}: {error.strerror}; is its folder there, has the disk room?") from error
+        raise SourceError(f"cannot write {path}: {error.strerror}; is its folder there?") from error

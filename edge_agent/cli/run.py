@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import signal
 import threading
 from pathlib import Path
+from types import FrameType
 
 from edge_agent import app
 from edge_agent.cli.files import load_settings
@@ -25,9 +27,15 @@ def run(args: argparse.Namespace) -> int:
     set_up_log(args.log_level)
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stop.set())
+        signal.signal(signal_number, functools.partial(_stop, stop))
     app.Agent(settings=settings).run(stop)
     return 0
+
+
+def _stop(stop: threading.Event, signal_number: int, _frame: FrameType | None) -> None:
+    """Ask for an orderly stop; whoever asks twice gets it at once."""
+    stop.set()
+    signal.signal(signal_number, signal.SIG_DFL)
 
 
 def set_up_log(level: str) -> None:

@@ -49,5 +49,8 @@ def _settings(args: argparse.Namespace) -> MqttSettings:
             }
         )
     except ValidationError as error:
-        wrong = ", ".join(f"--{'broker' if p['loc'][0] == 'url' else p['loc'][0]}" for p in error.errors())
-        raise ConfigError(f"{wrong}: not of the form mqtt://host:port or mqtts://host:port") from error
+        wrong = {problem["loc"][0] for problem in error.errors()}
+        what = (
+            "--broker must be mqtt://host:port or mqtts://host:port" if "url" in wrong else "--prefix must be a topic"
+        )
+        raise ConfigError(what) from error

@@ -120,6 +120,6 @@ def read_labels(path: Path) -> tuple[str, ...]:
         ModelError: the file cannot be read.
     """
     try:
-        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+        return tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"label file {path} cannot be read: {error}; check model.labels") from error

@@ -82,16 +82,16 @@ class MqttSettings(Section):
     keepalive_s: Annotated[Seconds, Field(ge=5, le=3600)] = 15.0
     """How often to prove that the line is alive; a dead one is noticed after twice this."""
 
-    ack_timeout_s: Annotated[Seconds, Field(gt=0)] = 10.0
+    ack_timeout_s: Annotated[Seconds, Field(gt=0, le=300)] = 10.0
     """How long an acknowledgement may take before the connection is given up."""
 
     window: Annotated[int, Field(ge=1, le=1000)] = 20
     """How many messages may be under way unacknowledged."""
 
-    retry_first_s: Annotated[Seconds, Field(gt=0)] = 1.0
+    retry_first_s: Annotated[Seconds, Field(gt=0, le=3600)] = 1.0
     """Longest wait before the second try to connect; it doubles with each further one."""
 
-    retry_cap_s: Annotated[Seconds, Field(gt=0)] = 30.0
+    retry_cap_s: Annotated[Seconds, Field(gt=0, le=3600)] = 30.0
     """Longest wait before any try."""
 
     late_after_s: Annotated[Seconds, Field(gt=0)] = 60.0
@@ -183,6 +183,18 @@ class Connection:
         return token
 
 
+def check_files(settings: MqttSettings) -> None:
+    """Read what the settings name, so that a person hears of a wrong path at the start.
+
+    Raises:
+        ConfigError: the address makes no sense, or the password or a certificate cannot be read from its file.
+    """
+    address = _address(settings)
+    _password(settings)
+    if address.scheme == "mqtts":
+        _tls(settings)
+
+
 def connect(settings: MqttSettings, *, client_id: str, will: Message | None) -> Connection:
     """Connect with MQTT 5, or with 3.1.1 when the broker does not know 5, and wait for the broker's consent.
 
@@ -194,12 +206,24 @@ def connect(settings: MqttSettings, *, client_id: str, will: Message | None) -> 
 
     Raises:
         BrokerError: it cannot be reached, does not answer in time, or refuses; the message says what to do.
-        ConfigError: the address makes no sense, or the password or a certificate cannot be read from its file.
+        ConfigError: see `check_files`; `reconnect` is for those who have called that before.
     """
     if settings.protocol == 5:  # noqa: PLR2004 - the version's own name
         with suppress(_VersionRefusedError):
             return _connect(settings, MQTTProtocolVersion.MQTTv5, client_id, will)
     return _connect(settings, MQTTProtocolVersion.MQTTv311, client_id, will)
+
+
+def reconnect(settings: MqttSettings, *, client_id: str, will: Message | None) -> Connection:
+    """Connect as `connect` does, at any time after the start: a password that is just being replaced comes back.
+
+    Raises:
+        BrokerError: as there, and when a file cannot be read now.
+    """
+    try:
+        return connect(settings, client_id=client_id, will=will)
+    except ConfigError as error:
+        raise BrokerError(str(error)) from error
 
 
 class Listener:

@@ -20,16 +20,13 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str]) -> None:
         path = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + path[1:] if path.startswith("@") else path
-        watchdog_us = environ.get("WATCHDOG_USEC", "")
-        self.watchdog_s = int(watchdog_us) / 1e6 if watchdog_us.isdigit() else None
-        """How long systemd waits for a sign of life before it ends the process; None when it does not watch."""
 
     def ready(self) -> None:
         """Start-up is done."""
         self._send("READY=1")
 
     def alive(self) -> None:
-        """Everything moves on; to be said at least every half `watchdog_s`."""
+        """Everything moves on; to be said at least every half of `WatchdogSec`."""
         self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:

@@ -41,6 +41,7 @@ class GateSettings(Section):
     """When more than this part of the picture changes at once it is the light, not a thing: learn anew."""
 
 
+_LONGEST_SILENCE_S = 30.0  # a scene that was not seen for so long is a new one
 _LOOK_EARLY_S = 0.001  # a frame that comes this much before its turn is on time: clocks of cameras are not exact
 
 
@@ -77,7 +78,7 @@ class Gate:
         if len(regions) or scene_changed:  # a new light may show somebody who stands still: look, though nothing moves
             self._roused_s = frame.at_s
         moving = frame.at_s - self._moved_s <= self._settings.hold_s
-        changed, self._moving, self._at_s = moving is not self._moving, moving, frame.at_s
+        changed, self._moving, self._at_s = moving is not self._moving or scene_changed, moving, frame.at_s
         is_roused = frame.at_s - self._roused_s <= self._settings.hold_s
         look = self._is_due(frame.at_s, is_open=is_roused or self._settings.mode == "off")
         return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
@@ -98,7 +99,8 @@ class Gate:
         width = self._settings.width_px
         height = max(1, round(width * frame.height / frame.width))
         small = pixels.shrink(frame.luma, width, height).astype(np.float32)
-        if self._background is None or self._background.shape != small.shape:
+        is_stale = frame.at_s - self._at_s > _LONGEST_SILENCE_S
+        if self._background is None or self._background.shape != small.shape or is_stale:
             self._background = small
             self._visible = ~geometry.polygon_mask(self._mask, width, height)
             return _NOWHERE, True

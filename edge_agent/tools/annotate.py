@@ -53,9 +53,13 @@ class Annotator:
         self._stream: Any = None
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file.
+
+        Raises:
+            SourceError: it cannot be written.
+        """
         if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
+            self._write(None)
         self._container.close()
 
     def draw(self, frame: Frame, tracks: Sequence[Track], said: Sequence[str]) -> None:
@@ -66,7 +70,7 @@ class Annotator:
         video_frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
         video_frame.pts = round(frame.at_s * _TICKS_A_SECOND)
         video_frame.time_base = Fraction(1, _TICKS_A_SECOND)
-        self._container.mux(self._stream.encode(video_frame))
+        self._write(video_frame)
 
     def picture(self, frame: Frame, tracks: Sequence[Track], said: Sequence[str]) -> ByteArray:
         """The annotated frame: (H, W, 3) uint8 BGR, even sides."""
@@ -80,6 +84,12 @@ class Annotator:
         for line, (_until_s, text) in enumerate(self._captions[-8:]):
             _write(picture, text, (6, 18 + line * 18), (255, 255, 255))
         return picture
+
+    def _write(self, video_frame: av.VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(video_frame))
+        except av.FFmpegError as error:
+            raise SourceError(f"cannot write {self._path}: {error.strerror}") from error
 
     def _open(self, picture: ByteArray) -> Any:
         encoder = next(name for name in _ENCODERS if name in av.codecs_available)

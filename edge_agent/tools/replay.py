@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from edge_agent.pipeline import Pipeline
+from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame, Message
 
 
@@ -12,9 +12,11 @@ def replay(pipeline: Pipeline, frames: Iterable[Frame]) -> Iterator[tuple[Frame,
     """Take every frame through a pipeline; what ends with the clip is said on its last frame."""
     held: tuple[Frame, tuple[Message, ...]] | None = None
     for frame in frames:
+        over: tuple[Message, ...] = ()
         if held is not None:
             yield held
-        held = frame, pipeline.step(frame)
+            over = pipeline.finish(held[0]) if breaks_off(held[0], frame.at_s, frame) else ()
+        held = frame, (*over, *pipeline.step(frame))
     if held is not None:
         last, messages = held
         yield last, (*messages, *pipeline.finish(last))

@@ -16,7 +16,7 @@ import pytest
 from brokers import ACCEPT_5, ACCEPT_311, CONNECT, LEVEL, PUBLISH, Mosquitto, ScriptedBroker, packet_id, until
 from pydantic import SecretStr
 
-from edge_agent.edges.mqtt import Connection, MqttSettings, Receipt, connect
+from edge_agent.edges.mqtt import Connection, MqttSettings, Receipt, check_files, connect, reconnect
 from edge_agent.errors import BrokerError, ConfigError
 from edge_agent.records import Message
 
@@ -348,3 +348,13 @@ def test_a_broker_without_retained_messages_still_gets_the_states() -> None:
         connection.publish("edge/x", b"", retain=True)
         receipts(connection, 1)
     assert published == [PUBLISH | 0x02]  # QoS 1, not retained
+
+
+def test_a_password_that_is_just_being_replaced_is_read_again_later(tmp_path: Path) -> None:
+    settings = MqttSettings(url="mqtt://127.0.0.1:1", password_file=tmp_path / "password")
+    with pytest.raises(ConfigError, match="No such file"):
+        check_files(settings)  # at the start, a person has to do something
+    with pytest.raises(BrokerError, match=r"mqtt\.password_file .*No such file"):
+        reconnect(settings, client_id="x", will=None)  # later, it is tried again
+    settings.password_file.write_text("secret")  # type: ignore[union-attr]
+    check_files(settings)

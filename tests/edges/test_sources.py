@@ -9,7 +9,7 @@ import logging
 import threading
 import traceback
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import pytest
+from builders import frame_of
 from data import shared_data
 from fakes import FakeClock
 from rtsp import rtsp_camera
@@ -26,7 +27,7 @@ from videos import HEIGHT_PX, RATE_HZ, SHADES, WIDTH_PX, brightness, encode_pict
 from edge_agent.edges.clock import Clock, SystemClock
 from edge_agent.edges.sources import SOURCES, open_source
 from edge_agent.edges.sources.images import RATE_HZ as PICTURES_HZ
-from edge_agent.edges.sources.source import Source, redact
+from edge_agent.edges.sources.source import Paced, Source, redact
 from edge_agent.edges.sources.supervised import CaptureSettings
 from edge_agent.errors import ConfigError, RuntimeMissingError, SourceError
 from edge_agent.records import Frame
@@ -291,10 +292,24 @@ def test_a_clip_at_its_pace_gives_each_frame_when_it_is_due(clip: Path) -> None:
     for frame in source.frames():
         frames.append(frame)
         clock.advance(0.010)  # the reader takes 10 of the 40 ms
-    assert clock.waits == pytest.approx([0.0, *[0.030] * 9])
+    assert clock.waits == pytest.approx([0.0, *[0.030] * 9, 0.2])  # the last is shown for a while
     assert [frame.at_s for frame in frames] == pytest.approx([1000 + index / RATE_HZ for index in range(CLIP_FRAMES)])
     assert frames[1].utc_ns == pytest.approx(1_700_000_000_040_000_000, abs=1000)
     assert frames[1].utc_synced
+
+
+def test_a_hole_in_a_recording_is_not_waited_out() -> None:
+    class Holed:
+        live = False
+        damaged = 0
+
+        def frames(self) -> Generator[Frame, None, None]:
+            for seq, at_s in enumerate((0.0, 1.0, 121.0, 122.0)):
+                yield frame_of(at_s, seq=seq)
+
+    clock = FakeClock()
+    at_s = [frame.at_s for frame in Paced(Holed(), clock, threading.Event()).frames()]
+    assert at_s == pytest.approx([1000.0, 1001.0, 1001.0, 1002.0])
 
 
 def test_a_late_reader_does_not_shift_the_times_of_a_paced_clip(clip: Path) -> None:
@@ -304,7 +319,7 @@ def test_a_late_reader_does_not_shift_the_times_of_a_paced_clip(clip: Path) -> N
     for frame in source.frames():
         frames.append(frame)
         clock.advance(0.100)
-    assert set(clock.waits) == {0.0}
+    assert set(clock.waits[:-1]) == {0.0}  # the last wait shows the last frame
     assert [frame.at_s for frame in frames] == pytest.approx([1000 + index / RATE_HZ for index in range(CLIP_FRAMES)])
 
 

@@ -349,3 +349,12 @@ def test_the_same_detections_give_the_same_tracks() -> None:
         return follow(world, looks(5, 10))
 
     assert run() == run()
+
+
+def test_what_is_forgotten_neither_lives_nor_ends_and_its_id_is_not_used_again() -> None:
+    tracker, person = Tracker(TrackSettings()), detections_of((10, 10, 50, 110))
+    for at_s in (0.0, 0.2, 0.4):
+        tracker.update(person, at_s)
+    tracker.forget()
+    assert tracker.update(None, 0.6) == Tracks(live=())
+    assert [track.id for track in tracker.update(person, 0.8).live] == [2]

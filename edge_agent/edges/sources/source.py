@@ -88,6 +88,10 @@ class Opening:
         return planes.taken(at_s=clock.monotonic_s(), utc_ns=clock.utc_ns(), utc_synced=clock.utc_synced(), seq=seq)
 
 
+_LONGEST_HOLE_S = 10.0
+_LAST_FRAME_S = 0.2
+
+
 class Paced:
     """A recording at its own pace, as if it were a camera: each frame is held until it is due and stamped so.
 
@@ -115,12 +119,15 @@ class Paced:
         with closing(self._recording.frames()) as frames:
             for frame in frames:
                 now_s = self._clock.monotonic_s()
-                start_s = now_s - frame.at_s if start_s is None else start_s
+                # A hole in the recording is not waited out: nobody would tell it from a camera that hangs.
+                if start_s is None or start_s + frame.at_s - now_s > _LONGEST_HOLE_S:
+                    start_s = now_s - frame.at_s
                 due_s = start_s + frame.at_s
                 if self._clock.wait(self._stop, max(0.0, due_s - now_s)):
                     return
                 utc_ns, utc_synced = self._clock.utc_ns(), self._clock.utc_synced()
                 yield replace(frame, at_s=due_s, utc_ns=utc_ns, utc_synced=utc_synced)
+        self._clock.wait(self._stop, _LAST_FRAME_S)  # the last is shown, too, before it all may begin again
 
 
 def redact(url: str) -> str:

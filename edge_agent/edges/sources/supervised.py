@@ -39,13 +39,13 @@ class CaptureSettings(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     """How RTSP carries the pictures; `udp` has less delay and loses packets."""
 
-    stall_s: Annotated[Seconds, Field(ge=1)] = 10.0
+    stall_s: Annotated[Seconds, Field(ge=1, le=3600)] = 10.0
     """No frame for this long means that the camera is gone; larger suits sleepy cameras."""
 
-    retry_first_s: Annotated[Seconds, Field(gt=0)] = 1.0
+    retry_first_s: Annotated[Seconds, Field(gt=0, le=3600)] = 1.0
     """Longest wait before the second try to open it; it doubles with each further one."""
 
-    retry_cap_s: Annotated[Seconds, Field(gt=0)] = 30.0
+    retry_cap_s: Annotated[Seconds, Field(gt=0, le=3600)] = 30.0
     """Longest wait before any try; a camera that holds out this long is forgiven, and the waits begin anew."""
 
     loop: bool = False

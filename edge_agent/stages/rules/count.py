@@ -9,7 +9,7 @@ from edge_agent.records import Count
 
 
 class Counts:
-    """Remembers the counts that were said, and says those that changed; at first, all, zero included.
+    """Remembers the counts that were said, and says those that changed; the first time all, zero included.
 
     Args:
         labels: what the camera looks for.

@@ -24,6 +24,10 @@ class Rules:
         self._counts = Counts(labels, {name: settings.labels or labels for name, settings in zones.items()})
         self._next_seq = 0
 
+    def begin(self) -> tuple[Count, ...]:
+        """Say that nothing is present, of every label and zone."""
+        return tuple(self._counts.update(()))
+
     def evaluate(self, tracks: Tracks, frame: Frame) -> tuple[Event | Count, ...]:
         """Say what this frame changed."""
         inside = {name: zone.update(tracks, frame) for name, zone in self._zones.items()}
@@ -31,7 +35,9 @@ class Rules:
         return self._report(self._lifecycle.update(tracks, zones), frame)
 
     def finish(self, frame: Frame) -> tuple[Event | Count, ...]:
-        """Nothing comes after this frame: everything ends."""
+        """Nothing comes after this frame, or not for long: everything ends."""
+        for zone in self._zones.values():
+            zone.forget()
         return self._report(self._lifecycle.finish(), frame)
 
     def _report(self, turns: Iterable[Turn], frame: Frame) -> tuple[Event | Count, ...]:

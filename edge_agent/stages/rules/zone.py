@@ -51,6 +51,12 @@ class Zone:
             self._doubted_s.pop(track.id, None)
         return frozenset(track_id for track_id, inside in self._inside.items() if inside)
 
+    def forget(self) -> None:
+        """Nobody is there any longer."""
+        self._inside.clear()
+        self._settled.clear()
+        self._doubted_s.clear()
+
     def _counts(self, track: Track) -> bool:
         return self._settings.labels is None or track.label in self._settings.labels
 

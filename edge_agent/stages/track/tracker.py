@@ -76,6 +76,11 @@ class Tracker:
             life.judge(self._settings.confirm_hits, self._settings.confirm_score)
         return self._report(self._forget())
 
+    def forget(self) -> None:
+        """Look for nobody any longer; ids go on."""
+        self._motions, self._sighted_s = self._motions[_NONE], self._sighted_s[_NONE]
+        self._lives, self._live, self._looked_s = [], (), None
+
     def _match(self, expected: FloatArray, found: Detections) -> tuple[IntArray, IntArray]:
         """Pair objects, expected at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
         overlap = geometry.iou(expected, found.boxes)
@@ -122,6 +127,7 @@ class Tracker:
         return Tracks(live=self._live, ended=tuple(life.record() for life in gone))
 
 
+_NONE: IntArray = np.zeros(0, np.int64)
 _WEAK_IOU = 0.3
 """Least overlap of a weak box with an object seen a moment ago; more than for a sure one, for it may be anything."""
 
