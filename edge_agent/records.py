@@ -87,7 +87,7 @@ class Motion:
         changed: to be said, for `moving` differs from the frame before, or the scene changed.
         look: the detector should look at this frame.
         regions: (N, 4) float32 xyxy pixels, where something moves now.
-        scene_changed: the background was learnt anew: the first frame, another size, a long silence, or the light as a whole.
+        scene_changed: the background was learnt anew: the first frame, another size, a long silence, another light.
     """
 
     moving: bool
