@@ -199,7 +199,10 @@ TABLE = [
         r"edge-agent: broker mqtt://127\.0\.0\.1:1: nobody listens there; check the port, and that the broker runs",
     ),
     Row(
-        "no address of a broker", "watch --broker localhost", WRONG, r"edge-agent: --broker must be mqtt://host:port or mqtts://host:port"
+        "no address of a broker",
+        "watch --broker localhost",
+        WRONG,
+        r"edge-agent: --broker must be mqtt://host:port or mqtts://host:port",
     ),
     Row(
         "no outbox",
