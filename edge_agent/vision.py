@@ -127,8 +127,9 @@ def _try_out(infer: Infer, head: Head, input_size: tuple[int, int]) -> None:
         found = head.decode(outputs, input_size, everything, no_floor)
     except (ValueError, IndexError) as error:
         raise ValueError(f"its answer does not fit the head of the family {head.family}: {error}") from error
-    if len(found.scores) and not 0 <= found.scores.min() <= found.scores.max() <= 1:
-        raise ValueError(f"its scores reach from {found.scores.min():.3g} to {found.scores.max():.3g}, not 0 to 1")
+    least, most = (float(np.min(found.scores)), float(np.max(found.scores))) if len(found.scores) else (0.0, 0.0)
+    if not 0 <= least <= most <= 1:
+        raise ValueError(f"its scores reach from {least:.3g} to {most:.3g}, not 0 to 1")
 
 
 def _label_names(

@@ -13,8 +13,10 @@ Source: Y. Bar-Shalom, X. R. Li, T. Kirubarajan, "Estimation with Applications t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.records import BoolArray, FloatArray, IntArray
 
@@ -26,6 +28,10 @@ ACCELERATION_STD = 0.5
 
 FIRST_VELOCITY_STD = 1.0
 """How fast a thing may be that was seen once, in box sizes a second."""
+
+
+Numbers = NDArray[np.floating[Any]]
+"""Floating-point numbers on their way into an array of float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,11 +47,11 @@ class Motions:
     @staticmethod
     def of(
         *,
-        place: FloatArray,
-        velocity: FloatArray,
-        place_variance: FloatArray,
-        covariance: FloatArray,
-        velocity_variance: FloatArray,
+        place: Numbers,
+        velocity: Numbers,
+        place_variance: Numbers,
+        covariance: Numbers,
+        velocity_variance: Numbers,
     ) -> Motions:
         """Put the five together, each (N, 4) or (N, 1)."""
         beliefs = np.empty((5, *place.shape), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent import geometry
@@ -47,7 +48,7 @@ class Tracker:
     def __init__(self, settings: TrackSettings) -> None:
         self._settings = settings
         self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
-        self._sighted_s = np.zeros(0)  # (N,) when that was
+        self._sighted_s: NDArray[np.float64] = np.zeros(0)  # (N,) when that was
         self._lives: list[Life] = []  # N, in order of their ids
         self._next_id = 1
         self._looked_s: float | None = None

@@ -69,7 +69,9 @@ def _decode(
     # The finest stride has the most cells, whatever order the graph names its outputs in.
     by_stride = sorted((outputs[index] for index in class_maps), key=lambda tensor: -tensor.shape[1])
     sides_by_stride = sorted((outputs[index] for index in side_maps), key=lambda tensor: -tensor.shape[1])
-    boxes, scores, label_ids = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
+    boxes: list[FloatArray] = [np.zeros((0, 4), np.float32)]
+    scores: list[FloatArray] = [np.zeros(0, np.float32)]
+    label_ids: list[IntArray] = [np.zeros(0, np.int64)]
     for stride, class_map, side_map in zip(_STRIDES, by_stride, sides_by_stride, strict=True):
         wanted_scores = class_map[0][:, wanted]  # (cells, K), already 0..1
         cells, columns = above(wanted_scores, floors)
