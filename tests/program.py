@@ -143,9 +143,13 @@ class Agent:
 
     def stop(self, how: signal.Signals = signal.SIGTERM, within_s: float = DEADLINE_S) -> int:
         """Ask it to stop, and give its exit code."""
-        assert self._process
-        self._process.send_signal(how)
+        self.send_signal(how)
         return self.wait(within_s)
+
+    def send_signal(self, which: signal.Signals) -> None:
+        """Send it a signal, and wait for nothing."""
+        assert self._process
+        self._process.send_signal(which)
 
     def wait(self, within_s: float) -> int:
         """Wait until it ends by itself, and give its exit code."""

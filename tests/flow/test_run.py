@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ SOON_S = 20.0
 """Enough for a start, the first frames, and the first events on a busy machine."""
 
 STOP_S = 5.0
+
+HANGING_STOP_S = 30.0
+"""For a stop that waits 20 s for a thread that hangs before it goes without it."""
 
 
 @pytest.fixture
@@ -191,6 +196,43 @@ def assert_nothing_goes_on(states: dict[str, str]) -> None:
     assert {value for topic, value in states.items() if topic.endswith("/status")} == {"offline"}
     assert {value for topic, value in states.items() if topic.endswith("/motion")} == {"OFF"}
     assert {value for topic, value in states.items() if "/count/" in topic} == {"0"}
+
+
+@contextmanager
+def silent_camera() -> Iterator[str]:
+    """The source of a camera that lets itself be called and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"rtsp://127.0.0.1:{server.getsockname()[1]}/stream"
+
+
+PATIENT: dict[str, Any] = {"id": "dead", "capture": {"stall_s": 300}}
+"""A camera that is waited for much longer than a stop may take."""
+
+
+def test_a_capture_that_hangs_delays_the_stop_but_does_not_prevent_it(
+    tmp_path: Path, broker: Mosquitto, news: Listener
+) -> None:
+    with silent_camera() as source:
+        cameras = [{**PATIENT, "source": source}, camera("front", zones=ZONES, **LOOP)]
+        with program.running(tmp_path, *cameras, mqtt={"url": broker.url}) as agent:
+            wait_for_new(news)
+            assert agent.stop(within_s=HANGING_STOP_S) == 0
+            assert agent.waiting() == []
+        until(lambda: news.payloads(f"{ROOT}/status")[-1] == b"offline")
+    events = program.events_in(news.heard)
+    assert sorted(program.objects(events, "new")) == sorted(program.objects(events, "end"))
+
+
+def test_a_second_signal_ends_a_stop_that_takes_long(tmp_path: Path, broker: Mosquitto, news: Listener) -> None:
+    with (
+        silent_camera() as source,
+        program.running(tmp_path, {**PATIENT, "source": source}, mqtt={"url": broker.url}) as agent,
+    ):
+        until(lambda: news.payloads(f"{ROOT}/status")[-1:] == [b"online"], within_s=SOON_S)
+        agent.send_signal(signal.SIGTERM)
+        time.sleep(1.0)
+        assert agent.alive
+        assert agent.stop(within_s=STOP_S) == -signal.SIGTERM
 
 
 def test_a_stop_without_a_broker_keeps_every_event_for_the_next_life(tmp_path: Path) -> None:
