@@ -86,14 +86,14 @@ class Motion:
         moving: something moves, or did so less than `hold_s` ago.
         changed: to be said, for `moving` differs from the frame before, or the scene changed.
         look: the detector should look at this frame.
-        regions: (N, 4) float32 xyxy pixels, where something moves now.
+        regions: (N, 4) float32 xyxy pixels, where something moves now; None when the gate did not watch this frame.
         scene_changed: the background was learnt anew: the first frame, another size, a long silence, another light.
     """
 
     moving: bool
     changed: bool
     look: bool
-    regions: FloatArray
+    regions: FloatArray | None
     scene_changed: bool
 
 

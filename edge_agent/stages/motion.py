@@ -1,4 +1,4 @@
-"""The motion gate: looks at a small picture of every frame and says whether the detector should look too."""
+"""The motion gate: looks at small pictures of what comes, and says when the detector should look too."""
 
 from __future__ import annotations
 
@@ -42,55 +42,84 @@ class GateSettings(Section):
 
 
 _LONGEST_SILENCE_S = 30.0  # a scene that was not seen for so long is a new one
-_LOOK_EARLY_S = 0.001  # a frame that comes this much before its turn is on time: clocks of cameras are not exact
+_EARLY_S = 0.001  # a frame that comes this much before its turn is on time: clocks of cameras are not exact
+_LEAST_WATCH_HZ = 5.0  # nobody is in a picture for less than a fifth of a second
+
+
+class Pace:
+    """Lets through as many frames a second as it is told, whatever the rate at which they come.
+
+    Args:
+        rate_hz: how many, at most; all of them when fewer come.
+    """
+
+    def __init__(self, rate_hz: float) -> None:
+        self._interval_s = 1.0 / rate_hz
+        self._due_s = -math.inf
+
+    def is_due(self, at_s: float) -> bool:
+        """Whether a frame of this time is late enough after those that were taken."""
+        return at_s >= self._due_s - _EARLY_S
+
+    def take(self, at_s: float) -> None:
+        """Note that a frame of this time was let through."""
+        # Counting on from when it was due, not from now, keeps the mean rate when the camera's does not divide by it.
+        # One interval late is in step still: a camera just as fast as the rate comes now early, now late.
+        is_in_step = at_s - self._due_s < 2 * self._interval_s
+        self._due_s = (self._due_s if is_in_step else at_s) + self._interval_s
 
 
 class Gate:
     """Compares a small luma picture with a running average of those before it.
+
+    It watches no more frames than the detector could look at, though at least 5 a second: what comes in between would
+    cost much and tell little.
 
     The average brightness is taken out first, so that a camera's own exposure control is no motion. When most of the
     picture changes at once (a lamp, infrared switching on) the background is learnt anew.
 
     Args:
         settings: see `GateSettings`.
-        rate_hz: how often to look while something moves.
+        rate_hz: how often to look while something moves, at most.
         mask: areas in 0..1 that are not looked at.
     """
 
     def __init__(self, settings: GateSettings, rate_hz: float, mask: tuple[Polygon, ...] = ()) -> None:
         self._settings = settings
-        self._interval_s = 1.0 / rate_hz
+        self._watch = Pace(max(rate_hz, _LEAST_WATCH_HZ))
+        self._look = Pace(rate_hz)
         self._mask = mask
         self._background: FloatArray | None = None  # (h, w) grey levels
         self._visible: BoolArray = np.ones((0, 0), np.bool_)  # (h, w), false where masked
-        self._at_s = -math.inf
+        self._watched_s = -math.inf
         self._moved_s = -math.inf
         self._roused_s = -math.inf
         self._looked_s = -math.inf
-        self._due_s = -math.inf
         self._moving: bool | None = None
 
     def observe(self, frame: Frame) -> Motion:
         """Say whether something moves, and whether to look at this frame."""
+        at_s = frame.at_s
+        if self._moving is not None and not self._watch.is_due(at_s):
+            return Motion(moving=self._moving, changed=False, look=False, regions=None, scene_changed=False)
+        self._watch.take(at_s)
         regions, scene_changed = self._compare(frame)
         if len(regions):
-            self._moved_s = frame.at_s
+            self._moved_s = at_s
         if len(regions) or scene_changed:  # a new light may show somebody who stands still: look, though nothing moves
-            self._roused_s = frame.at_s
-        moving = frame.at_s - self._moved_s <= self._settings.hold_s
-        changed, self._moving, self._at_s = moving is not self._moving or scene_changed, moving, frame.at_s
-        is_roused = frame.at_s - self._roused_s <= self._settings.hold_s
-        look = self._is_due(frame.at_s, is_open=is_roused or self._settings.mode == "off")
-        return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
+            self._roused_s = at_s
+        moving = at_s - self._moved_s <= self._settings.hold_s
+        changed, self._moving = moving is not self._moving or scene_changed, moving
+        return Motion(
+            moving=moving, changed=changed, look=self._looks(at_s), regions=regions, scene_changed=scene_changed
+        )
 
-    def _is_due(self, at_s: float, *, is_open: bool) -> bool:
-        refresh = at_s - self._looked_s >= self._settings.refresh_s - _LOOK_EARLY_S
-        if not refresh and not (is_open and at_s >= self._due_s - _LOOK_EARLY_S):
+    def _looks(self, at_s: float) -> bool:
+        is_open = self._settings.mode == "off" or at_s - self._roused_s <= self._settings.hold_s
+        is_stale = at_s - self._looked_s >= self._settings.refresh_s - _EARLY_S
+        if not is_stale and not (is_open and self._look.is_due(at_s)):
             return False
-        # Counting on from when it was due, not from now, keeps the mean rate when the camera's does not divide by it.
-        # One interval late is in step still: a camera just as fast as the rate comes now early, now late.
-        is_in_step = at_s - self._due_s < 2 * self._interval_s
-        self._due_s = (self._due_s if is_in_step else at_s) + self._interval_s
+        self._look.take(at_s)
         self._looked_s = at_s
         return True
 
@@ -99,7 +128,8 @@ class Gate:
         width = self._settings.width_px
         height = max(1, round(width * frame.height / frame.width))
         small = pixels.shrink(frame.luma, width, height).astype(np.float32)
-        is_stale = frame.at_s - self._at_s > _LONGEST_SILENCE_S
+        passed_s, self._watched_s = frame.at_s - self._watched_s, frame.at_s
+        is_stale = passed_s > _LONGEST_SILENCE_S
         if self._background is None or self._background.shape != small.shape or is_stale:
             self._background = small
             self._visible = ~geometry.polygon_mask(self._mask, width, height)
@@ -110,7 +140,10 @@ class Gate:
         if np.count_nonzero(moved) > self._settings.light_change * np.count_nonzero(self._visible):
             self._background = small
             return _NOWHERE, True
-        self._background = self._follow(self._background, small, frame.at_s - self._at_s)
+        # Towards the picture: a first-order low pass with a time constant in seconds.
+        self._background += np.float32(1.0 - math.exp(-passed_s / self._settings.background_s)) * (
+            small - self._background
+        )
         regions = pixels.blobs(moved, self._settings.min_area * moved.size)
         scale = np.array([frame.width / width, frame.height / height] * 2, np.float32)
         return regions * scale, False
@@ -118,13 +151,15 @@ class Gate:
     def _level(self, difference: FloatArray) -> np.float32:
         """How much brighter the picture is as a whole, by what is not masked."""
         if not self._mask:
-            return np.median(difference[::4, ::4])  # one pixel in sixteen tells as much
-        return np.median(difference[self._visible]) if self._visible.any() else np.float32(0)
+            return _median(difference[::4, ::4])  # one pixel in sixteen tells as much
+        return _median(difference[self._visible]) if self._visible.any() else np.float32(0)
 
-    def _follow(self, background: FloatArray, small: FloatArray, passed_s: float) -> FloatArray:
-        """Move the background towards the picture: a first-order low pass with a time constant in seconds."""
-        part = 1.0 - math.exp(-passed_s / self._settings.background_s)
-        return background + np.float32(part) * (small - background)
+
+def _median(values: FloatArray) -> np.float32:
+    """The upper median; NumPy's own takes twice as long, mostly to find out that nothing is missing."""
+    flat = values.ravel()
+    middle: np.float32 = np.partition(flat, flat.size // 2)[flat.size // 2]
+    return middle
 
 
 _NOWHERE: FloatArray = np.zeros((0, 4), np.float32)

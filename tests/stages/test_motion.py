@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 from builders import frame_of
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from edge_agent.records import ByteArray, Frame, Motion
 from edge_agent.stages.motion import Gate, GateSettings
@@ -45,6 +45,17 @@ def times(frames: Sequence[Frame], motions: Sequence[Motion], field: str) -> lis
     return [frame.at_s for frame, motion in zip(frames, motions, strict=True) if getattr(motion, field)]
 
 
+def moved(motion: Motion) -> bool:
+    """Whether it watched this frame and saw something move in it."""
+    return motion.regions is not None and len(motion.regions) > 0
+
+
+def regions_of(motion: Motion) -> list[list[float]]:
+    assert motion.regions is not None, "this frame was not watched"
+    boxes: list[list[float]] = motion.regions.tolist()
+    return boxes
+
+
 @pytest.mark.parametrize("refresh_s", [2.0, 10.0])
 def test_while_nothing_moves_it_looks_for_hold_s_at_the_start_and_then_every_refresh_s(refresh_s: float) -> None:
     frames = film(still, fps=10, seconds=30)
@@ -52,7 +63,7 @@ def test_while_nothing_moves_it_looks_for_hold_s_at_the_start_and_then_every_ref
     # Somebody may stand there already: 5 looks a second for the first second, then one every refresh_s.
     expected = [*np.arange(0, 1.01, 1 / RATE_HZ), *np.arange(1 + refresh_s, 30.01, refresh_s)]
     assert_allclose(times(frames, motions, "look"), expected)
-    assert not any(motion.moving or len(motion.regions) for motion in motions)
+    assert not any(motion.moving or moved(motion) for motion in motions)
     assert times(frames, motions, "scene_changed") == [0.0]
 
 
@@ -70,17 +81,34 @@ def test_the_first_frame_says_whether_something_moves_and_later_ones_only_when_i
 def test_a_moving_square_opens_it_and_hold_s_keeps_it_open(hold_s: float) -> None:
     frames = film(lambda at_s: square(at_s, left=10, begins_s=2.0, ends_s=4.0), fps=10, seconds=12)
     motions = watch(frames, GateSettings(hold_s=hold_s))
-    moved_s = [frame.at_s for frame, motion in zip(frames, motions, strict=True) if len(motion.regions)]
+    moved_s = [frame.at_s for frame, motion in zip(frames, motions, strict=True) if moved(motion)]
     moving_s = times(frames, motions, "moving")
     assert moving_s[0] == moved_s[0] == 2.0
     assert moving_s[-1] == pytest.approx(moved_s[-1] + hold_s, abs=0.101)  # to the frame
 
 
-def test_the_frame_that_first_moves_is_looked_at() -> None:
-    frames = film(lambda at_s: square(at_s, left=10, begins_s=2.04), fps=25, seconds=4)
+@pytest.mark.parametrize("begins_s", [2.0, 2.04, 2.16])
+def test_what_begins_to_move_is_looked_at_in_the_next_frame_that_is_watched(begins_s: float) -> None:
+    frames = film(lambda at_s: square(at_s, left=10, begins_s=begins_s), fps=25, seconds=4)
     looks_s = times(frames, watch(frames, GateSettings(hold_s=0.0)), "look")
     assert looks_s[0] == 0.0
-    assert_allclose(looks_s[1], 2.04)
+    assert_allclose(looks_s[1], 2.0 if begins_s == 2.0 else 2.2)
+
+
+@pytest.mark.parametrize(("rate_hz", "watched_hz"), [(0.5, 5), (5, 5), (10, 10), (60, 25)])
+def test_it_watches_as_many_frames_as_could_be_looked_at_and_at_least_five_a_second(
+    rate_hz: float, watched_hz: float
+) -> None:
+    frames = film(lambda at_s: square(at_s, left=0), fps=25, seconds=6)
+    gate = Gate(GateSettings(), rate_hz)
+    motions = [gate.observe(frame) for frame in frames]
+    assert sum(motion.regions is not None for motion in motions) == pytest.approx(watched_hz * 6, abs=1)
+    before = motions[0]
+    for motion in motions:
+        if motion.regions is None:  # what is not watched changes nothing, and is not looked at
+            assert (motion.moving, motion.changed, motion.look) == (before.moving, False, False)
+        before = motion
+    assert sum(motion.look for motion in motions) == pytest.approx(min(rate_hz, 25) * 6, abs=1)
 
 
 @pytest.mark.parametrize("fps", [5, 7, 10, 12.5, 25, 30])
@@ -114,10 +142,11 @@ def test_regions_are_boxes_in_pixels_of_the_frame() -> None:
         return np.kron(square(at_s, left=40, begins_s=1.0), np.ones((8, 8), np.uint8)).astype(np.uint8)
 
     frames = film(big, fps=10, seconds=1)  # 1280 x 720
-    regions = watch(frames)[-1].regions
+    last = watch(frames)[-1]
     # The square covers 40..52 x 30..42 of the small picture, one pixel more on each side, times 8.
-    assert regions.tolist() == [[39 * 8, 29 * 8, 53 * 8, 43 * 8]]
-    assert regions.dtype == np.float32
+    assert regions_of(last) == [[39 * 8, 29 * 8, 53 * 8, 43 * 8]]
+    assert last.regions is not None
+    assert last.regions.dtype == np.float32
 
 
 def test_two_things_are_two_regions_and_what_is_smaller_than_min_area_is_none() -> None:
@@ -130,7 +159,7 @@ def test_two_things_are_two_regions_and_what_is_smaller_than_min_area_is_none() 
 
     frames = film(scene, fps=10, seconds=1)
     pixels = WIDTH * HEIGHT
-    counts = [len(watch(frames, GateSettings(min_area=part / pixels))[-1].regions) for part in (100, 101, 200, 201)]
+    counts = [len(regions_of(watch(frames, GateSettings(min_area=part / pixels))[-1])) for part in (100, 101, 200, 201)]
     assert counts == [2, 1, 1, 0]
 
 
@@ -199,7 +228,7 @@ def test_a_sudden_change_of_light_is_a_changed_scene_and_no_motion() -> None:
     frames = film(lamp, fps=10, seconds=6)
     motions = watch(frames, GateSettings(hold_s=1.0))
     assert times(frames, motions, "scene_changed") == [0.0, 2.0]  # once: the background is learnt anew at once
-    assert not any(motion.moving or len(motion.regions) for motion in motions)
+    assert not any(motion.moving or moved(motion) for motion in motions)
     # The new light may show somebody: it looks from then on, for hold_s.
     assert_allclose([at_s for at_s in times(frames, motions, "look") if at_s > 1], np.arange(2.0, 3.01, 1 / RATE_HZ))
 
@@ -207,12 +236,12 @@ def test_a_sudden_change_of_light_is_a_changed_scene_and_no_motion() -> None:
 def test_motion_is_seen_right_after_the_light_has_changed() -> None:
     def scene(at_s: float) -> ByteArray:
         picture = lamp(at_s)
-        if at_s >= 2.5:
+        if at_s >= 2.4:
             picture[30:42, 40:52] = 250
         return picture
 
     frames = film(scene, fps=10, seconds=3)
-    assert times(frames, watch(frames), "moving")[0] == 2.5
+    assert times(frames, watch(frames), "moving")[0] == 2.4
 
 
 @pytest.mark.parametrize(("light_change", "expected"), [(0.3, "scene_changed"), (0.45, "moving")])
@@ -244,16 +273,16 @@ def test_the_noise_of_a_camera_is_no_motion(sigma: float, scale: int) -> None:
 def test_a_new_resolution_is_no_motion_and_the_next_one_is_seen() -> None:
     small, large = film(still, fps=10, seconds=2), []
     for i in range(20):
-        at_s = 2.1 + i / 10
+        at_s = 2.2 + i / 10
         picture = np.full((480, 640), 30, np.uint8)  # another shape too: 4:3
         if i >= 10:
             picture[100:200, 100:200] = 200
         large.append(frame_of(at_s, luma=picture))
     motions = watch([*small, *large])
     assert not any(motion.moving for motion in motions[:31])
-    assert times([*small, *large], motions, "scene_changed") == [0.0, 2.1]
+    assert times([*small, *large], motions, "scene_changed") == [0.0, 2.2]
     assert motions[31].moving
-    left, top, right, bottom = motions[31].regions[0].tolist()
+    ((left, top, right, bottom),) = regions_of(motions[31])
     # 160 x 120 small, 4 pixels of the frame each: 25..50 of it, and one pixel more on every side
     assert (left, top, right, bottom) == (96, 96, 204, 204)
 
@@ -274,9 +303,7 @@ def test_a_thing_that_stays_becomes_background_after_some_background_s() -> None
 
     frames = film(parks, fps=5, seconds=40)
     # 80 e^(-t/5) falls to the threshold of 18 after 5 ln(80/18) = 7.5 s; one frame more at most.
-    moved_s = [
-        f.at_s for f, m in zip(frames, watch(frames, GateSettings(background_s=5.0)), strict=True) if len(m.regions)
-    ]
+    moved_s = [f.at_s for f, m in zip(frames, watch(frames, GateSettings(background_s=5.0)), strict=True) if moved(m)]
     assert moved_s[0] == 1.0
     assert moved_s[-1] == pytest.approx(1.0 + 7.5, abs=0.4)
 
@@ -302,4 +329,4 @@ def test_the_same_frames_give_the_same_answers() -> None:
             other.look,
             other.scene_changed,
         )
-        assert one.regions.tolist() == other.regions.tolist()
+        assert_array_equal(one.regions, other.regions)
