@@ -21,13 +21,15 @@ def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     Returns:
         (N, M) float32, 0..1; 0 where either box has no area.
     """
-    left, top, right, bottom = boxes.T[:, :, None]  # each (N, 1)
-    other_left, other_top, other_right, other_bottom = others.T[:, None, :]  # each (1, M)
-    width = np.minimum(right, other_right) - np.maximum(left, other_left)
-    height = np.minimum(bottom, other_bottom) - np.maximum(top, other_top)
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
-    union = area(boxes)[:, None] + area(others)[None, :] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared, np.float32), where=union > 0)
+    left, top, right, bottom = np.ascontiguousarray(boxes.T)
+    other_left, other_top, other_right, other_bottom = np.ascontiguousarray(others.T)
+    shared = np.minimum.outer(right, other_right) - np.maximum.outer(left, other_left)  # (N, M) widths, so far
+    height = np.minimum.outer(bottom, other_bottom) - np.maximum.outer(top, other_top)
+    np.maximum(shared, 0, out=shared)
+    shared *= np.maximum(height, 0, out=height)
+    union = np.add.outer(area(boxes), area(others)) - shared
+    shared /= np.maximum(union, _TINY, out=union)
+    return shared
 
 
 def area(boxes: FloatArray) -> FloatArray:
@@ -97,6 +99,10 @@ def polygon_mask(polygons: Sequence[Sequence[tuple[float, float]]], width: int, 
     for polygon in polygons:
         inside |= in_polygon(centres, np.array(polygon, np.float32))
     return inside.reshape(height, width)
+
+
+_TINY = np.float32(1e-12)
+"""Instead of a union without area, for no division by zero: what is shared is 0 then."""
 
 
 def _unit(value: float, length: int) -> float:

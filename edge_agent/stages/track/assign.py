@@ -20,11 +20,12 @@ def best_first(similarity: FloatArray) -> tuple[IntArray, IntArray]:
         (K,) rows and (K,) columns.
     """
     rows, columns = np.nonzero(similarity > 0)
-    order = np.argsort(-similarity[rows, columns], kind="stable")
-    taken_rows: dict[int, int] = {}
-    taken_columns: set[int] = set()
-    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        if row not in taken_rows and column not in taken_columns:
-            taken_rows[row] = column
-            taken_columns.add(column)
-    return np.array(list(taken_rows), np.int64), np.array(list(taken_rows.values()), np.int64)
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    if len(rows):
+        order = np.argsort(-similarity[rows, columns], kind="stable")
+        for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+            if row not in pairs and column not in taken:
+                pairs[row] = column
+                taken.add(column)
+    return np.array(list(pairs), np.int64), np.array(list(pairs.values()), np.int64)

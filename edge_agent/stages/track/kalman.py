@@ -116,12 +116,12 @@ def predict(motions: Motions, dt_s: FloatArray) -> Motions:
     """Where N boxes are believed to be after `dt_s` (N,) seconds, each its own."""
     dt = dt_s[:, None]
     noise = np.square(ACCELERATION_STD * _size(motions.place))
-    drift = 2 * motions.covariance + motions.velocity_variance * dt
+    grown = motions.velocity_variance * dt
     return Motions.of(
         place=motions.place + motions.velocity * dt,
         velocity=motions.velocity,
-        place_variance=motions.place_variance + drift * dt + noise * dt**3 / 3,
-        covariance=motions.covariance + motions.velocity_variance * dt + noise * dt**2 / 2,
+        place_variance=motions.place_variance + (2 * motions.covariance + grown + noise * (dt * dt / 3)) * dt,
+        covariance=motions.covariance + grown + noise * (dt * dt / 2),
         velocity_variance=motions.velocity_variance + noise * dt,
     )
 
@@ -145,18 +145,16 @@ def correct(motions: Motions, boxes: FloatArray) -> Motions:
 
 def to_cxcywh(boxes: FloatArray) -> FloatArray:
     """(N, 4) xyxy to centre, width and height."""
-    left, top, right, bottom = boxes.T
-    return np.stack([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], axis=1)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    return np.concatenate([(low + high) / 2, high - low], axis=1)
 
 
 def to_xyxy(places: FloatArray) -> FloatArray:
     """(N, 4) centre, width and height to xyxy; a negative side counts as none."""
-    centre_x, centre_y = places[:, 0], places[:, 1]
-    half_width, half_height = np.maximum(places[:, 2:], 0).T / 2
-    corners = [centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height]
-    return np.stack(corners, axis=1)
+    centre, half = places[:, :2], np.maximum(places[:, 2:], 0) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
 
 
 def _size(places: FloatArray) -> FloatArray:
     """(N, 1) how large each box is: the longer of its sides, at least a pixel."""
-    return np.maximum(places[:, 2:].max(axis=1, initial=1), 1)[:, None]
+    return np.maximum(np.maximum(places[:, 2], places[:, 3]), 1)[:, None]

@@ -49,6 +49,7 @@ class Tracker:
         self._settings = settings
         self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
         self._sighted_s: NDArray[np.float64] = np.zeros(0)  # (N,) when that was
+        self._label_ids: IntArray = np.zeros(0, np.int64)  # (N,) what they are, of the model's labels
         self._lives: list[Life] = []  # N, in order of their ids
         self._next_id = 1
         self._looked_s: float | None = None
@@ -79,14 +80,13 @@ class Tracker:
 
     def forget(self) -> None:
         """Look for nobody any longer; ids go on."""
-        self._motions, self._sighted_s = self._motions[_NONE], self._sighted_s[_NONE]
-        self._lives, self._live, self._looked_s = [], (), None
+        self._keep(_NONE)
+        self._live, self._looked_s = (), None
 
     def _match(self, expected: FloatArray, found: Detections) -> tuple[IntArray, IntArray]:
         """Pair objects, expected at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
         overlap = geometry.iou(expected, found.boxes)
-        labels = np.array([life.label for life in self._lives], np.str_)
-        overlap *= labels[:, None] == np.array(found.label_names, np.str_)[found.label_ids]
+        overlap *= np.equal.outer(self._label_ids, found.label_ids)
         sure = np.where(overlap >= self._settings.match_iou, overlap, 0) * found.scores * found.strong
         rows, columns = assign.best_first(sure)
         fresh = np.array([life.missed_s == 0.0 for life in self._lives], np.bool_)
@@ -101,27 +101,31 @@ class Tracker:
         """Objects at `rows` were found as the boxes at `columns`."""
         self._motions = self._motions.replaced(rows, kalman.correct(expected[rows], found.boxes[columns]))
         self._sighted_s[rows] = at_s
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            self._lives[row].hit(_box(found, column), float(found.scores[column]), at_s)
+        for row, (box, score) in zip(rows.tolist(), _sightings(found, columns), strict=True):
+            self._lives[row].hit(box, score, at_s)
 
     def _begin(self, found: Detections, columns: IntArray, at_s: float) -> None:
         self._motions = self._motions.joined(kalman.begin(found.boxes[columns]))
         self._sighted_s = np.append(self._sighted_s, np.full(len(columns), at_s))
-        for column in columns.tolist():
-            label = found.label_names[int(found.label_ids[column])]
-            score = float(found.scores[column])
-            life = Life(track_id=self._next_id, label=label, box=_box(found, column), score=score, at_s=at_s)
-            self._lives.append(life)
+        label_ids = found.label_ids[columns]
+        self._label_ids = np.append(self._label_ids, label_ids)
+        for label_id, (box, score) in zip(label_ids.tolist(), _sightings(found, columns), strict=True):
+            label = found.label_names[label_id]
+            self._lives.append(Life(track_id=self._next_id, label=label, box=box, score=score, at_s=at_s))
             self._next_id += 1
 
     def _forget(self) -> tuple[Life, ...]:
         """Let go of what has gone."""
         gone = tuple(life for life in self._lives if life.is_over(self._settings.memory_s))
         if gone:
-            stays = np.array([life not in gone for life in self._lives], np.bool_)
-            self._motions, self._sighted_s = self._motions[stays], self._sighted_s[stays]
-            self._lives = [life for life in self._lives if life not in gone]
+            self._keep(np.array([row for row, life in enumerate(self._lives) if life not in gone], np.int64))
         return gone
+
+    def _keep(self, rows: IntArray) -> None:
+        """Of all objects, keep these."""
+        self._motions = self._motions[rows]
+        self._sighted_s, self._label_ids = self._sighted_s[rows], self._label_ids[rows]
+        self._lives = [self._lives[row] for row in rows.tolist()]
 
     def _report(self, gone: tuple[Life, ...]) -> Tracks:
         self._live = tuple(life.record() for life in self._lives)
@@ -133,6 +137,7 @@ _WEAK_IOU = 0.3
 """Least overlap of a weak box with an object seen a moment ago; more than for a sure one, for it may be anything."""
 
 
-def _box(found: Detections, index: int) -> Box:
-    left, top, right, bottom = found.boxes[index].tolist()
-    return (left, top, right, bottom)
+def _sightings(found: Detections, columns: IntArray) -> list[tuple[Box, float]]:
+    """Box and score of some detections."""
+    boxes = [(left, top, right, bottom) for left, top, right, bottom in found.boxes[columns].tolist()]
+    return list(zip(boxes, found.scores[columns].tolist(), strict=True))
