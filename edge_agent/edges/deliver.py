@@ -299,6 +299,7 @@ class Deliverer:
         self._send(flight)
         while flight.sent and self._clock.monotonic_s() < until_s:
             self._turn(flight)
+            self._send(flight)  # else answers to all that was under way would look like the end of all there is
 
     def _room(self, flight: _Flight) -> int:
         """How many more may be sent now: one at a time where something has just broken a connection."""

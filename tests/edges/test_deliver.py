@@ -159,6 +159,15 @@ def test_what_is_there_when_it_stops_is_still_sent_and_the_farewell_comes_last(b
     assert bench.outbox.stats().waiting == 0
 
 
+def test_what_is_there_when_it_stops_is_sent_even_if_all_that_is_under_way_has_been_answered(bench: Bench) -> None:
+    bench.outbox.put([event(number) for number in range(10)])
+    stop = threading.Event()
+    stop.set()
+    with scripted(puback) as broker:
+        bench.deliverer(broker.url, window=1).run_once(stop)
+    assert bench.outbox.stats().waiting == 0
+
+
 @brokers.needs_mosquitto
 def test_only_changed_states_are_sent_while_connected(bench: Bench, broker: Mosquitto) -> None:
     motion = "edge/pi/camera/a/motion"
