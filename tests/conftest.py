@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import data
+import gstreamer
 import pytest
 from hypothesis import settings
 
@@ -18,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, instead of skipping, tests that need ../shared/data when it is absent",
     )
+
+
+@pytest.fixture
+def real_gstreamer() -> None:
+    """GStreamer itself, by the binding that Debian installs beside the system's Python."""
+    gstreamer.require()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -26,7 +26,10 @@ BOX = "device: {id: box}\ncameras: [{id: a, source: 'file://a.mp4'}]\n"
 CAMERA = "device: {id: box}\ncameras:\n  - id: a\n    source: file://a.mp4\n"
 
 A_DURATION = "must be a number of seconds or one like 500ms, 30s, 5m, 2h, 7d"
-KINDS = "rtsp://, rtsps://, http://, https://, file://, v4l2:// or images://"
+KINDS = (
+    "rtsp://, rtsps://, http://, https://, rtmp://, rtmps://, srt://, v4l2://, csi://, gstreamer:, pipe://, watch://, "
+    "file:// or images://"
+)
 
 # hypothesis writes each example to the same file; nothing is left over between two of them.
 EVERY_TIME = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -245,7 +248,7 @@ def test_a_mistake_is_said_in_its_place(tmp_path: Path, text: str, expected: lis
         ("    zones: {z: {}}\n", ["5:13: cameras[0].zones.z.polygon: is missing"]),
         ("    zones: [z]\n", ["5:12: cameras[0].zones: is a list, must be a mapping of names to values"]),
         ("    mask: [[[0, 0], [0, 1.5], [1, 1]]]\n", ["5:25: cameras[0].mask[0][1][1]: is 1.5, must be at most 1"]),
-        ("    gate: {mode: pixel}\n", ['5:18: cameras[0].gate.mode: is "pixel", must be auto, pixels or off']),
+        ("    gate: {mode: pixel}\n", ['5:18: cameras[0].gate.mode: is "pixel", must be auto, packets, pixels or off']),
         ("    capture: {loop: ja}\n", ['5:21: cameras[0].capture.loop: is "ja", must be true or false']),
         ("    capture: {retry_first_s: 40}\n", None),
         ("  - id: b\n", ["5:5: cameras[1].source: is missing"]),
@@ -279,6 +282,12 @@ def test_a_mistake_in_a_camera_is_said_in_its_place(tmp_path: Path, text: str, e
         ("rstp://a:hunter2@h/1", "begins with an unknown scheme; did you mean rtsp://?"),
         ("gopher://a:hunter2@h/1", "begins with an unknown scheme; known are " + KINDS),
         ("rtsp://", "nothing stands after rtsp://"),
+        ("'gstreamer:'", "nothing stands after gstreamer:"),
+        ("gstreamer://", "nothing stands after gstreamer:"),
+        ("csi://left", "must be the camera's number, such as csi://0"),
+        ("csi:0", "must begin with " + KINDS),
+        ("gstreamr://videotestsrc", "begins with an unknown scheme; did you mean gstreamer:?"),
+        ("pipe:///run/a", "a pipe needs `picture: {size: [WIDTH, HEIGHT]}`, that of the frames in it"),
         ("[a]", "is a list, must be text"),
     ],
 )
@@ -296,8 +305,8 @@ def test_what_is_missing_is_said_where_it_belongs(tmp_path: Path) -> None:
 def test_a_problem_in_a_repeated_value_names_the_setting_and_the_place_where_it_is_written(tmp_path: Path) -> None:
     text = f"{CAMERA}    gate: &gate {{mode: none}}\n  - {{id: b, source: 'file://b.mp4', gate: *gate}}\n"
     assert lines(tmp_path, text) == [
-        'c.yaml:5:24: cameras[0].gate.mode: is "none", must be auto, pixels or off',
-        'c.yaml:5:24: cameras[1].gate.mode: is "none", must be auto, pixels or off',
+        'c.yaml:5:24: cameras[0].gate.mode: is "none", must be auto, packets, pixels or off',
+        'c.yaml:5:24: cameras[1].gate.mode: is "none", must be auto, packets, pixels or off',
     ]
 
 
@@ -383,6 +392,9 @@ cameras:
   - {id: a, source: "file://clips/a.mp4"}
   - {id: b, source: "images:///srv/b"}
   - {id: c, source: "v4l2:///dev/video0"}
+  - {id: d, source: "watch://uploads"}
+  - {id: e, source: "pipe://e.fifo", picture: {size: [64, 48]}}
+  - {id: f, source: "gstreamer:filesrc location=a://b"}
 """
     (tmp_path / "etc" / "c.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
@@ -394,6 +406,9 @@ cameras:
         f"file://{etc}/clips/a.mp4",
         "images:///srv/b",
         "v4l2:///dev/video0",
+        f"watch://{etc}/uploads",
+        f"pipe://{etc}/e.fifo",
+        "gstreamer:filesrc location=a://b",
     ]
 
 
@@ -422,6 +437,9 @@ cameras:
   - {id: c, source: "rtsp://me:a/b@${CAMERA_PASSWORD}@h/s"}
   - {id: d, source: "https://h"}
   - {id: e, source: "file:///clips/e.mp4"}
+  - {id: g, source: "gstreamer:rtspsrc user-pw=${CAMERA_PASSWORD} location=rtsp://h/s ! decodebin"}
+  - {id: h, source: "srt://h:9000?passphrase=${CAMERA_PASSWORD}"}
+  - {id: i, source: "rtmp://h/live/${CAMERA_PASSWORD}"}
 """
 
 
@@ -434,6 +452,9 @@ def test_what_is_shown_of_settings_holds_no_secret(tmp_path: Path) -> None:
         "rtsp://…",
         "https://h",
         "file:///clips/e.mp4",
+        "gstreamer:…",
+        "srt://…",
+        "rtmp://h/…",
     ]
     assert public["mqtt"]["username"] == "u"
     assert public["outbox"]["max_age"] == 604800
@@ -454,6 +475,55 @@ def test_the_fingerprint_is_the_same_in_another_folder_and_with_other_passwords(
 def test_the_fingerprint_differs_when_a_setting_differs(tmp_path: Path, before: str, after: str) -> None:
     one, other = load(tmp_path, SECRETIVE), load(tmp_path, SECRETIVE.replace(before, after))
     assert config.fingerprint(one) != config.fingerprint(other)
+
+
+@pytest.mark.parametrize(
+    ("source", "picture", "expected"),
+    [
+        ("v4l2:///dev/video0", "{size: [1280, 720], rate_hz: 10, format: mjpeg, controls: {brightness: 3}}", None),
+        ("csi://0", "{size: [1280, 720], rate_hz: 10, controls: {ExposureTime: 8000}}", None),
+        ("pipe:///run/a", "{size: [640, 480], format: nv12}", None),
+        ("rtsp://h/s", "{size: null, rate_hz: null, format: auto, controls: {}}", None),
+        ('gstreamer:"videotestsrc ! queue"', "{}", None),
+        ("watch://in", "{}", None),
+        (
+            "rtsp://h/s",
+            "{size: [640, 480]}",
+            "5:15: picture.size: has no effect on rtsp://, only on v4l2://, csi:// and pipe://",
+        ),
+        (
+            "gstreamer:a",
+            "{rate_hz: 5}",
+            "5:15: picture.rate_hz: has no effect on gstreamer:, only on v4l2:// and csi://",
+        ),
+        ("csi://0", "{format: nv12}", "5:15: picture.format: has no effect on csi://, only on v4l2:// and pipe://"),
+        (
+            "file://a",
+            "{controls: {a: 1}}",
+            "5:15: picture.controls: has no effect on file://, only on v4l2:// and csi://",
+        ),
+        (
+            "pipe:///run/a",
+            "{size: [640, 480], format: mjpeg}",
+            "5:41: picture.format: must be a raw format: nothing in a pipe tells where a picture ends",
+        ),
+        ("pipe:///run/a", "{size: 640x480}", '5:21: picture.size: is "640x480", must be a list'),
+        (
+            "csi://0",
+            "{size: [641, 480]}",
+            "5:21: picture.size: must be two even numbers, as every camera's are",
+        ),
+    ],
+)
+def test_what_is_asked_of_a_camera_must_be_what_its_kind_can_do(
+    tmp_path: Path, source: str, picture: str, expected: str | None
+) -> None:
+    text = f"device: {{id: box}}\ncameras:\n  - id: a\n    source: {source}\n    picture: {picture}\n"
+    if expected is None:
+        load(tmp_path, text)
+    else:
+        place, _, what = expected.partition(": ")
+        assert lines(tmp_path, text) == [f"c.yaml:{place}: cameras[0].{what}"]
 
 
 def test_the_schemes_that_are_known_are_those_that_can_be_opened() -> None:

@@ -13,12 +13,25 @@ from urllib.parse import urlsplit
 from edge_agent.config.tree import Fault, Node
 from edge_agent.config.wording import in_a_row, nearest, shown
 from edge_agent.edges.mqtt import MqttSettings
+from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.supervised import CaptureSettings
 from edge_agent.settings import Section, parse_seconds
 from edge_agent.stages.detect.detector import DetectSettings
 
-SCHEMES = ("rtsp", "rtsps", "http", "https", "file", "v4l2", "images")
+SCHEMES = (
+    "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt",
+    "v4l2", "csi", "gstreamer", "pipe", "watch", "file", "images",
+)  # fmt: skip
 """The kinds of camera sources."""
+
+ASKED: Mapping[str, frozenset[str]] = {
+    "v4l2": frozenset({"size", "rate_hz", "format", "controls"}),
+    "csi": frozenset({"size", "rate_hz", "controls"}),
+    "pipe": frozenset({"size", "format"}),
+}
+"""The kinds that let themselves be asked for something, and for what; others decide by themselves."""
+
+_PIPELINE = "gstreamer:"
 
 _VIDEO_DEVICE = "/dev/video"
 _TLS = "mqtts://"
@@ -37,6 +50,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
     yield from _camera_ids(root)
     for camera in _cameras(root):
         yield from _source(camera, folder)
+        yield from _picture(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
         yield from _labels(camera)
     if built_in:
@@ -149,15 +163,55 @@ def _source(camera: Node, folder: Path) -> Iterator[Fault]:
     node = camera.keys.get("source")
     if node is None or not node.text:
         return
-    scheme, separator, address = node.text.partition("://")
-    if not separator:
+    scheme, address = _scheme_of(node.text), _address_of(node.text)
+    if not scheme:
         yield node.fault(_without_scheme(node.text, folder))
     elif scheme not in SCHEMES:
         near = nearest(scheme, SCHEMES)
-        hint = f"did you mean {near}://?" if near else f"known are {_schemes()}"
+        hint = f"did you mean {_beginning(near)}?" if near else f"known are {_schemes()}"
         yield node.fault(f"begins with an unknown scheme; {hint}")
     elif not address:
-        yield node.fault(f"nothing stands after {scheme}://")
+        yield node.fault(f"nothing stands after {_beginning(scheme)}")
+    elif scheme == "csi" and not address.isdecimal():
+        yield node.fault("must be the camera's number, such as csi://0")
+
+
+def _picture(camera: Node) -> Iterator[Fault]:
+    """What is asked of a camera must be something that its kind can be asked for, and a pipe cannot say its size."""
+    source, asked = camera.keys.get("source"), camera.keys.get("picture")
+    scheme = _scheme_of(source.text) if source and source.text else ""
+    if scheme not in SCHEMES:
+        return
+    for key, node in asked.keys.items() if asked else ():
+        is_asked = node.text not in {None, "auto"} or bool(node.entries or node.keys)
+        if is_asked and key in PictureSettings.model_fields and key not in ASKED.get(scheme, ()):
+            kinds = in_a_row([_beginning(kind) for kind, keys in ASKED.items() if key in keys], "and")
+            yield node.key_fault(f"has no effect on {_beginning(scheme)}, only on {kinds}")
+    if scheme == "pipe":
+        size = camera.find(("picture", "size"))
+        if source and (size is None or size.value is None):
+            yield source.fault("a pipe needs `picture: {size: [WIDTH, HEIGHT]}`, that of the frames in it")
+        form = camera.find(("picture", "format"))
+        if form and form.text == "mjpeg":
+            yield form.fault("must be a raw format: nothing in a pipe tells where a picture ends")
+
+
+def _scheme_of(source: str) -> str:
+    """What kind of source it is, known or not; nothing where there is no such thing."""
+    if source.startswith(_PIPELINE):
+        return "gstreamer"
+    scheme, separator, _ = source.partition("://")
+    return scheme if separator else ""
+
+
+def _address_of(source: str) -> str:
+    if source.startswith(_PIPELINE):
+        return source.removeprefix(_PIPELINE).strip('/" ')
+    return source.partition("://")[2]
+
+
+def _beginning(scheme: str) -> str:
+    return _PIPELINE if f"{scheme}:" == _PIPELINE else f"{scheme}://"
 
 
 def _without_scheme(source: str, folder: Path) -> str:
@@ -175,7 +229,7 @@ def _without_scheme(source: str, folder: Path) -> str:
 
 
 def _schemes() -> str:
-    return in_a_row([f"{scheme}://" for scheme in SCHEMES], "or")
+    return in_a_row(map(_beginning, SCHEMES), "or")
 
 
 def _labels(camera: Node) -> Iterator[Fault]:

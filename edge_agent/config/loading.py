@@ -20,7 +20,7 @@ from edge_agent.settings import Section
 MAX_BYTES = 256 << 10
 """A larger file is no configuration: a camera takes about 1 KiB."""
 
-_FILE_SCHEMES = ("file", "images")
+_FILE_SCHEMES = ("file", "images", "pipe", "watch")
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")  # the same when it is written back as text
 
 

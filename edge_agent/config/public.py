@@ -11,8 +11,10 @@ from pydantic import SecretStr
 
 from edge_agent.config.schema import CameraSettings, Settings
 
-LOCAL_SCHEMES = ("file", "images", "v4l2")
+LOCAL_SCHEMES = ("csi", "file", "images", "pipe", "v4l2", "watch")
 """Sources on this machine: their addresses hold no password."""
+
+_PIPELINE = "gstreamer:"
 
 
 def to_public(settings: Settings) -> dict[str, Any]:
@@ -36,8 +38,10 @@ def without_secrets(address: str) -> str:
     """Shorten `rtsp://user:secret@host:554/path?token=…` to `rtsp://host:554/…`.
 
     User, path and query may each hold a password. With an `@` behind the first `/` nobody can say where the host
-    begins, so nothing of it is left.
+    begins, so nothing of it is left. A pipeline may hold one anywhere.
     """
+    if address.startswith(_PIPELINE):
+        return f"{_PIPELINE}…"
     scheme, separator, rest = address.partition("://")
     if not separator or scheme in LOCAL_SCHEMES:
         return address

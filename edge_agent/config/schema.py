@@ -10,10 +10,11 @@ from pydantic import Field
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.outbox import OutboxSettings
+from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.supervised import CaptureSettings
 from edge_agent.settings import Identifier, Polygon, Section
 from edge_agent.stages.detect.detector import DetectSettings
-from edge_agent.stages.motion import GateSettings
+from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import TrackSettings
 
@@ -38,10 +39,16 @@ class CameraSettings(Section):
     """Its name in topics and events."""
 
     source: Annotated[str, Field(min_length=1)]
-    """`rtsp(s)://…`, `http(s)://…`, `file://clip.mp4`, `v4l2:///dev/video0` or `images://folder`; see Secrets."""
+    """What to read: an address as in [Sources](#sources), such as `rtsp://…` or `v4l2:///dev/video0`; see Secrets."""
+
+    enabled: bool = True
+    """Whether to open it at all; one that is not is `disabled`, and costs nothing."""
 
     capture: CaptureSettings = CaptureSettings()
     """How patiently to treat it."""
+
+    picture: PictureSettings = PictureSettings()
+    """What to ask of it, where it is one that can be asked."""
 
     mask: tuple[Polygon, ...] = ()
     """Areas that are blanked before anything looks at them, each a list of corners in 0..1."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 
 from edge_agent.edges.sources.planes import view_planes
-from edge_agent.edges.sources.source import Opening
+from edge_agent.edges.sources.source import ALL_PICTURES, Opening
 from edge_agent.errors import SourceError
 from edge_agent.records import Frame
 
@@ -32,6 +32,8 @@ class Folder:
     """
 
     live = False
+    asleep = False
+    basis = ALL_PICTURES
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
@@ -44,7 +46,7 @@ class Folder:
         for seq, path in enumerate(paths):
             if self._opening.stop.is_set():
                 return
-            picture = _read(path)
+            picture = read_picture(path)
             if picture is None:
                 self.damaged += 1
                 _log.warning("%s cannot be read as a picture; left out", path)
@@ -61,16 +63,17 @@ class Folder:
             raise SourceError(f"{self._opening.name} cannot be listed: {error.strerror}") from error
         if not paths:
             raise SourceError(f"{self._opening.name} holds no picture ({' '.join(sorted(SUFFIXES))})")
-        return sorted(paths, key=_natural_order)
+        return sorted(paths, key=natural_order)
 
 
-def _natural_order(path: Path) -> tuple[list[tuple[float, str]], str]:
+def natural_order(path: Path) -> tuple[list[tuple[float, str]], str]:
     """Compare numbers as numbers and before words; equal ones (`1.png`, `01.png`) by the name itself."""
     parts = re.findall(r"\d+|\D+", path.name)
     return [(int(part), "") if part.isdecimal() else (math.inf, part) for part in parts], path.name
 
 
-def _read(path: Path) -> av.VideoFrame | None:
+def read_picture(path: Path) -> av.VideoFrame | None:
+    """Decode a picture; None when it is none, or gone."""
     try:
         # The bytes, not the name: FFmpeg takes a "%" in a picture's name for a pattern.
         with av.open(BytesIO(path.read_bytes())) as container:

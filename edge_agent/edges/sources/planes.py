@@ -10,25 +10,30 @@ import numpy as np
 from edge_agent.edges.sources.source import Planes
 from edge_agent.records import ByteArray
 
-_PLANAR_420 = frozenset({"yuv420p", "yuvj420p"})
+_CHROMA_ROW_STEPS = {"yuv420p": 1, "yuvj420p": 1, "yuv422p": 2, "yuvj422p": 2}
+"""The formats that can be looked at in place -> which rows of chroma make it 4:2:0; the others are left unseen."""
+
+_FULL_RANGE_NAMES = frozenset({"yuvj420p", "yuvj422p"})
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG: luma 0..255 instead of 16..235
 
 
 def view_planes(picture: av.VideoFrame) -> Planes:
     """Show the decoder's own memory, read-only; it stays untouched for as long as an array of it lives.
 
-    Formats other than 8-bit planar 4:2:0 are converted, which costs a pass over the picture.
+    Of 4:2:2, which USB cameras give, every second row of chroma is taken: mixing two into one would cost as much as
+    decoding them. Formats other than these 8-bit planar ones are converted, which costs a pass over the picture.
     """
-    if picture.format.name not in _PLANAR_420 or any(plane.line_size <= 0 for plane in picture.planes):
+    step = _CHROMA_ROW_STEPS.get(picture.format.name)
+    if step is None or any(plane.line_size <= 0 for plane in picture.planes):
         converted = picture.reformat(format="yuv420p", dst_color_range="MPEG")
-        return Planes(*_views(converted))
-    full_range = picture.format.name == "yuvj420p" or picture.color_range == _FULL_RANGE
-    return Planes(*_views(picture), full_range=full_range)
+        return Planes(*_views(converted, 1))
+    full_range = picture.format.name in _FULL_RANGE_NAMES or picture.color_range == _FULL_RANGE
+    return Planes(*_views(picture, step), full_range=full_range)
 
 
-def _views(picture: av.VideoFrame) -> tuple[ByteArray, ByteArray, ByteArray]:
+def _views(picture: av.VideoFrame, step: int) -> tuple[ByteArray, ByteArray, ByteArray]:
     luma, chroma_blue, chroma_red = map(_view, picture.planes)
-    return luma, chroma_blue, chroma_red
+    return luma, chroma_blue[::step], chroma_red[::step]
 
 
 def _view(plane: av.video.plane.VideoPlane) -> ByteArray:
