@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.outbox import Outbox
-from edge_agent.edges.sources.supervised import Capture
+from edge_agent.edges.sources.supervised import Capture, State
 from edge_agent.edges.systemd import Notifier
 from edge_agent.errors import StorageError
 from edge_agent.health import Meter, Progress
@@ -25,6 +25,11 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 _REPORT_EVERY_S = 30.0
+
+
+def capture_thread(camera: str) -> str:
+    """What the thread that captures a camera is called where its beats are watched."""
+    return f"capture of {camera}"
 
 
 def topics_of(settings: Settings) -> Topics:
@@ -44,6 +49,7 @@ class Supervisor:
         outbox: where states and reports go.
         deliverer: who takes them on.
         progress: whether every thread moves on.
+        start_capture: begins a thread that captures a camera, given its id.
         clock: tells the time.
         notifier: tells systemd.
     """
@@ -55,6 +61,7 @@ class Supervisor:
     outbox: Outbox
     deliverer: Deliverer
     progress: Progress
+    start_capture: Callable[[str], Future[None]]
     clock: Clock
     notifier: Notifier
 
@@ -64,8 +71,21 @@ class Supervisor:
         self._started_s = self.clock.monotonic_s()
         self._blamed: set[str] = set()
 
-    def watch(self, work: Sequence[Future[None]], delivery: Future[None], stop: threading.Event) -> None:
-        """Watch until told to stop, a thread fails, or every camera was a recording that is over."""
+    def watch(
+        self,
+        captures: dict[str, Future[None]],
+        pipelines: Sequence[Future[None]],
+        delivery: Future[None],
+        stop: threading.Event,
+    ) -> None:
+        """Watch until told to stop, a thread fails, or every camera was a recording that is over.
+
+        Args:
+            captures: the thread of each camera, by its id; one that hangs is replaced there.
+            pipelines: the threads to the right of them.
+            delivery: the thread that delivers.
+            stop: ends it.
+        """
         self.outbox.put([native.status(self._topics.status, online=True)])
         self.say_states()
         self._report()
@@ -76,10 +96,12 @@ class Supervisor:
             if self.clock.monotonic_s() >= report_due_s or self._states() != reported:
                 report_due_s, reported = self.clock.monotonic_s() + _REPORT_EVERY_S, self._states()
                 self._report()
+            self._replace_hanging(captures)
             self._feed_watchdog()
+            work = (*captures.values(), *pipelines)
             if any(thread.done() and thread.exception() for thread in (*work, delivery)):
                 break
-            if all(thread.done() for thread in work):
+            if all(thread.done() for thread in work) and {state for state, _since in self._states()} != {"disabled"}:
                 _log.info("every recording is over")
                 break
         self.notifier.stopping()
@@ -88,17 +110,20 @@ class Supervisor:
         """Say of each camera whether it is there."""
         self.outbox.put(
             [
-                native.status(self._topics.camera_status(camera), online=capture.status().online)
+                reports.camera_status(self._topics.camera_status(camera), capture.status())
                 for camera, (capture, _meter) in self.cameras.items()
             ]
         )
 
-    def _states(self) -> list[str]:
-        return [capture.status().state for capture, _meter in self.cameras.values()]
+    def _states(self) -> list[tuple[State, int]]:
+        """The state of each camera and since when, so that a change and back between two looks shows."""
+        statuses = [capture.status() for capture, _meter in self.cameras.values()]
+        return [(status.state, status.since_utc_ns) for status in statuses]
 
     def _report(self) -> None:
         """Say how the agent does and what it is made of; the outbox holds back what has not changed."""
-        capabilities = reports.capabilities(self.settings, self.vision, self.clock)
+        bases = {camera: capture.status().basis for camera, (capture, _meter) in self.cameras.items()}
+        capabilities = reports.capabilities(self.settings, self.vision, bases, self.clock)
         self.outbox.put([native.report(self._topics.capabilities, capabilities)])
         try:
             health = reports.health(
@@ -114,6 +139,13 @@ class Supervisor:
         else:
             self.outbox.put([native.report(self._topics.health, health)])
 
+    def _replace_hanging(self, captures: dict[str, Future[None]]) -> None:
+        """Let another thread capture where one hangs in a library; of too many, the watchdog is told instead."""
+        silent = self.progress.silent()
+        for camera, (capture, _meter) in self.cameras.items():
+            if capture_thread(camera) in silent and capture.leave_behind():
+                captures[camera] = self.start_capture(camera)
+
     def _feed_watchdog(self) -> None:
         """Tell systemd that all is well, unless a thread stands still."""
         silent = self.progress.silent()
@@ -125,6 +157,7 @@ class Supervisor:
             return
         self._blamed = set()
         self.notifier.alive()
-        online = sum(capture.status().online for capture, _meter in self.cameras.values())
+        presences = [capture.status().presence for capture, _meter in self.cameras.values()]
+        online, wanted = presences.count("online"), len(presences) - presences.count("disabled")
         broker = "connected" if self.deliverer.connected else "not connected"
-        self.notifier.status(f"{online} of {len(self.cameras)} cameras online, broker {broker}")
+        self.notifier.status(f"{online} of {wanted} cameras online, broker {broker}")

@@ -94,6 +94,7 @@ class Agent:
         cameras: its cameras.
         mqtt: the settings of that section.
         env: its environment; `environment()` when left out.
+        program: what Python runs, before the command.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Agent:
         *cameras: Mapping[str, Any],
         mqtt: Mapping[str, Any],
         env: Mapping[str, str] | None = None,
+        program: Sequence[str | Path] = ("-m", "edge_agent"),
     ) -> None:
         self.folder = folder
         self.outbox = folder / "state" / "outbox.db"
@@ -115,6 +117,7 @@ class Agent:
             },
         )
         self._env = env or environment()
+        self._command = [sys.executable, *map(str, program), "run", "-c", str(self.config)]
         self._log = folder / "agent.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -128,11 +131,16 @@ class Agent:
         """Whether it runs now."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and do not wait for anything."""
-        command = [sys.executable, "-m", "edge_agent", "run", "-c", str(self.config)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=self.folder, env=self._env, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self._command, cwd=self.folder, env=self._env, stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Pull the plug; no harm when it does not run."""

@@ -119,6 +119,52 @@ def test_it_starts_without_a_camera_says_why_and_goes_on_when_the_camera_comes(
         assert not any(b"geheim" in heard.payload for heard in news.heard)
 
 
+AT_ONCE_S = 5.0
+"""From the agent's `online` to the first event of a camera that shows people from its first frame on."""
+
+
+def test_cameras_that_are_dead_delay_neither_the_start_nor_another_and_a_disabled_one_is_left_alone(
+    tmp_path: Path, broker: Mosquitto, news: Listener
+) -> None:
+    with silent_camera() as silent, socket.create_server(("127.0.0.1", 0)) as unwanted:
+        dead = {
+            "silent": silent,
+            "refused": f"rtsp://127.0.0.1:{free_port()}/stream",
+            "nameless": "rtsp://camera.invalid/stream",
+        }
+        off = f"rtsp://127.0.0.1:{unwanted.getsockname()[1]}/stream"
+        cameras = [
+            *({"id": name, "source": source, "capture": {"stall_s": 2}} for name, source in dead.items()),
+            {"id": "off", "source": off, "enabled": False},
+            camera("good", **LOOP),
+        ]
+        with program.running(tmp_path, *cameras, mqtt={"url": broker.url}) as agent:
+            wait_for_new(news)
+            until(lambda: reasons(news, "silent") - {""}, within_s=40)
+            assert agent.stop(within_s=HANGING_STOP_S) == 0
+        unwanted.setblocking(False)  # noqa: FBT003 - the library's way
+        with pytest.raises(BlockingIOError):
+            unwanted.accept()
+    began_s = next(heard.at_utc_s for heard in news.heard if heard.topic == f"{ROOT}/status")
+    event_s = next(heard.at_utc_s for heard in news.heard if program.is_event(heard.topic))
+    assert event_s - began_s < AT_ONCE_S
+    assert {payload for name in dead for payload in news.payloads(f"{ROOT}/camera/{name}/status")} == {b"offline"}
+    assert news.payloads(f"{ROOT}/camera/off/status") == [b"disabled"]
+    assert news.payloads(f"{ROOT}/camera/off/count/person") == [b"0"]
+    reports = [json.loads(payload) for payload in news.payloads(f"{ROOT}/health")]
+    assert {report["cameras"]["off"]["state"] for report in reports} == {"disabled"}
+    assert '"off"' not in agent.log
+
+
+def test_an_agent_whose_cameras_are_all_disabled_stays(tmp_path: Path, broker: Mosquitto, news: Listener) -> None:
+    with program.running(tmp_path, camera(enabled=False), mqtt={"url": broker.url}) as agent:
+        news.wait_for(f"{ROOT}/camera/front/status", b"disabled")
+        time.sleep(2.0)  # two looks at whether all is over
+        assert agent.alive
+        assert agent.stop(within_s=STOP_S) == 0
+    assert news.payloads(f"{ROOT}/camera/front/status") == [b"disabled"]
+
+
 def reasons(news: Listener, name: str) -> set[str]:
     """Why a camera does not stream, in the words of the health reports so far."""
     return {json.loads(payload)["cameras"][name]["reason"] for payload in news.payloads(f"{ROOT}/health")}
