@@ -19,7 +19,7 @@ from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -32,8 +32,8 @@ from edge_agent.edges.latest import Latest
 from edge_agent.edges.mqtt import Listener, MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxReader
 from edge_agent.edges.sources import open_source
-from edge_agent.edges.sources.source import Source
-from edge_agent.edges.sources.supervised import Capture, CaptureSettings
+from edge_agent.edges.sources.source import Recording
+from edge_agent.edges.sources.supervised import Capture, CaptureSettings, LeftBehindError
 from edge_agent.edges.systemd import Notifier
 from edge_agent.errors import ConfigError, SourceError
 from edge_agent.health import Meter, Progress
@@ -41,10 +41,11 @@ from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
-from edge_agent.stages.motion import Gate
+from edge_agent.stages.gate.motion import Gate
+from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.track.tracker import Tracker
-from edge_agent.supervise import Supervisor, topics_of
+from edge_agent.supervise import Supervisor, capture_thread, topics_of
 from edge_agent.vision import Vision, load_vision
 
 _log = logging.getLogger(__name__)
@@ -137,9 +138,10 @@ def recording_url(clip: Path) -> str:
     return f"{'images' if clip.is_dir() else 'file'}://{clip}"
 
 
-def open_recording(clip: Path) -> Source:
+def open_recording(clip: Path) -> Recording:
     """Open a clip or a folder of pictures, to be read as fast as it goes."""
-    return open_source(recording_url(clip), CaptureSettings(), SystemClock(), threading.Event(), pace="as_fast")
+    source = open_source(recording_url(clip), CaptureSettings(), SystemClock(), threading.Event(), pace="as_fast")
+    return cast("Recording", source)
 
 
 def demo_broker(folder: Path) -> AbstractContextManager[tuple[str, str]]:
@@ -220,6 +222,7 @@ class Agent:
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
             lines = [self._line(camera, vision, outbox, stop) for camera in self.settings.cameras]
+            runs = {line.camera.id: line.capture.run for line in lines}
             supervisor = Supervisor(
                 settings=self.settings,
                 run_id=self.run_id,
@@ -228,6 +231,7 @@ class Agent:
                 outbox=outbox,
                 deliverer=self._deliverer(outbox),
                 progress=self._progress,
+                start_capture=lambda camera: self._start(capture_thread(camera), runs[camera]),
                 clock=self.clock,
                 notifier=self.notifier,
             )
@@ -242,13 +246,23 @@ class Agent:
         settings = camera.capture
         capture = Capture(
             name=camera.id,
-            open_source=functools.partial(open_source, camera.source, settings, self.clock, stop, pace="real_time"),
+            open_source=functools.partial(
+                open_source,
+                camera.source,
+                settings,
+                self.clock,
+                stop,
+                pace="real_time",
+                picture=camera.picture,
+                new_gate=functools.partial(PacketGate, camera.gate, camera.detect.rate_hz, camera.mask),
+            ),
             slot=latest,
             settings=settings,
             clock=self.clock,
             stop=stop,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
-            beat=self._progress.watch(f"capture of {camera.id}", _SILENCE_S + 2 * settings.stall_s),
+            beat=self._progress.watch(capture_thread(camera.id), _SILENCE_S + 2 * settings.stall_s),
+            enabled=camera.enabled,
         )
         return Line(
             camera=camera,
@@ -279,20 +293,20 @@ class Agent:
     def _run_threads(self, lines: list[Line], supervisor: Supervisor, stop: threading.Event) -> None:
         stop_delivery = threading.Event()
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
-        captures = [self._start(f"capture of {line.camera.id}", line.capture.run) for line in lines]
+        captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
         pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
         try:
-            supervisor.watch([*captures, *pipelines], delivery, stop)
+            supervisor.watch(captures, pipelines, delivery, stop)
         finally:
             stop.set()  # captures end, then the pipelines, which still have something to say
-            wait(captures, _STOP_S)
+            wait(captures.values(), _STOP_S)
             for line in lines:
                 line.latest.close()  # of a capture that hangs in a library, too
             wait(pipelines, _STOP_S)
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
-        for thread in (*captures, *pipelines, delivery):
+        for thread in (*captures.values(), *pipelines, delivery):
             if thread.done():
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
 
@@ -303,13 +317,15 @@ class Agent:
         def work() -> None:
             try:
                 call()
+            except LeftBehindError:  # its name, its beat and its future are another thread's
+                _log.warning("%s: a thread that hung has come back and ended", name)
+                return
             except BaseException as error:  # noqa: BLE001  (handed to the main thread, which raises it)
                 _log.error("%s failed: %s: %s", name, type(error).__name__, error)
                 future.set_exception(error)
             else:
                 future.set_result(None)
-            finally:
-                self._progress.forget(name)  # nobody waits for its beat any more
+            self._progress.forget(name)  # nobody waits for its beat any more
 
         threading.Thread(target=work, name=name, daemon=True).start()
         return future

@@ -78,6 +78,30 @@ class Frame:
         return int(self.luma.shape[0])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """What a packet of a video stream tells before it is decoded.
+
+    Attributes:
+        at_s: when its picture was taken, on the clock that every rule counts in.
+        size_bytes: how much there is to decode, without what only fills up a constant bit rate.
+        wire_bytes: how large it is.
+        is_key: its picture can be decoded with nothing before it, and so can all that follow.
+        is_bidirectional: its picture is shown before one that came earlier.
+    """
+
+    at_s: float
+    size_bytes: int
+    wire_bytes: int
+    is_key: bool
+    is_bidirectional: bool = False
+
+
+Verdict = Literal["decode", "compare", "keep"]
+"""What to do with a packet: `decode` it and all that was kept before it, decode it alone to `compare` its picture, or
+`keep` it undecoded."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Motion:
     """What the gate says of one frame.

@@ -14,6 +14,7 @@ from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import CaptureStatus
 from edge_agent.health import Meter
+from edge_agent.records import Message
 from edge_agent.stages.encode.native import iso_time
 from edge_agent.vision import Vision
 
@@ -48,6 +49,11 @@ def health(
     }
 
 
+def camera_status(topic: str, status: CaptureStatus) -> Message:
+    """Whether a camera is there; why not, and since when, is in its health."""
+    return Message(topic=topic, payload=status.presence.encode(), kind="state")
+
+
 def camera_health(status: CaptureStatus, meter: Meter) -> dict[str, Any]:
     """How one camera is doing."""
     return {
@@ -59,14 +65,15 @@ def camera_health(status: CaptureStatus, meter: Meter) -> dict[str, Any]:
         "drops": status.drops,
         "damaged": status.damaged,
         "reconnects": status.reconnects,
+        "replaced": status.replaced,
         "width": status.width,
         "height": status.height,
         "stages": meter.snapshot(),
     }
 
 
-def capabilities(settings: Settings, vision: Vision, clock: Clock) -> dict[str, Any]:
-    """What the agent is made of."""
+def capabilities(settings: Settings, vision: Vision, bases: Mapping[str, str], clock: Clock) -> dict[str, Any]:
+    """What the agent is made of; `bases` tells of each camera which pictures are decoded, and why."""
     return {
         "version": edge_agent.__version__,
         "device": {"id": settings.device.id, "name": settings.device.name or settings.device.id},
@@ -81,7 +88,12 @@ def capabilities(settings: Settings, vision: Vision, clock: Clock) -> dict[str, 
             "active": vision.provider,
         },
         "cameras": {
-            camera.id: {"labels": list(camera.detect.labels), "zones": list(camera.zones), "gate": camera.gate.mode}
+            camera.id: {
+                "labels": list(camera.detect.labels),
+                "zones": list(camera.zones),
+                "gate": camera.gate.mode,
+                "decodes": bases[camera.id],
+            }
             for camera in settings.cameras
         },
         "time_synced": clock.utc_synced(),

@@ -19,7 +19,8 @@ from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.encode.topics import Topics
-from edge_agent.stages.motion import Gate, GateSettings
+from edge_agent.stages.gate.motion import Gate
+from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings

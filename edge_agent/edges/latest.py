@@ -20,20 +20,27 @@ class Latest(Generic[T]):
         self._closed = False
         self._dropped = 0
 
-    def put(self, value: T) -> None:
-        """Leave a value; one that nobody has taken yet is dropped and counted, and so is any after `close`."""
+    def put(self, value: T, patience_s: float = 0.0) -> None:
+        """Leave a value; one that nobody has taken yet is dropped and counted, and so is any after `close`.
+
+        Args:
+            value: what to leave.
+            patience_s: how long to wait for the one before to be taken.
+        """
         with self._changed:
+            self._changed.wait_for(lambda: self._value is None or self._closed, patience_s)
             if self._closed or self._value is not None:
                 self._dropped += 1
             if not self._closed:
                 self._value = value
-                self._changed.notify()
+                self._changed.notify_all()
 
     def take(self, timeout_s: float) -> T | None:
         """Take the newest value, waiting for one; None when none came in time or the slot is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._value is not None or self._closed, timeout_s)
             value, self._value = self._value, None
+            self._changed.notify_all()
             return value
 
     def close(self) -> None:

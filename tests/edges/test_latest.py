@@ -57,6 +57,29 @@ def test_a_value_after_the_close_is_lost_and_counted() -> None:
     assert latest.dropped == 1
 
 
+def test_a_patient_value_waits_until_the_one_before_is_taken() -> None:
+    latest: Latest[str] = Latest()
+    latest.put("a")
+    writer = threading.Thread(target=latest.put, args=("b", 60.0))
+    writer.start()
+    assert [latest.take(timeout_s=60.0), latest.take(timeout_s=60.0)] == ["a", "b"]
+    writer.join()
+    assert latest.dropped == 0
+
+
+def test_patience_ends_with_its_time_and_with_the_close() -> None:
+    latest: Latest[str] = Latest()
+    latest.put("a")
+    latest.put("b", 0.01)
+    assert latest.dropped == 1
+    writer = threading.Thread(target=latest.put, args=("c", 60.0))
+    writer.start()
+    latest.close()
+    writer.join(60.0)
+    assert not writer.is_alive()
+    assert latest.take(timeout_s=0.0) == "b"
+
+
 def test_between_two_threads_every_value_is_taken_or_counted() -> None:
     latest: Latest[int] = Latest()
 

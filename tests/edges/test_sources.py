@@ -1,4 +1,4 @@
-"""Every kind of source keeps one contract, against real files, a real RTSP camera and a real HTTP server."""
+"""Every kind of source keeps one contract: against real files, real servers, and stand-ins for what no machine has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import itertools
 import logging
+import ssl
 import threading
 import traceback
 import wave
@@ -15,21 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
-import numpy as np
 import pytest
 from builders import frame_of
+from cameras import GStreamer, GStreamerOfOpenCv, RibbonCamera, UsbCamera, usb_camera
 from data import shared_data
 from fakes import FakeClock
+from peers import Ffmpeg, Writer, ffmpeg_camera, server_context, uploading_camera
 from rtsp import rtsp_camera
 from videos import HEIGHT_PX, RATE_HZ, SHADES, WIDTH_PX, brightness, encode_picture, write_clip
 
 from edge_agent.edges.clock import Clock, SystemClock
-from edge_agent.edges.sources import SOURCES, open_source
+from edge_agent.edges.sources import SOURCES, open_source, watch
 from edge_agent.edges.sources.images import RATE_HZ as PICTURES_HZ
+from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.source import Paced, Source, redact
 from edge_agent.edges.sources.supervised import CaptureSettings
-from edge_agent.errors import ConfigError, RuntimeMissingError, SourceError
+from edge_agent.errors import ConfigError, SourceError
 from edge_agent.records import Frame
 
 CLIP_FRAMES = 10
@@ -40,17 +42,33 @@ Open = Callable[..., Source]
 
 @dataclass(frozen=True)
 class Subject:
-    """One kind of source under the contract."""
+    """One kind of source under the contract.
+
+    Attributes:
+        url: its address.
+        live: whether it says to be a camera.
+        transport: for RTSP.
+        pace: for recordings.
+        picture: what to ask of it.
+        prepare: called before each opening, for a peer that serves one reader at a time.
+        open_now: how many of a stand-in are open.
+        looks: how often to open it when looking for what stays open.
+    """
 
     url: str
     live: bool
     transport: Literal["tcp", "udp"] = "tcp"
     pace: Literal["as_fast", "real_time"] = "real_time"
+    picture: PictureSettings = PictureSettings()  # noqa: RUF009 - it is frozen
+    prepare: Callable[[], object] = lambda: None
+    open_now: Callable[[], int] = lambda: 0
+    looks: int = 20
 
     def open(self, stop: threading.Event | None = None) -> Source:
         clock: Clock = SystemClock() if self.live else FakeClock()
         settings = CaptureSettings(transport=self.transport)
-        return open_source(self.url, settings, clock, stop or threading.Event(), pace=self.pace)
+        self.prepare()
+        return open_source(self.url, settings, clock, stop or threading.Event(), pace=self.pace, picture=self.picture)
 
 
 class Camera(http.server.BaseHTTPRequestHandler):
@@ -87,44 +105,19 @@ class Camera(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def http_camera() -> Iterator[str]:
+def http_camera(tls: ssl.SSLContext | None = None) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
         server.daemon_threads = True
         server.pause = threading.Event()  # type: ignore[attr-defined]
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()
-
-
-class UsbCamera:
-    """Stands in for `cv2.VideoCapture`: no machine that tests this has a camera."""
-
-    opened = 0
-    pictures = 10_000
-    plugged_in = True
-    size = (WIDTH_PX, HEIGHT_PX)
-
-    def __init__(self, path: str, api: int) -> None:
-        assert (path, api) == ("/dev/null", cv2.CAP_V4L2)
-        UsbCamera.opened += 1
-        self._next = 0
-
-    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        return self.plugged_in
-
-    def read(self) -> tuple[bool, np.ndarray | None]:
-        if self._next >= self.pictures:
-            return False, None
-        width, height = self.size
-        self._next += 1
-        return True, np.full((height, width, 3), 128, np.uint8)
-
-    def release(self) -> None:
-        UsbCamera.opened -= 1
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +145,78 @@ def http_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def https_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with http_camera(server_context(tmp_path_factory.mktemp("tls"))) as url:
+        yield url
+
+
 @pytest.fixture
-def usb_camera(monkeypatch: pytest.MonkeyPatch) -> type[UsbCamera]:
-    monkeypatch.setattr(cv2, "VideoCapture", UsbCamera)
-    monkeypatch.setattr(UsbCamera, "opened", 0)
-    return UsbCamera
+def rtmp_camera(clip: Path) -> Iterator[Ffmpeg]:
+    with ffmpeg_camera(clip, "rtmp") as camera:
+        yield camera
+
+
+@pytest.fixture
+def usb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> UsbCamera:
+    return usb_camera(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def ribbon(monkeypatch: pytest.MonkeyPatch) -> RibbonCamera:
+    return RibbonCamera(monkeypatch)
+
+
+@pytest.fixture
+def gstreamer(monkeypatch: pytest.MonkeyPatch) -> GStreamer:
+    return GStreamer(monkeypatch)
+
+
+@pytest.fixture
+def gstreamer_of_opencv(monkeypatch: pytest.MonkeyPatch) -> GStreamerOfOpenCv:
+    return GStreamerOfOpenCv(monkeypatch)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    with closing(Writer(tmp_path / "camera.fifo")) as writer:
+        yield writer
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that a camera uploads into, watched without patience."""
+    monkeypatch.setattr(watch, "LOOK_S", 0.005)
+    monkeypatch.setattr(watch, "SETTLED_S", 0.01)
+    with uploading_camera(tmp_path) as folder:
+        yield folder
+
+
+def _rtmp(camera: Ffmpeg) -> Subject:
+    return Subject(camera.url, live=True, prepare=camera.start, looks=2)
+
+
+def _pipe(writer: Writer) -> Subject:
+    asked = PictureSettings(size=(WIDTH_PX, HEIGHT_PX))
+    return Subject(f"pipe://{writer.path}", live=True, picture=asked, prepare=writer.ready)
+
+
+def _usb(camera: UsbCamera) -> Subject:
+    return Subject("v4l2:///dev/null", live=True, open_now=lambda: camera.open_now)
+
+
+def _ribbon(camera: RibbonCamera) -> Subject:
+    asked = PictureSettings(size=(WIDTH_PX, HEIGHT_PX))
+    return Subject("csi://0", live=True, picture=asked, open_now=lambda: camera.open_now)
+
+
+def _gstreamer(stand_in: GStreamer | GStreamerOfOpenCv) -> Subject:
+    return Subject("gstreamer:camerasrc", live=True, open_now=lambda: stand_in.open_now)
+
+
+def _real_gstreamer(_: None) -> Subject:
+    picture = f"video/x-raw,width={WIDTH_PX},height={HEIGHT_PX},framerate={RATE_HZ}/1"
+    return Subject(f"gstreamer:videotestsrc is-live=true ! {picture}", live=True)
 
 
 KINDS: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
@@ -167,13 +227,26 @@ KINDS: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "RTSP over TCP": lambda get: Subject(get.getfixturevalue("rtsp_url"), live=True),
     "RTSP over UDP": lambda get: Subject(get.getfixturevalue("rtsp_url"), live=True, transport="udp"),
     "HTTP": lambda get: Subject(f"{get.getfixturevalue('http_url')}/mjpeg", live=True),
-    "USB": lambda get: get.getfixturevalue("usb_camera") and Subject("v4l2:///dev/null", live=True),
+    "HTTPS": lambda get: Subject(f"{get.getfixturevalue('https_url')}/mjpeg", live=True),
+    "RTMP": lambda get: _rtmp(get.getfixturevalue("rtmp_camera")),
+    "a stand-in for USB": lambda get: _usb(get.getfixturevalue("usb")),
+    "a stand-in for CSI": lambda get: _ribbon(get.getfixturevalue("ribbon")),
+    "a stand-in for GStreamer": lambda get: _gstreamer(get.getfixturevalue("gstreamer")),
+    "a stand-in for OpenCV's GStreamer": lambda get: _gstreamer(get.getfixturevalue("gstreamer_of_opencv")),
+    "GStreamer": lambda get: _real_gstreamer(get.getfixturevalue("real_gstreamer")),
+    "a named pipe": lambda get: _pipe(get.getfixturevalue("writer")),
+    "a watched folder": lambda get: Subject(f"watch://{get.getfixturevalue('uploads')}", live=True),
 }
 
 
 @pytest.fixture(params=KINDS)
 def subject(request: pytest.FixtureRequest) -> Subject:
     return KINDS[request.param](request)
+
+
+def _frames(source: Generator[Frame | None, None, None]) -> Iterator[Frame]:
+    """The frames alone: a source may say in between that it is alive."""
+    return (frame for frame in source if frame is not None)
 
 
 def _planes_hash(frame: Frame) -> str:
@@ -194,7 +267,7 @@ def _open_files() -> int:
 
 def test_each_kind_gives_whole_frames_in_order(subject: Subject) -> None:
     with closing(subject.open().frames()) as source:
-        frames = list(itertools.islice(source, CLIP_FRAMES))
+        frames = list(itertools.islice(_frames(source), CLIP_FRAMES))
     assert [frame.seq for frame in frames] == list(range(CLIP_FRAMES))
     assert all((frame.width, frame.height) == (WIDTH_PX, HEIGHT_PX) for frame in frames)
     assert all(earlier.at_s < later.at_s for earlier, later in itertools.pairwise(frames))
@@ -205,7 +278,7 @@ def test_each_kind_ends_or_goes_on_as_it_says(subject: Subject) -> None:
     source = subject.open()
     assert source.live is subject.live
     with closing(source.frames()) as frames:
-        count = sum(1 for _ in itertools.islice(frames, 2 * CLIP_FRAMES))
+        count = sum(1 for _ in itertools.islice(_frames(frames), 2 * CLIP_FRAMES))
     assert count == (2 * CLIP_FRAMES if subject.live else CLIP_FRAMES)
     assert source.damaged == 0
 
@@ -213,9 +286,9 @@ def test_each_kind_ends_or_goes_on_as_it_says(subject: Subject) -> None:
 def test_each_kind_stops_soon_when_told(subject: Subject) -> None:
     stop = threading.Event()
     frames = subject.open(stop).frames()
-    next(frames)
+    next(_frames(frames))
     stop.set()
-    assert list(frames) == []
+    assert list(_frames(frames)) == []
 
 
 def test_each_kind_gives_nothing_when_stopped_before(subject: Subject) -> None:
@@ -224,29 +297,28 @@ def test_each_kind_gives_nothing_when_stopped_before(subject: Subject) -> None:
     assert list(subject.open(stop).frames()) == []
 
 
-def test_each_kind_closes_what_it_opens(subject: Subject, request: pytest.FixtureRequest) -> None:
+def test_each_kind_closes_what_it_opens(subject: Subject) -> None:
     def look() -> None:
         with closing(subject.open().frames()) as frames:
-            next(frames)
+            next(_frames(frames))
 
     look()
     before = _open_files()
-    for _ in range(20):
+    for _ in range(subject.looks):
         look()
     clock = SystemClock()
     until_s = clock.monotonic_s() + 10.0  # the HTTP server shares this process and takes a moment to see us gone
     while _open_files() > before and clock.monotonic_s() < until_s:
         pass
     assert _open_files() <= before
-    if "usb_camera" in request.fixturenames:
-        assert UsbCamera.opened == 0
+    assert subject.open_now() == 0
 
 
 def test_an_address_of_no_known_kind_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         open_source("ftp://eve:secret@host/a", CaptureSettings(), FakeClock(), threading.Event(), pace="as_fast")
-    assert str(caught.value).startswith("ftp://host/… is no source; one begins with file://, http://")
-    assert all(f"{scheme}://" in str(caught.value) for scheme in SOURCES)
+    assert str(caught.value).startswith("ftp://host/… is no source; one begins with csi://, file://, gstreamer:, http")
+    assert all(f" {scheme}:" in str(caught.value) for scheme in SOURCES)
 
 
 # Times
@@ -611,50 +683,6 @@ def _first_shade(url: str) -> int:
         return _shades([next(frames)])[0]
 
 
-# Cameras that the kernel shows
-
-
-def test_a_usb_camera_gives_limited_range_and_cuts_odd_sizes(
-    usb_camera: type[UsbCamera], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(usb_camera, "size", (65, 49))
-    source = open_source("v4l2:///dev/null", CaptureSettings(), FakeClock(), threading.Event(), pace="real_time")
-    frame = next(source.frames())
-    assert (frame.width, frame.height) == (64, 48)
-    assert (frame.luma[0, 0], frame.chroma_blue[0, 0], frame.chroma_red[0, 0]) == (
-        126,
-        128,
-        128,
-    )  # 16 + 128 * 219 / 255
-
-
-def test_a_usb_camera_that_is_unplugged_is_told(usb_camera: type[UsbCamera], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usb_camera, "pictures", 3)
-    with pytest.raises(SourceError, match=r"^v4l2:///dev/null gave no picture after 3 frames; is it unplugged\?$"):
-        _live("v4l2:///dev/null")
-    assert usb_camera.opened == 0
-
-
-def test_a_usb_camera_that_cannot_be_opened_is_told(
-    usb_camera: type[UsbCamera], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(usb_camera, "plugged_in", False)
-    with pytest.raises(SourceError, match=r"^v4l2:///dev/null cannot be opened: in use by another program, or no perm"):
-        _live("v4l2:///dev/null")
-    assert usb_camera.opened == 0
-
-
-def test_a_usb_camera_that_is_not_there_is_told() -> None:
-    with pytest.raises(SourceError, match=r"^v4l2:///dev/nothing: no such device; `v4l2-ctl --list-devices` names"):
-        _live("v4l2:///dev/nothing")
-
-
-def test_a_usb_camera_without_opencv_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    with pytest.raises(RuntimeMissingError, match="pip install"):
-        _live("v4l2:///dev/null")
-
-
 # Passwords
 
 
@@ -672,7 +700,18 @@ def test_a_usb_camera_without_opencv_says_how_to_get_it(monkeypatch: pytest.Monk
         ("rtsp://host/user=eve_password=secret", "rtsp://host/…"),
         ("http://host/s?user=eve&password=secret&size=1", "http://host/…"),
         ("http://host?access_token=secret", "http://host/…"),
+        ("rtmp://eve:secret@host/live/stream-key", "rtmp://host/…"),
+        ("srt://host:9000?passphrase=secret", "srt://host:9000/…"),
+        ("gstreamer:rtspsrc location=rtsp://eve:secret@host/s ! decodebin", "gstreamer:rtspsrc …"),
+        ('gstreamer:"rtspsrc user-id=eve user-pw=secret ! decodebin"', "gstreamer:rtspsrc …"),
+        ("gstreamer://videotestsrc", "gstreamer:videotestsrc …"),
+        ("gstreamer:user-pw=secret", "gstreamer:…"),
+        ("gstreamer:( secret )", "gstreamer:…"),
         ("v4l2:///dev/video0", "v4l2:///dev/video0"),
+        ("v4l2:///dev/v4l/by-id/usb-a-video-index0", "v4l2:///dev/v4l/by-id/usb-a-video-index0"),
+        ("csi://0", "csi://0"),
+        ("pipe:///run/camera.fifo", "pipe:///run/camera.fifo"),
+        ("watch:///srv/uploads", "watch:///srv/uploads"),
         ("file:///clips/a@b.mp4", "file:///clips/a@b.mp4"),
     ],
 )

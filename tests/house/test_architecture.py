@@ -177,9 +177,9 @@ def a_module(name: str, source: str) -> Module:
 @pytest.mark.parametrize(
     ("name", "source", "allowed"),
     [
-        ("edge_agent.stages.motion", "from edge_agent.records import Frame", True),
-        ("edge_agent.stages.motion", "from edge_agent import geometry", True),
-        ("edge_agent.stages.motion", "from edge_agent.stages.track import kalman", False),  # another stage
+        ("edge_agent.stages.gate.motion", "from edge_agent.records import Frame", True),
+        ("edge_agent.stages.gate.motion", "from edge_agent import geometry", True),
+        ("edge_agent.stages.gate.motion", "from edge_agent.stages.track import kalman", False),  # another stage
         ("edge_agent.stages.track.tracker", "from edge_agent.stages.track import kalman", True),
         ("edge_agent.stages.detect.detector", "from edge_agent.stages.detect.families import recognise", True),
         ("edge_agent.stages.detect.detector", "from edge_agent.edges.inference import ModelSettings", False),
@@ -193,12 +193,12 @@ def a_module(name: str, source: str) -> Module:
         ("edge_agent.edges.mqtt", "from edge_agent.edges import outbox", False),  # another edge
         ("edge_agent.edges.mqtt", "from edge_agent.stages.encode import native", False),
         ("edge_agent.edges.sources.video", "from edge_agent.edges.sources.source import Source", True),
-        ("edge_agent.config.schema", "from edge_agent.stages.motion import GateSettings", True),
-        ("edge_agent.config.schema", "from edge_agent.stages.motion import Gate", False),  # behaviour
+        ("edge_agent.config.schema", "from edge_agent.stages.gate.settings import GateSettings", True),
+        ("edge_agent.config.schema", "from edge_agent.stages.gate.motion import Gate", False),  # behaviour
         ("edge_agent.pipeline", "from edge_agent.edges.clock import Clock", False),
-        ("edge_agent.pipeline", "from edge_agent.stages.motion import Gate", True),
+        ("edge_agent.pipeline", "from edge_agent.stages.gate.motion import Gate", True),
         ("edge_agent.tools.bench", "from edge_agent.app import run", False),
-        ("edge_agent.cli.run", "from edge_agent.stages.motion import Gate", False),
+        ("edge_agent.cli.run", "from edge_agent.stages.gate.motion import Gate", False),
         ("edge_agent.cli.run", "from edge_agent import app", True),
         ("edge_agent.health", "from edge_agent.records import Frame", False),
         ("edge_agent.records", "from edge_agent.errors import AgentError", True),

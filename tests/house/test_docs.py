@@ -30,6 +30,7 @@ from edge_agent.cli.main import COMMANDS, main
 from edge_agent.config import dialect
 from edge_agent.config.tree import Fault, Node
 from edge_agent.edges.deliver import DeliveryCounters
+from edge_agent.edges.sources import SOURCES
 from edge_agent.edges.sources.supervised import CaptureStatus, State
 from edge_agent.errors import ConfigError
 from edge_agent.health import Meter
@@ -87,6 +88,11 @@ def test_the_mistakes_on_the_configuration_page_give_the_lines_printed_there(
     with pytest.raises(ConfigError) as caught:
         config.load(Path("gate.yaml"), {})
     assert f"{caught.value}\n" == printed
+
+
+def test_the_configuration_page_has_a_row_for_each_kind_of_source() -> None:
+    addresses = [code for row in rows(part(CONFIG_PAGE, "Sources")) for code in codes(row[0])]
+    assert {address.partition(":")[0] for address in addresses} == set(SOURCES)
 
 
 def _steps(place: str) -> list[str]:
@@ -423,7 +429,7 @@ def test_the_events_page_has_a_row_for_each_field_of_the_capabilities() -> None:
     settings = config.load(EXAMPLE, {})
     head = SimpleNamespace(family="nanodet")
     vision = SimpleNamespace(name="x", head=head, sha256="0", input_size=(416, 256), provider="x")
-    content = reports.capabilities(settings, vision, FakeClock())  # type: ignore[arg-type]
+    content = reports.capabilities(settings, vision, {"front": ""}, FakeClock())  # type: ignore[arg-type]
     fields = [field.replace("cameras.front.", "cameras.{camera}.") for field in leaves(content)]
     documented = [field for row in rows(part(EVENTS_PAGE, "Capabilities")) for field in codes(row[0])]
     assert sorted(documented) == sorted(fields)

@@ -10,7 +10,8 @@ from builders import frame_of
 from numpy.testing import assert_allclose, assert_array_equal
 
 from edge_agent.records import ByteArray, Frame, Motion
-from edge_agent.stages.motion import Gate, GateSettings
+from edge_agent.stages.gate.motion import Gate
+from edge_agent.stages.gate.settings import GateSettings
 
 WIDTH, HEIGHT = 160, 90
 RATE_HZ = 5.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
 from edge_agent.edges.clock import Clock
-from edge_agent.records import ByteArray, Frame
+from edge_agent.edges.sources.picture import PictureSettings
+from edge_agent.records import ByteArray, Frame, Packet, Verdict
 
 
 class Planes(NamedTuple):
@@ -26,8 +27,15 @@ class Planes(NamedTuple):
         return Frame(**self._asdict(), at_s=at_s, utc_ns=utc_ns, utc_synced=utc_synced, seq=seq)
 
 
-_LOCAL = frozenset({"file", "images", "v4l2"})
+_LOCAL = frozenset({"csi", "file", "images", "pipe", "v4l2", "watch"})
 """Kinds of address that are places on this machine, with nothing to hide."""
+
+PIPELINE = "gstreamer:"
+"""What the one kind of address begins with that is no place but a text, which may hold addresses in turn."""
+
+
+ALL_PICTURES = "all pictures"
+"""What a source decodes that has no way to tell beforehand whether something moves."""
 
 
 class Source(Protocol):
@@ -43,14 +51,69 @@ class Source(Protocol):
         """How many pictures or packets could not be decoded and were left out."""
         ...
 
-    def frames(self) -> Generator[Frame, None, None]:
+    @property
+    def asleep(self) -> bool:
+        """Whether pictures come that are not decoded, because nothing moves."""
+        ...
+
+    @property
+    def basis(self) -> str:
+        """Which pictures are decoded, and why: by what it is told that nothing moves."""
+        ...
+
+    def frames(self) -> Generator[Frame | None, None, None]:
         """Open, give every frame in order, close; ends at the end of a recording, or soon after `stop` is set.
 
-        `seq` counts from 0 and `at_s` never goes back.
+        `seq` counts from 0 and `at_s` never goes back. None stands for "alive, but no picture was made", and comes
+        about once a second while there are no frames.
 
         Raises:
             SourceError: it cannot be opened, breaks off or stalls; one line without a password.
         """
+        ...
+
+
+class Recording(Source, Protocol):
+    """A clip or a folder: there is always a picture, until the end."""
+
+    def frames(self) -> Generator[Frame, None, None]:
+        """Open, give every frame in order, close.
+
+        Raises:
+            SourceError: it cannot be opened, or breaks off; one line.
+        """
+        ...
+
+
+class PacketGate(Protocol):
+    """Decides which packets are decoded; see `stages/gate/packets.py`."""
+
+    @property
+    def asleep(self) -> bool:
+        """Whether packets are kept undecoded."""
+        ...
+
+    @property
+    def motion_since_s(self) -> float:
+        """After it woke up: since when something may have been moving."""
+        ...
+
+    @property
+    def basis(self) -> str:
+        """What it goes by, or why it cannot leave anything undecoded."""
+        ...
+
+    @property
+    def buffer_bytes(self) -> int:
+        """How much may be kept."""
+        ...
+
+    def observe(self, packet: Packet, /) -> Verdict:
+        """Say what to do with the next packet."""
+        ...
+
+    def compare(self, frame: Frame, /) -> bool:
+        """Take in a decoded picture; false when it need not be shown to anybody."""
         ...
 
 
@@ -64,6 +127,8 @@ class Opening:
         stall_s: no frame for this long means that a camera is gone.
         clock: what frames of a camera are stamped with.
         stop: ends the frames soon after it is set.
+        picture: what to ask of a camera that lets itself be asked.
+        new_gate: makes what leaves a network stream undecoded while nothing moves; None decodes all.
     """
 
     url: str
@@ -71,6 +136,8 @@ class Opening:
     stall_s: float
     clock: Clock
     stop: threading.Event
+    picture: PictureSettings
+    new_gate: Callable[[], PacketGate] | None = None
 
     @property
     def name(self) -> str:
@@ -102,8 +169,10 @@ class Paced:
     """
 
     live = False
+    asleep = False
+    basis = ALL_PICTURES
 
-    def __init__(self, recording: Source, clock: Clock, stop: threading.Event) -> None:
+    def __init__(self, recording: Recording, clock: Clock, stop: threading.Event) -> None:
         self._recording = recording
         self._clock = clock
         self._stop = stop
@@ -133,8 +202,12 @@ class Paced:
 def redact(url: str) -> str:
     """Name a source without its secrets: of a network address only scheme, host and port are left.
 
-    Cameras take passwords before the `@`, in the query, and some in the path.
+    Cameras take passwords before the `@`, in the query, and some in the path; a pipeline anywhere, so that only its
+    first element is named.
     """
+    if url.startswith(PIPELINE):
+        first = re.match(r'[/"\s]*([a-z]\w*)(?=[\s!]|$)', url[len(PIPELINE) :])
+        return f"{PIPELINE}{first[1]} …" if first else f"{PIPELINE}…"
     scheme, _, rest = url.partition("://")
     if scheme in _LOCAL:
         return url

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Generator, Iterator
 from datetime import datetime, timedelta, timezone
-from fractions import Fraction
 from itertools import chain
 from typing import Any
 
 import av
 
+from edge_agent.edges.sources.decoding import Decoding, Stamp, Timed
 from edge_agent.edges.sources.planes import view_planes
-from edge_agent.edges.sources.source import Opening
+from edge_agent.edges.sources.source import ALL_PICTURES, Opening
+from edge_agent.edges.sources.timeline import LiveTimeline, RecordingTimeline, UtcTimeline
 from edge_agent.errors import SourceError
 from edge_agent.records import Frame
 
 _log = logging.getLogger(__name__)
 
-_USUAL_RATE_HZ = 25  # for the rare stream that tells neither times nor a rate; FFmpeg assumes the same of raw video
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _Meanings = tuple[tuple[type[Exception], str], ...]
 """What FFmpeg's errors mean to whoever set up the camera; the first that fits is said."""
@@ -36,9 +37,12 @@ _OF_CAMERAS: _Meanings = (
     (ConnectionRefusedError, "connection refused; check that the camera is on, and the port"),
     (av.error.ExitError, "no answer for {stall_s:g} s; check that the camera is on and can be reached"),
     (av.error.InvalidDataError, "no answer for {stall_s:g} s, or one that is no video; check the address"),
+    (av.error.ProtocolNotFoundError, "this PyAV was built without it; write gstreamer:srtsrc uri=…"),
     (OSError, "{error}; check the address, and that the camera is on"),
 )
 
+
+_OVER_TLS = ("https", "rtsps", "rtmps")
 
 _LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # noqa: PLR2004
 """A title that is not UTF-8 is no reason to refuse a video; from PyAV 19 on it is none by itself."""
@@ -54,6 +58,8 @@ class Clip:
     """
 
     live = False
+    asleep = False
+    basis = ALL_PICTURES
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
@@ -66,7 +72,7 @@ class Clip:
             with av.open(f"file:{self._opening.path}", **_LENIENT) as container:
                 start_utc_ns = _created_utc_ns(container.metadata)
                 stream = _video_stream(container, self._opening)
-                timeline = _Timeline(stream.average_rate)
+                timeline = RecordingTimeline(stream.average_rate)
                 for picture in chain.from_iterable(self._decode(container, stream)):
                     _warn_if_rotated(picture, seq, self._opening)
                     at_s = timeline.position_s(picture)
@@ -90,27 +96,52 @@ class Clip:
 
 
 class Stream:
-    """A network camera over RTSP or HTTP: every frame, stamped on arrival.
+    """A network camera: every frame while something moves, stamped with when it was taken.
 
-    Packets that cannot be decoded are left out and counted; what counts as life is a decoded frame, not a packet.
-    `stop` is noticed at the next packet, so at the latest after `stall_s` when the camera is silent.
+    Packets that cannot be decoded are left out and counted. What counts as life is a decoded frame, not a packet,
+    unless the packet gate leaves packets undecoded. `stop` is noticed at the next packet, so at the latest after
+    `stall_s` when the camera is silent.
     """
 
     live = True
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
-        self.damaged = 0
+        self._decoding: Decoding | None = None
+        self._alive_s = math.inf
 
-    def frames(self) -> Generator[Frame, None, None]:
+    @property
+    def damaged(self) -> int:
+        """How many packets could not be decoded and were left out."""
+        return self._decoding.damaged if self._decoding else 0
+
+    @property
+    def asleep(self) -> bool:
+        """Whether pictures come that are not decoded, because nothing moves."""
+        return self._decoding is not None and self._decoding.asleep
+
+    @property
+    def basis(self) -> str:
+        """Which pictures are decoded, and why."""
+        return self._decoding.basis if self._decoding else ""
+
+    def frames(self) -> Generator[Frame | None, None, None]:
         """Give frames until the stream fails: a camera that ends its stream has failed too."""
-        seq = 0
+        seq, said_s = 0, -math.inf
+        clock = self._opening.clock
         try:
             with self._connect() as container:
-                for picture in self._decode(container):
-                    _warn_if_rotated(picture, seq, self._opening)
-                    yield self._opening.arrived(view_planes(picture), seq)
-                    seq += 1
+                stream = _video_stream(container, self._opening)
+                gate = self._opening.new_gate() if self._opening.new_gate else None
+                self._decoding = Decoding(stream, gate)
+                self._alive_s = clock.monotonic_s()
+                for frame in self._decoding.frames(self._packets(container, stream)):
+                    if frame is not None or self.asleep:
+                        self._alive_s = clock.monotonic_s()
+                    seq += frame is not None
+                    if frame is not None or (self.asleep and self._alive_s - said_s >= _SIGN_OF_LIFE_S):
+                        said_s = clock.monotonic_s()
+                        yield frame
         except av.FFmpegError as error:  # its own text holds the password
             raise SourceError(_complaint(error, _OF_CAMERAS, self._opening, seq)) from None
         if not self._opening.stop.is_set():
@@ -121,42 +152,25 @@ class Stream:
         options = {"fpsprobesize": "0"}  # else the first frame waits for 20 more, to learn a rate that nobody asks for
         if self._opening.url.startswith("rtsp"):
             options |= {"rtsp_transport": self._opening.transport, "allowed_media_types": "video"}
+        if self._opening.url.startswith("rtmp"):
+            options |= {"analyzeduration": "500000"}  # microseconds; else it listens for sound for five seconds
+        if self._opening.url.startswith(_OVER_TLS):
+            options |= {"tls_verify": "0"}  # cameras have certificates of their own making, and FFmpeg knows no others
         return av.open(self._opening.url, options=options, timeout=(stall_s, stall_s), **_LENIENT)
 
-    def _decode(self, container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
-        clock, stall_s = self._opening.clock, self._opening.stall_s
-        alive_s = clock.monotonic_s()
-        for packet in container.demux(_video_stream(container, self._opening)):
+    def _packets(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Timed]:
+        """Every packet, with when its picture was taken."""
+        clock, stall_s, timeline, utc = self._opening.clock, self._opening.stall_s, LiveTimeline(), UtcTimeline()
+        for packet in container.demux(stream):
             if self._opening.stop.is_set():
                 return
-            if clock.monotonic_s() - alive_s > stall_s:
+            arrived_s, arrived_utc_ns = clock.monotonic_s(), clock.utc_ns()
+            if arrived_s - self._alive_s > stall_s:
                 damage = f", {self.damaged} packets could not be decoded" if self.damaged else ""
                 raise SourceError(f"{self._opening.name}: no frame for {stall_s:g} s{damage}; is the camera hung up?")
-            pictures = _decoded(packet)
-            self.damaged += pictures is None
-            if pictures:
-                yield from pictures
-                alive_s = clock.monotonic_s()
-
-
-class _Timeline:
-    """Seconds since the first picture, always forward, whatever the time stamps of a file do."""
-
-    def __init__(self, rate_hz: Fraction | None) -> None:
-        self._interval_s = 1 / Fraction(rate_hz or _USUAL_RATE_HZ)
-        self._last_s = -self._interval_s
-        self._origin_s: Fraction | None = None
-
-    def position_s(self, picture: av.VideoFrame) -> float:
-        """Where the next picture stands; one interval on where its time stamp is missing or goes back."""
-        position_s = self._last_s + self._interval_s
-        if picture.pts is not None and picture.time_base is not None:
-            stamp_s = picture.pts * picture.time_base
-            self._origin_s = stamp_s - position_s if self._origin_s is None else self._origin_s
-            if stamp_s - self._origin_s > self._last_s:
-                position_s = stamp_s - self._origin_s
-        self._last_s = position_s
-        return float(position_s)
+            stamp_s = None if packet.pts is None else float(packet.pts * packet.time_base)
+            at_s = timeline.at_s(stamp_s, arrived_s)
+            yield packet, Stamp(at_s, utc.at_ns(at_s, arrived_s, arrived_utc_ns), clock.utc_synced())
 
 
 def _video_stream(container: av.container.InputContainer, opening: Opening) -> av.VideoStream:
@@ -185,6 +199,10 @@ def _created_utc_ns(metadata: dict[str, str]) -> int:
     if created.tzinfo is None:
         created = created.replace(tzinfo=timezone.utc)
     return max(0, (created - _EPOCH) // timedelta(microseconds=1) * 1000)
+
+
+_SIGN_OF_LIFE_S = 1.0
+"""While nothing is decoded, it says this often that it is alive."""
 
 
 def _warn_if_rotated(picture: av.VideoFrame, seq: int, opening: Opening) -> None:

@@ -1,0 +1,59 @@
+"""The motion gate: looks at small pictures of what comes, and says when the detector should look too."""
+
+from __future__ import annotations
+
+import math
+
+from edge_agent.records import Frame, Motion
+from edge_agent.settings import Polygon
+from edge_agent.stages.gate.background import Background
+from edge_agent.stages.gate.pace import EARLY_S, LEAST_WATCH_HZ, Pace
+from edge_agent.stages.gate.settings import GateSettings
+
+
+class Gate:
+    """Compares frames with a background, and opens when they differ.
+
+    It watches no more frames than the detector could look at, though at least 5 a second: what comes in between would
+    cost much and tell little.
+
+    Args:
+        settings: see `GateSettings`.
+        rate_hz: how often to look while something moves, at most.
+        mask: areas in 0..1 that are not looked at.
+    """
+
+    def __init__(self, settings: GateSettings, rate_hz: float, mask: tuple[Polygon, ...] = ()) -> None:
+        self._settings = settings
+        self._watch = Pace(max(rate_hz, LEAST_WATCH_HZ))
+        self._look = Pace(rate_hz)
+        self._background = Background(settings, mask)
+        self._moved_s = -math.inf
+        self._roused_s = -math.inf
+        self._looked_s = -math.inf
+        self._moving: bool | None = None
+
+    def observe(self, frame: Frame) -> Motion:
+        """Say whether something moves, and whether to look at this frame."""
+        at_s = frame.at_s
+        if self._moving is not None and not self._watch.is_due(at_s):
+            return Motion(moving=self._moving, changed=False, look=False, regions=None, scene_changed=False)
+        self._watch.take(at_s)
+        regions, scene_changed = self._background.compare(frame)
+        if len(regions):
+            self._moved_s = at_s
+        if len(regions) or scene_changed:  # a new light may show somebody who stands still: look, though nothing moves
+            self._roused_s = at_s
+        moving = at_s - self._moved_s <= self._settings.hold_s
+        changed, self._moving = moving is not self._moving or scene_changed, moving
+        look = self._looks(at_s)
+        return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
+
+    def _looks(self, at_s: float) -> bool:
+        is_open = self._settings.mode == "off" or at_s - self._roused_s <= self._settings.hold_s
+        is_stale = at_s - self._looked_s >= self._settings.refresh_s - EARLY_S
+        if not is_stale and not (is_open and self._look.is_due(at_s)):
+            return False
+        self._look.take(at_s)
+        self._looked_s = at_s
+        return True

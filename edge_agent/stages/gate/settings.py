@@ -1,0 +1,50 @@
+"""What a user can say about when to look."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edge_agent.settings import Bytes, Ratio, Seconds, Section
+
+
+class GateSettings(Section):
+    """When to decode, and when the detector looks."""
+
+    mode: Literal["auto", "packets", "pixels", "off"] = "auto"
+    """`pixels` decodes every picture and watches it; `packets` leaves a network stream undecoded while nothing moves,
+    wherever its key pictures allow it; `auto` does so only where `blind_s` allows it, else it is `pixels`; `off` lets
+    every frame through at `detect.rate_hz`."""
+
+    width_px: Annotated[int, Field(ge=32, le=640)] = 160
+    """Width of the small picture; larger sees smaller things and costs more."""
+
+    threshold: Annotated[float, Field(gt=0, le=255)] = 18.0
+    """Grey levels a pixel must differ from the background; larger sees less noise and less motion."""
+
+    min_area: Ratio = 0.0005
+    """Least part of the picture that one moving thing must cover; larger ignores smaller things."""
+
+    background_s: Annotated[Seconds, Field(gt=0)] = 10.0
+    """Time constant with which the background follows the picture; larger forgets a parked car later."""
+
+    hold_s: Seconds = 3.0
+    """How long to go on looking after the last motion or a change of light; larger misses less and costs more."""
+
+    refresh_s: Annotated[Seconds, Field(gt=0)] = 10.0
+    """Look at least this often even when nothing moves; smaller notices a still thing's leaving sooner."""
+
+    light_change: Ratio = 0.5
+    """When more than this part of the picture changes at once it is the light, not a thing: learn anew."""
+
+    max_gop_s: Annotated[Seconds, Field(gt=0, le=60)] = 12.0
+    """Longest distance of key pictures with which a stream may stay undecoded; larger wakes up with more to decode."""
+
+    blind_s: Seconds = 4.0
+    """With `auto`: where packet sizes tell nothing, key pictures at most this far apart are compared instead, and all
+    pictures are decoded where key pictures are farther apart; what comes and goes between two is missed. 0 always
+    decodes everything then."""
+
+    buffer_bytes: Annotated[Bytes, Field(ge=1 << 18)] = 8 << 20
+    """Most memory for undecoded packets, which are decoded after all when something turns out to move."""
