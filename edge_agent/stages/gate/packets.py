@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.records import Frame, Packet, Verdict
@@ -177,10 +177,9 @@ class PacketGate:
 
     def _sense(self) -> _Sense:
         """What the sizes would show within a second."""
-        block_count = self._settings.min_area * self._pixels / _BLOCK_PIXELS
+        block_count = max(_LEAST_BLOCKS, self._settings.min_area * self._pixels / _BLOCK_PIXELS)
         for sense in (_FINE, _COARSE):
-            extra_bytes = max(_LEAST_BLOCKS, block_count * sense.areas) * _BYTES_A_BLOCK
-            if self._sizes.would_show(extra_bytes, self._gops.rate_hz):
+            if self._sizes.would_show(block_count * sense.areas * _BYTES_A_BLOCK, self._gops.rate_hz):
                 return sense
         return _NONE
 
@@ -283,36 +282,35 @@ class Sizes:
         self._groups: deque[_Group] = deque(maxlen=_REMEMBERED_GOPS)
         self._current = _Group()
         self._ended: list[_Group] = []
-        self._excesses: deque[float] = deque(maxlen=_REMEMBERED_EXCESSES)
-        self._spread = math.inf
+        self._spreads = {kind: _Spread() for kind in (False, True)}  # of pictures that refer forwards: True
         self._typical_bytes = 0.0
         self._sum = 0.0
-        self._alarm_sum = _ALARM_SUM
+        self.alarm_sum = _ALARM_SUM
 
     @property
     def is_ready(self) -> bool:
         """Whether enough quiet groups were seen."""
-        return len(self._groups) >= _LEAST_GOPS and len(self._excesses) >= _LEAST_EXCESSES
+        return len(self._groups) >= _LEAST_GOPS and self._spreads[False].is_known
 
     def observe(self, packet: Packet) -> bool:
         """Take in the next packet; true when the sizes tell of motion."""
-        size = (math.log(packet.size_bytes + _SMALL_BYTES), packet.is_bidirectional)
+        size, kind = math.log(packet.size_bytes + _SMALL_BYTES), packet.is_bidirectional
         place = len(self._current.sizes)
-        self._current.sizes.append(size)
-        if packet.is_key:
+        if place == _MOST_IN_A_GROUP:  # a stream without key pictures goes on for ever
             return False
-        expected = self._expected(place, is_bidirectional=packet.is_bidirectional)
+        self._current.sizes.append((size, kind))
+        expected = None if packet.is_key else self._expected(place, kind=kind)
         if expected is None:
             return False
-        excess = size[0] - expected
-        self._current.excesses.append(excess)
-        if not self.is_ready:
+        self._current.excesses.append((size - expected, kind))
+        spread = self._spreads[kind]
+        if not self.is_ready or not spread.is_known:
             return False
         if self._sum <= 0.0:
             self.rising_since_s = packet.at_s
-        score = min(excess / self._spread, _MOST_A_PACKET)
+        score = min((size - expected) / spread.value, _MOST_A_PACKET)
         self._sum = max(0.0, self._sum + score - _ALLOWANCE)
-        return self._sum > self._alarm_sum
+        return self._sum > self.alarm_sum
 
     def turn(self) -> None:
         """A key picture begins a new group."""
@@ -326,19 +324,15 @@ class Sizes:
         if not ended or not is_quiet:
             return
         self._groups.extend(ended)
-        for group in ended:
-            self._excesses.extend(group.excesses)
+        for kind, spread in self._spreads.items():
+            spread.learn([excess for group in ended for excess, other in group.excesses if other == kind])
         self._typical_bytes = math.exp(_median(size for group in self._groups for size, _ in group.sizes))
-        if self._excesses:
-            middle = statistics.median(self._excesses)
-            deviation = statistics.median(abs(excess - middle) for excess in self._excesses)
-            self._spread = max(_MAD_TO_STD * deviation, _LEAST_SPREAD)
 
     def would_show(self, extra_bytes: float, rate_hz: float) -> bool:
         """Whether so many more bytes in each packet for a second would give an alarm."""
         if not self.is_ready or rate_hz <= 0:
             return False
-        score = math.log1p(extra_bytes / self._typical_bytes) / self._spread
+        score = math.log1p(extra_bytes / self._typical_bytes) / self._spreads[False].value
         return score >= _ALLOWANCE + _ALARM_SUM / rate_hz
 
     def rest(self) -> None:
@@ -347,20 +341,41 @@ class Sizes:
 
     def judge(self, *, was_right: bool) -> None:
         """After false alarms be less easily alarmed, until one was right."""
-        self._alarm_sum = _ALARM_SUM if was_right else min(self._alarm_sum * _DOUBT, _HIGHEST_ALARM_SUM)
+        self.alarm_sum = _ALARM_SUM if was_right else min(self.alarm_sum * _DOUBT, _HIGHEST_ALARM_SUM)
 
-    def _expected(self, place: int, *, is_bidirectional: bool) -> float | None:
+    def _expected(self, place: int, *, kind: bool) -> float | None:
         """The usual size at a place, from that place or, where groups differ in build, from those beside it."""
         for reach in (0, _REACH):
             found = [
                 size
                 for group in self._groups
-                for size, kind in group.sizes[max(1, place - reach) : place + reach + 1]
-                if kind == is_bidirectional
+                for size, other in group.sizes[max(1, place - reach) : place + reach + 1]
+                if other == kind
             ]
             if len(found) >= _LEAST_GOPS:
                 return _median(found)
         return None
+
+
+class _Spread:
+    """How far sizes usually lie beside what is expected: a standard deviation, by medians, which forgive outliers."""
+
+    def __init__(self) -> None:
+        self.value = math.inf
+        self._excesses: deque[float] = deque(maxlen=_REMEMBERED_EXCESSES)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether enough was seen."""
+        return len(self._excesses) >= _LEAST_EXCESSES
+
+    def learn(self, excesses: Sequence[float]) -> None:
+        """Take in what was quiet."""
+        self._excesses.extend(excesses)
+        if self._excesses:
+            middle = statistics.median(self._excesses)
+            deviation = statistics.median(abs(excess - middle) for excess in self._excesses)
+            self.value = max(_MAD_TO_STD * deviation, _LEAST_SPREAD)
 
 
 def _median(values: Iterable[float]) -> float:
@@ -375,11 +390,11 @@ class _Group:
 
     Attributes:
         sizes: of each packet, the logarithm, and whether it is bidirectional.
-        excesses: what packets were larger by than expected, on the same scale.
+        excesses: what packets were larger by than expected, on the same scale, and whether they are bidirectional.
     """
 
     sizes: list[tuple[float, bool]] = field(default_factory=list)
-    excesses: list[float] = field(default_factory=list)
+    excesses: list[tuple[float, bool]] = field(default_factory=list)
 
 
 _REMEMBERED_GOPS = 6
@@ -388,6 +403,7 @@ _SHOW_EVERY_S = 10.0  # whoever follows things takes a longer silence for an end
 _LEAST_PACKETS = 3  # a group; with fewer, leaving them out saves nothing
 _REMEMBERED_EXCESSES = 400
 _LEAST_EXCESSES = 20
+_MOST_IN_A_GROUP = 3600
 _REACH = 2  # places before and after
 _SMALL_BYTES = 64.0  # added to each size: a packet of 20 bytes more or less says nothing
 _TOLERANCE_S = 0.25  # key pictures come with jitter
