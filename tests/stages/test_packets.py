@@ -34,6 +34,7 @@ class Stream:
         costly: from when to when packets are larger, and by how many bytes.
         key_until_s: no key pictures come after this.
         bidirectional: every second picture refers forwards, and is a tenth as large.
+        odd_keys_s: when key pictures are a fifth smaller.
     """
 
     seconds: float
@@ -44,6 +45,7 @@ class Stream:
     costly: tuple[float, float, float] = (np.inf, np.inf, 0.0)
     key_until_s: float = np.inf
     bidirectional: bool = False
+    odd_keys_s: tuple[float, ...] = ()
 
     def packets(self) -> Iterator[Packet]:
         random, place = np.random.default_rng(1), 0
@@ -57,6 +59,8 @@ class Stream:
             begins_s, ends_s, extra = self.costly
             if begins_s <= at_s < ends_s and not is_key:
                 size += extra
+            if is_key and at_s in self.odd_keys_s:
+                size *= 0.8
             size = max(size, 20.0)
             yield Packet(
                 at_s=at_s,
@@ -231,6 +235,13 @@ def test_a_key_picture_that_differs_wakes_it_up_and_everything_kept_is_to_be_see
     seen = watch(Stream(seconds=60, moving=(31.3, 45.0)), new_gate(blind_s=2))  # and sizes do not tell
     assert seen.woken_s[0] <= 31.3 + 2 * 2.0  # where sizes speak, key pictures are compared every 2 blind_s
     assert seen.motion_since_s[0] == -np.inf
+
+
+def test_a_key_picture_of_an_unusual_size_is_compared_out_of_turn() -> None:
+    usual, odd = Stream(seconds=60), Stream(seconds=60, odd_keys_s=(42.0,))
+    compared = [[at_s for at_s, what in watch(each, new_gate()).verdicts if what == "compare"] for each in (usual, odd)]
+    assert 42.0 not in compared[0]
+    assert 42.0 in compared[1]
 
 
 def test_what_moves_under_the_mask_is_not_seen_in_a_key_picture() -> None:

@@ -58,7 +58,7 @@ PAST_S = 0.5
 """A frame that is handed on so long after it was taken is one of the past."""
 
 CATCH_UP_S = 5.0
-"""For so long at a stretch frames of the past wait for each other."""
+"""For so long at a stretch frames of the past wait for each other, so that the pipeline can catch up."""
 
 _RATE_WINDOW = 50  # frames over which their rate is measured
 

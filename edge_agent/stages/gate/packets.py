@@ -36,7 +36,7 @@ class PacketGate:
     It falls asleep only where that is safe. The less the sizes would show, the nearer together must key pictures be,
     for what comes and goes between two would be missed: `max_gop_s` where sizes show a thing of `min_area`, half as
     much again as `blind_s` where they show one ten times as large, as a person near by is, else `blind_s`. Of key
-    pictures that come more often, some are left out.
+    pictures that come more often, those are left out that are as large as usual.
 
     Args:
         settings: see `GateSettings`.
@@ -138,6 +138,7 @@ class PacketGate:
         return (
             at_s + self._gops.longest_s - self._compared_s
             > self._sense().compare * self._settings.blind_s + _TOLERANCE_S
+            or self._sizes.is_key_odd
             or self._is_stale(at_s)
             or self._kept_bytes > self._settings.buffer_bytes / 2
         )
@@ -211,7 +212,7 @@ _COARSE = _Sense(
     basis="key pictures and coarse sizes",
     shortcoming="packet sizes show large things only",
 )
-_NONE = _Sense(areas=math.inf, gop=1.0, compare=0.5, basis="key pictures", shortcoming="packet sizes tell nothing")
+_NONE = _Sense(areas=math.inf, gop=1.0, compare=1.0, basis="key pictures", shortcoming="packet sizes tell nothing")
 
 
 class Gops:
@@ -282,7 +283,11 @@ class Sizes:
         self._groups: deque[_Group] = deque(maxlen=_REMEMBERED_GOPS)
         self._current = _Group()
         self._ended: list[_Group] = []
-        self._spreads = {kind: _Spread() for kind in (False, True)}  # of pictures that refer forwards: True
+        self._spreads = {  # by whether pictures are bidirectional
+            kind: _Spread(_LEAST_EXCESSES, _LEAST_SPREAD, _REMEMBERED_EXCESSES) for kind in (False, True)
+        }
+        self._key_spread = _Spread(_LEAST_GOPS, _LEAST_KEY_SPREAD, _REMEMBERED_KEYS)
+        self.is_key_odd = False  # the last key picture is larger or smaller than is usual
         self._typical_bytes = 0.0
         self._sum = 0.0
         self.alarm_sum = _ALARM_SUM
@@ -299,7 +304,10 @@ class Sizes:
         if place == _MOST_IN_A_GROUP:  # a stream without key pictures goes on for ever
             return False
         self._current.sizes.append((size, kind))
-        expected = None if packet.is_key else self._expected(place, kind=kind)
+        if packet.is_key:
+            self.is_key_odd = self._key_spread.is_odd(size)
+            return False
+        expected = self._expected(place, kind=kind)
         if expected is None:
             return False
         self._current.excesses.append((size - expected, kind))
@@ -326,6 +334,7 @@ class Sizes:
         self._groups.extend(ended)
         for kind, spread in self._spreads.items():
             spread.learn([excess for group in ended for excess, other in group.excesses if other == kind])
+        self._key_spread.learn([group.sizes[0][0] for group in ended])
         self._typical_bytes = math.exp(_median(size for group in self._groups for size, _ in group.sizes))
 
     def would_show(self, extra_bytes: float, rate_hz: float) -> bool:
@@ -358,24 +367,36 @@ class Sizes:
 
 
 class _Spread:
-    """How far sizes usually lie beside what is expected: a standard deviation, by medians, which forgive outliers."""
+    """How far numbers usually lie apart: a standard deviation, by medians, which forgive outliers.
 
-    def __init__(self) -> None:
+    Args:
+        least_count: with fewer of them it is not known.
+        least: it is never taken to be smaller.
+        remembered: how many count.
+    """
+
+    def __init__(self, least_count: int, least: float, remembered: int) -> None:
         self.value = math.inf
-        self._excesses: deque[float] = deque(maxlen=_REMEMBERED_EXCESSES)
+        self._least_count, self._least = least_count, least
+        self._middle = 0.0
+        self._numbers: deque[float] = deque(maxlen=remembered)
 
     @property
     def is_known(self) -> bool:
         """Whether enough was seen."""
-        return len(self._excesses) >= _LEAST_EXCESSES
+        return len(self._numbers) >= self._least_count
 
-    def learn(self, excesses: Sequence[float]) -> None:
+    def is_odd(self, number: float) -> bool:
+        """Whether a number lies far from the others."""
+        return self.is_known and abs(number - self._middle) > _ODD * self.value
+
+    def learn(self, numbers: Sequence[float]) -> None:
         """Take in what was quiet."""
-        self._excesses.extend(excesses)
-        if self._excesses:
-            middle = statistics.median(self._excesses)
-            deviation = statistics.median(abs(excess - middle) for excess in self._excesses)
-            self.value = max(_MAD_TO_STD * deviation, _LEAST_SPREAD)
+        self._numbers.extend(numbers)
+        if self._numbers:
+            self._middle = statistics.median(self._numbers)
+            deviation = statistics.median(abs(number - self._middle) for number in self._numbers)
+            self.value = max(_MAD_TO_STD * deviation, self._least)
 
 
 def _median(values: Iterable[float]) -> float:
@@ -402,6 +423,7 @@ _LEAST_GOPS = 3
 _SHOW_EVERY_S = 10.0  # whoever follows things takes a longer silence for an end of the scene
 _LEAST_PACKETS = 3  # a group; with fewer, leaving them out saves nothing
 _REMEMBERED_EXCESSES = 400
+_REMEMBERED_KEYS = 30
 _LEAST_EXCESSES = 20
 _MOST_IN_A_GROUP = 3600
 _REACH = 2  # places before and after
@@ -417,6 +439,8 @@ _DOUBT = 1.5
 _MOST_A_PACKET = 6.0  # standard deviations: one packet alone gives no alarm
 _MAD_TO_STD = 1.4826  # for normally distributed values
 _LEAST_SPREAD = 0.01
+_LEAST_KEY_SPREAD = 0.001
+_ODD = 2.5  # standard deviations: one key picture in eighty is compared for nothing
 
 # What a thing that moves costs an encoder: about 20 bytes a macroblock and picture, seen with libx264 and, for small
 # things, libx265, at constant quality.
