@@ -36,7 +36,8 @@ class PacketGate:
     It falls asleep only where that is safe. The less the sizes would show, the nearer together must key pictures be,
     for what comes and goes between two would be missed: `max_gop_s` where sizes show a thing of `min_area`, half as
     much again as `blind_s` where they show one ten times as large, as a person near by is, else `blind_s`. Of key
-    pictures that come more often, those are left out that are as large as usual.
+    pictures that come more often, those are left out that are as large as usual; half as many once a key picture has
+    told of something that sizes had not, until sizes tell again.
 
     Args:
         settings: see `GateSettings`.
@@ -55,6 +56,7 @@ class PacketGate:
         self._woken_s = -math.inf
         self._motion_since_s = math.inf
         self._is_in_doubt = False  # it was woken by sizes, and nothing was seen to move yet
+        self._were_sizes_deaf = False  # the last motion was told by a key picture, not by them
         self._compared_s = -math.inf
         self._shown_s = -math.inf
         self._kept_bytes = 0
@@ -122,6 +124,7 @@ class PacketGate:
             differs = len(regions) > 0 or scene_changed
             if differs:
                 self._differed_s = at_s
+                self._were_sizes_deaf = self._asleep or (self._were_sizes_deaf and not self._is_in_doubt)
                 self._is_in_doubt = False
             if self._asleep:
                 self._sizes.learn(is_quiet=not differs)
@@ -135,9 +138,9 @@ class PacketGate:
 
     def _is_due(self, at_s: float) -> bool:
         """Whether to compare a key picture now."""
+        every_s = self._sense().compare * self._settings.blind_s / (2 if self._were_sizes_deaf else 1)
         return (
-            at_s + self._gops.longest_s - self._compared_s
-            > self._sense().compare * self._settings.blind_s + _TOLERANCE_S
+            at_s + self._gops.longest_s - self._compared_s > every_s + _TOLERANCE_S
             or self._sizes.is_key_odd
             or self._is_stale(at_s)
             or self._kept_bytes > self._settings.buffer_bytes / 2
