@@ -42,13 +42,17 @@ class Decoding:
     """
 
     def __init__(self, stream: av.VideoStream, gate: PacketGate | None) -> None:
-        self._decoder = stream.codec_context
-        self._is_key = _IS_KEY.get(self._decoder.name)
+        self._codec = stream.codec_context.name
+        self._parameters = stream.codec_context.extradata
+        self._is_key = _IS_KEY.get(self._codec)
+        self._has_lengths = (self._parameters or b"")[:1] == _LENGTHS_VERSION
         self._gate = gate if self._is_key else None
+        self._decoder: av.VideoCodecContext | None = stream.codec_context  # one of its own once it was let go
         self._stamps: dict[int | None, Stamp] = {}  # by presentation time, of packets in the decoder
         self._kept = _Kept()
         self._latest_pts = -math.inf
         self._shown_s = -math.inf
+        self._repeated_until_s = -math.inf  # what is decoded again, for those that follow, was shown before
         self._seq = 0
         self.damaged = 0
 
@@ -60,7 +64,7 @@ class Decoding:
     @property
     def basis(self) -> str:
         """What is decoded, and why."""
-        return self._gate.basis if self._gate is not None else f"all pictures: codec {self._decoder.name}"
+        return self._gate.basis if self._gate is not None else f"all pictures: codec {self._codec}"
 
     def frames(self, packets: Iterable[Timed]) -> Generator[Frame | None, None, None]:
         """Give frames in the order of showing; None for packets that gave none."""
@@ -88,6 +92,9 @@ class Decoding:
             return self._compare(gate, packet, stamp)
         if verdict == "keep":
             return iter(())
+        if verdict in {"hold", "show"}:
+            self._kept.forget_before(gate.motion_since_s, gate.buffer_bytes)
+            return self._show_oldest(gate) if verdict == "show" else iter(())
         if was_asleep:
             return self._catch_up(gate)
         self._kept.limit(gate.buffer_bytes)
@@ -101,7 +108,8 @@ class Decoding:
         size = len(data)
         if size > 1 and data[-1] == _END_OF_UNIT and data[-2] == _FILLER:
             size = len(bytes(data).rstrip(bytes([_END_OF_UNIT])).rstrip(bytes([_FILLER])))
-        is_key = packet.is_keyframe and self._is_key is not None and self._is_key(bytes(data[:_HEAD_BYTES]))
+        first_bytes = _after_lengths if self._has_lengths else _after_start_codes
+        is_key = packet.is_keyframe and self._is_key is not None and any(map(self._is_key, first_bytes(data)))
         return Packet(
             at_s=stamp.at_s,
             size_bytes=size,
@@ -112,10 +120,7 @@ class Decoding:
 
     def _compare(self, gate: PacketGate, packet: VideoPacket, stamp: Stamp) -> Iterator[Frame]:
         """Decode a key picture alone."""
-        self._decoder.flush_buffers()
-        alone = [*self._decode(packet, stamp), *self._drain(stamp)]
-        self._decoder.flush_buffers()
-        for frame in alone:
+        for frame in self._alone(packet, stamp):
             is_shown = gate.compare(frame)
             if not gate.asleep:
                 yield from self._catch_up(gate)
@@ -124,24 +129,50 @@ class Decoding:
             if is_shown:
                 yield frame
 
+    def _show_oldest(self, gate: PacketGate) -> Iterator[Frame]:
+        """Decode the first key picture that is kept alone."""
+        for packet, stamp in self._kept.oldest:
+            yield from (frame for frame in self._alone(packet, stamp) if gate.compare(frame))
+
+    def _alone(self, packet: VideoPacket, stamp: Stamp) -> list[Frame]:
+        self._begin_anew()
+        alone = [*self._decode(packet, stamp), *self._drain(stamp)]
+        self._begin_anew()
+        return alone
+
     def _catch_up(self, gate: PacketGate) -> Iterator[Frame]:
-        """Decode what was kept, from the last key picture before something may have begun to move."""
-        self._decoder.flush_buffers()
+        """Decode the pre-roll: what was kept, from the last key picture before something may have begun to move."""
+        self._begin_anew()
+        self._repeated_until_s = self._shown_s
         for packet, stamp in self._kept.since(gate.motion_since_s):
             yield from self._watched(gate, self._decode(packet, stamp))
 
     def _watched(self, gate: PacketGate, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
-            if frame.at_s > self._shown_s:  # else it was shown before, and is decoded for those that follow
+            if frame.at_s > self._repeated_until_s:
+                self._repeated_until_s = -math.inf
                 gate.compare(frame)
                 yield frame
+
+    def _begin_anew(self) -> None:
+        """Let the decoder go, with what is in it: while nothing is decoded, its memory is worth more than its speed."""
+        self._decoder = None
+        self._stamps.clear()
+
+    def _opened(self) -> av.VideoCodecContext:
+        """The decoder; one thread, for cameras run side by side, and threads add delay."""
+        if self._decoder is None:
+            self._decoder = av.CodecContext.create(self._codec, "r")
+            self._decoder.extradata = self._parameters
+            self._decoder.thread_count = 1
+        return self._decoder
 
     def _decode(self, packet: VideoPacket, stamp: Stamp) -> Iterator[Frame]:
         if len(self._stamps) > _MOST_STAMPS:  # of packets that never became a picture
             self._stamps.clear()
         self._stamps[packet.pts] = stamp
         try:
-            pictures = self._decoder.decode(packet)
+            pictures = self._opened().decode(packet)
         except av.FFmpegError:
             self.damaged += 1
             return
@@ -151,7 +182,7 @@ class Decoding:
     def _drain(self, stamp: Stamp) -> Iterator[Frame]:
         """What the decoder holds back because pictures that are shown before might follow."""
         with suppress(av.FFmpegError):
-            for picture in self._decoder.decode(None):
+            for picture in self._opened().decode(None):
                 yield self._frame(picture, stamp)
 
     def _frame(self, picture: av.VideoFrame, latest: Stamp) -> Frame:
@@ -193,6 +224,16 @@ class _Kept:
         while len(self._groups) > 1:
             self._bytes -= sum(packet.size for packet, _stamp in self._groups.popleft())
 
+    def forget_before(self, at_s: float, most_bytes: int) -> None:
+        """Keep what is needed to decode everything since a moment, or the newest groups where that is too much."""
+        while len(self._groups) > 1 and (self._groups[1][0][1].at_s <= at_s or self._bytes > most_bytes):
+            self._bytes -= sum(packet.size for packet, _stamp in self._groups.popleft())
+
+    @property
+    def oldest(self) -> list[Timed]:
+        """The first key picture, if there is one."""
+        return self._groups[0][:1] if self._groups else []
+
     def since(self, at_s: float) -> list[Timed]:
         """Everything from the last key picture before a moment, or from the first."""
         groups = list(self._groups)
@@ -201,32 +242,42 @@ class _Kept:
         return [timed for group in groups for timed in group]
 
 
-def _is_key_h264(head: bytes) -> bool:
-    return any(unit & 0x1F == _H264_IDR for unit in _first_bytes(head))
+def _is_key_h264(first_byte: int) -> bool:
+    return first_byte & 0x1F == _H264_IDR
 
 
-def _is_key_h265(head: bytes) -> bool:
-    return any(unit >> 1 & 0x3F in _H265_IRAP for unit in _first_bytes(head))
+def _is_key_h265(first_byte: int) -> bool:
+    return first_byte >> 1 & 0x3F in _H265_IRAP
 
 
-def _first_bytes(head: bytes) -> Iterator[int]:
-    """The first byte of each unit at the beginning of a packet, with start codes (RTSP) or lengths (MP4) between."""
-    if head.startswith((b"\0\0\0\1", b"\0\0\1")):
-        yield from (match[1][0] for match in re.finditer(rb"\x00\x00\x01(.)", head, re.DOTALL))
-        return
+def _after_start_codes(data: memoryview) -> Iterator[int]:
+    """The first byte of each unit at the beginning of a packet, as RTSP gives it."""
+    return (match[1][0] for match in re.finditer(rb"\x00\x00\x01(.)", data[:_HEAD_BYTES], re.DOTALL))
+
+
+def _after_lengths(data: memoryview) -> Iterator[int]:
+    """The first byte of each unit at the beginning of a packet, as RTMP gives it."""
     place = 0
-    while place + 4 < len(head):
-        yield head[place + 4]
-        place += 4 + int.from_bytes(head[place : place + 4], "big")
+    while place + 4 < min(len(data), _HEAD_BYTES):
+        yield data[place + 4]
+        place += 4 + int.from_bytes(data[place : place + 4], "big")
 
 
 _H264_IDR = 5  # ITU-T H.264, table 7-1
 _H265_IRAP = range(16, 24)  # ITU-T H.265, table 7-1
 
-_IS_KEY: Mapping[str, Callable[[bytes], bool]] = {"h264": _is_key_h264, "hevc": _is_key_h265}
-"""Codecs with pictures that need others -> whether a packet's picture and all that follow can be decoded from it on.
+_IS_KEY: Mapping[str, Callable[[int], bool]] = {"h264": _is_key_h264, "hevc": _is_key_h265}
+"""Codecs with pictures that need others -> whether a unit's picture, and all shown later, can be decoded from it on.
 
 FFmpeg's own mark stands on points of recovery too, where the picture itself is not whole.
+"""
+
+_LENGTHS_VERSION = b"\x01"
+"""What a stream's parameters begin with where lengths stand before the units, not start codes.
+
+The packets do not tell: a length of 256 to 511 bytes looks like a start code.
+
+Source: ISO/IEC 14496-15, sections 5.3.3.1 and 8.3.3.1, `configurationVersion`.
 """
 
 _HEAD_BYTES = 4096  # parameter sets and messages stand before the picture

@@ -87,7 +87,7 @@ class Pipe:
         """Read one frame, (size_bytes,) uint8; None when told to stop."""
         clock, stop, stall_s = self._opening.clock, self._opening.stop, self._opening.stall_s
         picture = np.empty(size_bytes, np.uint8)
-        rest = memoryview(picture)  # type: ignore[arg-type]
+        rest: memoryview = picture.data
         events = select.poll()
         events.register(pipe, select.POLLIN)  # and that the last writer closed it, which is always told
         heard_s = clock.monotonic_s()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import av
@@ -41,7 +42,7 @@ class LiveTimeline:
     def __init__(self) -> None:
         self._offset_s = 0.0
         self._stamp_s: float | None = None  # the highest so far
-        self._last_s = 0.0
+        self._window: tuple[float, float] = (math.inf, math.inf)  # when it ends, and how late the least late in it was
 
     def at_s(self, stamp_s: float | None, arrived_s: float) -> float:
         """When the picture with the next packet was taken, on the clock of the arrivals.
@@ -54,19 +55,32 @@ class LiveTimeline:
             Seconds, never later than the arrival.
         """
         if stamp_s is None:
-            self._stamp_s, self._last_s = None, max(arrived_s, self._last_s)
-            return self._last_s
+            self._stamp_s = None
+            return arrived_s
         passed_s = None if self._stamp_s is None else stamp_s - self._stamp_s
         late_s = arrived_s - stamp_s - self._offset_s
-        if passed_s is None or abs(passed_s) > _JUMP_S or abs(late_s) > _JUMP_S:
-            self._offset_s = max(arrived_s, self._last_s) - stamp_s
-            self._stamp_s = stamp_s
+        if (
+            passed_s is None
+            or abs(passed_s) > _JUMP_S
+            or abs(late_s) > _JUMP_S
+            or self._is_late_for_good(late_s, arrived_s)
+        ):
+            self._offset_s, self._stamp_s = arrived_s - stamp_s, stamp_s
+            self._window = (arrived_s + _WINDOW_S, math.inf)
         elif passed_s > 0:
             self._offset_s += min(late_s, _LATER * passed_s)
             self._stamp_s = stamp_s
-        at_s = stamp_s + self._offset_s
-        self._last_s = max(self._last_s, at_s)
-        return at_s
+        return stamp_s + self._offset_s
+
+    def _is_late_for_good(self, late_s: float, arrived_s: float) -> bool:
+        """Whether for a while nothing came in time: a longer way, or a camera whose clock was set back a little."""
+        ends_s, least_late_s = self._window
+        least_late_s = min(least_late_s, late_s)
+        if arrived_s < ends_s:
+            self._window = (ends_s, least_late_s)
+            return False
+        self._window = (arrived_s + _WINDOW_S, math.inf)
+        return least_late_s > _LATE_S
 
 
 class UtcTimeline:
@@ -88,4 +102,6 @@ class UtcTimeline:
 
 _UTC_TOLERANCE_NS = 5_000_000
 _JUMP_S = 5.0
+_WINDOW_S = 10.0
+_LATE_S = 0.5
 _LATER = 0.001  # seconds a second: a clock that runs slow by more than this is none

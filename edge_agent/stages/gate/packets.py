@@ -128,7 +128,7 @@ class PacketGate:
                 self._is_in_doubt = False
             if self._asleep:
                 self._sizes.learn(is_quiet=not differs)
-                self._kept_bytes = 0  # until now nothing moved, or all of it is decoded
+                self._kept_bytes = min(self._kept_bytes, self._gops.bytes_so_far)  # what came before is let go
                 if differs:
                     self._wake(at_s, since_s=-math.inf)
         is_shown = not self._asleep or self._is_stale(at_s)
