@@ -19,6 +19,8 @@ COMMANDS = {
     "replay": "a recorded clip through the same stages, as fast as it goes",
     "demo": "the main job with nothing else installed",
     "watch": "live table of events and states from a broker",
+    "probe": "how a camera's stream is built, what it costs, and what to change there",
+    "doctor": "what this machine has for capturing",
     "bench": "what each stage costs on this machine",
     "models": "the built-in models",
     "outbox": "what waits for the broker",

@@ -1,11 +1,15 @@
-"""What the machine says of itself: memory and temperature, from the kernel's files."""
+"""What the machine says of itself: its board, memory and temperature, from the kernel's files."""
 
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from pathlib import Path
 
 _STATM = Path("/proc/self/statm")
+_BOARD = Path("/proc/device-tree/model")  # boards without a firmware of their own, such as a Raspberry Pi
+_MEMORY = Path("/proc/meminfo")
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")  # the processor, on a Raspberry Pi and on a Jetson
 
 
@@ -23,3 +27,43 @@ def temperature_celsius() -> float | None:
         return int(_THERMAL.read_text(encoding="ascii")) / 1000
     except (OSError, ValueError):
         return None
+
+
+def board() -> str | None:
+    """What board this is, by its device tree; None where there is none, as on a PC."""
+    try:
+        return _BOARD.read_text(encoding="utf-8", errors="replace").strip("\0\n ") or None
+    except OSError:
+        return None
+
+
+def system() -> str:
+    """Name the distribution, the kernel's version and the processor's kind."""
+    try:
+        name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        name = platform.system()
+    return f"{name}, kernel {platform.release()}, {platform.machine()}"
+
+
+def is_64_bit() -> bool:
+    """Whether this Python is, which the libraries have wheels for."""
+    return sys.maxsize > 1 << 32
+
+
+def cpu_count() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def memory_bytes() -> tuple[int, int] | None:
+    """All of it, and what is free for new programs; None where the kernel does not say."""
+    try:
+        rows = dict(line.split(":", 1) for line in _MEMORY.read_text(encoding="ascii").splitlines())
+        return _kib(rows["MemTotal"]), _kib(rows["MemAvailable"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _kib(text: str) -> int:
+    return int(text.split(maxsplit=1)[0]) << 10

@@ -11,6 +11,7 @@ import importlib
 import re
 from collections.abc import Generator
 from contextlib import closing, suppress
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,11 +73,30 @@ class _Player(Protocol):
         ...
 
 
+def binding() -> str:
+    """By what pipelines are played here: GStreamer's own binding or OpenCV.
+
+    Raises:
+        RuntimeMissingError: by nothing; the message holds the install line.
+    """
+    try:
+        _require_binding()
+    except (RuntimeMissingError, ValueError) as error:
+        if _opencv_with_gstreamer() is None:
+            raise RuntimeMissingError(f"{error.__cause__ or error}; {runtimes.INSTALL['gi']}") from error
+        return "OpenCV"
+    return "python3-gi"
+
+
+def _require_binding() -> None:
+    gi = runtimes.load("gi")
+    for name, version in _NAMESPACES.items():
+        gi.require_version(name, version)
+
+
 def _player(opening: Opening) -> _Player:
     try:
-        gi = runtimes.load("gi")
-        for name, version in _NAMESPACES.items():
-            gi.require_version(name, version)
+        _require_binding()
     except (RuntimeMissingError, ValueError) as error:  # ValueError: gi is there, its description of GStreamer is not
         player = _by_opencv(opening)
         if player is None:
@@ -153,13 +173,16 @@ def _view(data: bytes, shape: tuple[int, int], offset: int, stride: int) -> Byte
 
 def _by_opencv(opening: Opening) -> _Player | None:
     """Play by OpenCV; None where it is absent or was built without GStreamer."""
+    cv2 = _opencv_with_gstreamer()
+    return None if cv2 is None else _ByOpenCv(opening, cv2)
+
+
+def _opencv_with_gstreamer() -> ModuleType | None:
     try:
         cv2 = runtimes.load("cv2")
     except RuntimeMissingError:
         return None
-    if not re.search(r"GStreamer:\s*YES", cv2.getBuildInformation()):
-        return None
-    return _ByOpenCv(opening, cv2)
+    return cv2 if re.search(r"GStreamer:\s*YES", cv2.getBuildInformation()) else None
 
 
 class _ByOpenCv:

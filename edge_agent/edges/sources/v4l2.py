@@ -10,18 +10,17 @@ from __future__ import annotations
 import errno
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import av
 
 from edge_agent.edges.sources.planes import view_planes
 from edge_agent.edges.sources.source import ALL_PICTURES, Opening
 from edge_agent.edges.sources.v4l2_controls import set_controls
+from edge_agent.edges.sources.v4l2_devices import DEVICES, TITLES, names
 from edge_agent.errors import SourceError
 from edge_agent.records import Frame
 
-_DEVICES = Path("/dev")
-_TITLES = Path("/sys/class/video4linux")  # videoN/name is what the maker calls it
+_DEVICES, _TITLES = DEVICES, TITLES
 
 _AT_ONCE = "+4"
 """FFmpeg's AVFMT_FLAG_NONBLOCK, which has no name among its options: a read that waits hears neither `stop` nor a
@@ -117,13 +116,5 @@ def _decoded(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame] | None:
 
 def _cameras_there() -> str:
     """Name every camera that the kernel shows, by the name that stays when others are plugged in, where it has one."""
-    stable = {link.resolve(): link for link in sorted(_DEVICES.glob("v4l/by-id/*"))}
-    found = [f"{stable.get(path, path)}{_title(path)}" for path in sorted(_DEVICES.glob("video[0-9]*"))]
+    found = [f"{path}{f' ({title})' if title else ''}" for _, path, title in names(_DEVICES, _TITLES)]
     return f"there is {', '.join(found)}" if found else "there is no camera at all"
-
-
-def _title(path: Path) -> str:
-    try:
-        return f" ({(_TITLES / path.name / 'name').read_text().strip()})"
-    except OSError:
-        return ""

@@ -42,7 +42,9 @@ _OF_CAMERAS: _Meanings = (
 )
 
 
+_FILE = "file://"
 _OVER_TLS = ("https", "rtsps", "rtmps")
+_WITHOUT_TIMES = {"mpjpeg"}  # JPEG pictures over HTTP: FFmpeg counts 25 a second, whatever comes
 
 _LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # noqa: PLR2004
 """A title that is not UTF-8 is no reason to refuse a video; from PyAV 19 on it is none by itself."""
@@ -69,9 +71,9 @@ class Clip:
         """Give every frame, ending with the file."""
         seq = 0
         try:
-            with av.open(f"file:{self._opening.path}", **_LENIENT) as container:
+            with connect(self._opening) as container:
                 start_utc_ns = _created_utc_ns(container.metadata)
-                stream = _video_stream(container, self._opening)
+                stream = video_stream(container, self._opening)
                 timeline = RecordingTimeline(stream.average_rate)
                 for picture in chain.from_iterable(self._decode(container, stream)):
                     _warn_if_rotated(picture, seq, self._opening)
@@ -80,7 +82,7 @@ class Clip:
                     yield view_planes(picture).taken(at_s=at_s, utc_ns=utc_ns, utc_synced=False, seq=seq)
                     seq += 1
         except av.FFmpegError as error:
-            raise SourceError(_complaint(error, _OF_FILES, self._opening, seq)) from None
+            raise SourceError(complaint(error, self._opening, seq)) from None
         if self.damaged:
             _log.warning("%s: %d packets could not be decoded, %d frames could", self._opening.name, self.damaged, seq)
         if not seq and not self._opening.stop.is_set():
@@ -130,8 +132,8 @@ class Stream:
         seq, said_s = 0, -math.inf
         clock = self._opening.clock
         try:
-            with self._connect() as container:
-                stream = _video_stream(container, self._opening)
+            with connect(self._opening) as container:
+                stream = video_stream(container, self._opening)
                 gate = self._opening.new_gate() if self._opening.new_gate else None
                 self._decoding = Decoding(stream, gate)
                 self._alive_s = clock.monotonic_s()
@@ -143,20 +145,9 @@ class Stream:
                         said_s = clock.monotonic_s()
                         yield frame
         except av.FFmpegError as error:  # its own text holds the password
-            raise SourceError(_complaint(error, _OF_CAMERAS, self._opening, seq)) from None
+            raise SourceError(complaint(error, self._opening, seq)) from None
         if not self._opening.stop.is_set():
             raise SourceError(f"{self._opening.name}: the camera ended the stream after {seq} frames")
-
-    def _connect(self) -> av.container.InputContainer:
-        stall_s = self._opening.stall_s
-        options = {"fpsprobesize": "0"}  # else the first frame waits for 20 more, to learn a rate that nobody asks for
-        if self._opening.url.startswith("rtsp"):
-            options |= {"rtsp_transport": self._opening.transport, "allowed_media_types": "video"}
-        if self._opening.url.startswith("rtmp"):
-            options |= {"analyzeduration": "500000"}  # microseconds; else it listens for sound for five seconds
-        if self._opening.url.startswith(_OVER_TLS):
-            options |= {"tls_verify": "0"}  # cameras have certificates of their own making, and FFmpeg knows no others
-        return av.open(self._opening.url, options=options, timeout=(stall_s, stall_s), **_LENIENT)
 
     def _packets(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Timed]:
         """Every packet, with when its picture was taken."""
@@ -168,12 +159,33 @@ class Stream:
             if arrived_s - self._alive_s > stall_s:
                 damage = f", {self.damaged} packets could not be decoded" if self.damaged else ""
                 raise SourceError(f"{self._opening.name}: no frame for {stall_s:g} s{damage}; is the camera hung up?")
-            stamp_s = None if packet.pts is None else float(packet.pts * packet.time_base)
+            stamp_s = camera_stamp_s(container, packet)
             at_s = timeline.at_s(stamp_s, arrived_s)
             yield packet, Stamp(at_s, utc.at_ns(at_s, arrived_s, arrived_utc_ns), clock.utc_synced())
 
 
-def _video_stream(container: av.container.InputContainer, opening: Opening) -> av.VideoStream:
+def connect(opening: Opening) -> av.container.InputContainer:
+    """Open a clip, or a stream with as little delay as it allows."""
+    if opening.url.startswith(_FILE):
+        return av.open(f"file:{opening.path}", **_LENIENT)
+    options = {"fpsprobesize": "0"}  # else the first frame waits for 20 more, to learn a rate that nobody asks for
+    if opening.url.startswith("rtsp"):
+        options |= {"rtsp_transport": opening.transport, "allowed_media_types": "video"}
+    if opening.url.startswith("rtmp"):
+        options |= {"analyzeduration": "500000"}  # microseconds; else it listens for sound for five seconds
+    if opening.url.startswith(_OVER_TLS):
+        options |= {"tls_verify": "0"}  # cameras have certificates of their own making, and FFmpeg knows no others
+    return av.open(opening.url, options=options, timeout=(opening.stall_s, opening.stall_s), **_LENIENT)
+
+
+def camera_stamp_s(container: av.container.InputContainer, packet: av.Packet[av.VideoStream]) -> float | None:
+    """When a picture is to be shown, by the camera's clock; None where the camera does not say."""
+    if packet.pts is None or container.format.name in _WITHOUT_TIMES:
+        return None
+    return float(packet.pts * packet.time_base)
+
+
+def video_stream(container: av.container.InputContainer, opening: Opening) -> av.VideoStream:
     """Choose the first video stream, decoded by one thread: cameras run side by side, and threads add delay."""
     if not container.streams.video:
         raise SourceError(f"{opening.name} has no video stream: only sound, or cut off")
@@ -210,8 +222,10 @@ def _warn_if_rotated(picture: av.VideoFrame, seq: int, opening: Opening) -> None
         _log.warning("%s asks to be turned by %d degrees; it is used as it lies", opening.name, picture.rotation)
 
 
-def _complaint(error: av.FFmpegError, meanings: _Meanings, opening: Opening, frames: int) -> str:
+def complaint(error: av.FFmpegError, opening: Opening, frames: int) -> str:
+    """What went wrong, after how many frames, in words without the password that FFmpeg's own hold."""
     said = error.strerror or type(error).__name__
+    meanings = _OF_FILES if opening.url.startswith(_FILE) else _OF_CAMERAS
     meaning = next((text for kind, text in meanings if isinstance(error, kind)), "{error}")
     failed = f"broke off after {frames} frames" if frames else "cannot be opened"
     return f"{opening.name} {failed}: {meaning.format(stall_s=opening.stall_s, error=said)}"
