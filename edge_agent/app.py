@@ -35,12 +35,15 @@ from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.source import Recording
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings, LeftBehindError
 from edge_agent.edges.systemd import Notifier
+from edge_agent.edges.triggers import ways_of
+from edge_agent.edges.triggers.trigger import Listening, Triggers
 from edge_agent.errors import ConfigError, SourceError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
+from edge_agent.stages.gate.external import ExternalGate, Times
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.rules.rules import Rules
@@ -60,8 +63,10 @@ _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
 
 
-def build_pipeline(camera: CameraSettings, vision: Vision, names: Names, meter: Meter) -> Pipeline:
-    """Wire the stages of one camera.
+def build_pipeline(
+    camera: CameraSettings, vision: Vision, names: Names, meter: Meter, times: Times | None = None
+) -> Pipeline:
+    """Wire the stages of one camera; `times` tells when triggers came, where it goes by these.
 
     Raises:
         ConfigError: the camera looks for a label that the model does not know.
@@ -70,7 +75,7 @@ def build_pipeline(camera: CameraSettings, vision: Vision, names: Names, meter: 
         detector = vision.detector(camera.detect, camera.mask)
     except ValueError as error:
         raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
-    gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask)
+    gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
     tracker = Tracker(camera.track)
     rules = Rules(camera.detect.labels, camera.zones)
     return Pipeline(
@@ -86,7 +91,7 @@ def build_pipeline(camera: CameraSettings, vision: Vision, names: Names, meter: 
 
 
 def build_replay(settings: Settings, camera: CameraSettings, vision: Vision, run_id: str) -> Pipeline:
-    """Wire the stages of one camera for a recording, read by the caller."""
+    """Wire the stages of one camera for a recording, read by the caller; without triggers, so that motion opens."""
     names = Names(topics=topics_of(settings), camera=camera.id, run_id=run_id)
     return build_pipeline(camera, vision, names, Meter(time.perf_counter))
 
@@ -159,12 +164,19 @@ def open_outbox(path: Path) -> OutboxReader:
     return OutboxReader(path)
 
 
+def _packet_gate(camera: CameraSettings, times: Times | None) -> PacketGate | ExternalGate:
+    if times is not None:
+        return ExternalGate(camera.gate, times)
+    return PacketGate(camera.gate, camera.detect.rate_hz, camera.mask)
+
+
 @dataclass(kw_only=True)
 class Line:
     """One camera as the daemon runs it: capture on the left of `latest`, the pipeline on its right."""
 
     camera: CameraSettings
     capture: Capture
+    triggers: Triggers
     latest: Latest[Frame]
     pipeline: Pipeline
     meter: Meter
@@ -228,6 +240,7 @@ class Agent:
                 run_id=self.run_id,
                 vision=vision,
                 cameras={line.camera.id: (line.capture, line.meter) for line in lines},
+                triggers={line.camera.id: line.triggers for line in lines},
                 outbox=outbox,
                 deliverer=self._deliverer(outbox),
                 progress=self._progress,
@@ -244,6 +257,8 @@ class Agent:
         meter = Meter(time.perf_counter)
         names = Names(topics=self._topics, camera=camera.id, run_id=self.run_id)
         settings = camera.capture
+        triggers = Triggers(camera.id, self.clock)
+        times = triggers.times if camera.gate.mode == "external" else None
         capture = Capture(
             name=camera.id,
             open_source=functools.partial(
@@ -254,7 +269,7 @@ class Agent:
                 stop,
                 pace="real_time",
                 picture=camera.picture,
-                new_gate=functools.partial(PacketGate, camera.gate, camera.detect.rate_hz, camera.mask),
+                new_gate=functools.partial(_packet_gate, camera, times),
             ),
             slot=latest,
             settings=settings,
@@ -267,8 +282,9 @@ class Agent:
         return Line(
             camera=camera,
             capture=capture,
+            triggers=triggers,
             latest=latest,
-            pipeline=build_pipeline(camera, vision, names, meter),
+            pipeline=build_pipeline(camera, vision, names, meter, times),
             meter=meter,
             outbox=outbox,
             clock=self.clock,
@@ -290,13 +306,30 @@ class Agent:
             ),  # two versions, each asked twice,
         )
 
+    def _listenings(self, lines: list[Line]) -> list[Listening]:
+        settings = self.settings.mqtt
+        client_id = f"edge-agent-{self.settings.device.id}-triggers"
+        cameras = [(line.camera.id, line.triggers, line.camera.triggers) for line in lines if line.camera.enabled]
+        connect = functools.partial(mqtt.reconnect, settings, client_id=client_id, will=None)
+        return [
+            Listening(
+                way=way,
+                clock=self.clock,
+                backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
+                patience_s=settings.retry_cap_s,
+                beat=self._progress.watch(way.name, _SILENCE_S + 5 * settings.ack_timeout_s),  # and to subscribe
+            )
+            for way in ways_of(cameras, self.settings.webhook, connect, self.clock)
+        ]
+
     def _run_threads(self, lines: list[Line], supervisor: Supervisor, stop: threading.Event) -> None:
         stop_delivery = threading.Event()
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
         captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
         pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
+        listeners = [self._start(one.way.name, functools.partial(one.run, stop)) for one in self._listenings(lines)]
         try:
-            supervisor.watch(captures, pipelines, delivery, stop)
+            supervisor.watch(captures, pipelines, (delivery, *listeners), stop)
         finally:
             stop.set()  # captures end, then the pipelines, which still have something to say
             wait(captures.values(), _STOP_S)
@@ -306,7 +339,7 @@ class Agent:
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
-        for thread in (*captures.values(), *pipelines, delivery):
+        for thread in (*captures.values(), *pipelines, delivery, *listeners):
             if thread.done():
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
 

@@ -9,6 +9,7 @@ AgentError
 └─ PassingError      the world may get better by itself: retry; one-shot commands exit 69 (EX_UNAVAILABLE)
    ├─ SourceError    camera gone, stream stalled, decoding failed
    ├─ BrokerError    no connection, no acknowledgement in time
+   ├─ TriggerError   what a camera's triggers come from is not there
    └─ StorageError   disk full, database locked or damaged
 ```
 
@@ -70,6 +71,10 @@ class SourceError(PassingError):
 
 class BrokerError(PassingError):
     """The MQTT broker cannot be reached, refuses, or does not answer in time."""
+
+
+class TriggerError(PassingError):
+    """What a camera's triggers come from cannot be listened to: a port in use, a line that is not there."""
 
 
 class StorageError(PassingError):

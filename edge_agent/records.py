@@ -97,9 +97,10 @@ class Packet:
     is_bidirectional: bool = False
 
 
-Verdict = Literal["decode", "compare", "keep"]
+Verdict = Literal["decode", "compare", "keep", "hold", "show"]
 """What to do with a packet: `decode` it and all that was kept before it, decode it alone to `compare` its picture, or
-`keep` it undecoded."""
+`keep` it undecoded; `hold` it, and let go of what the gate has no use for any more; `show` the same, and the picture of
+the oldest that is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,6 +13,7 @@ from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import CaptureStatus
+from edge_agent.edges.triggers.trigger import TriggerStatus
 from edge_agent.health import Meter
 from edge_agent.records import Message
 from edge_agent.stages.encode.native import iso_time
@@ -24,7 +25,7 @@ def health(
     clock: Clock,
     started_s: float,
     run_id: str,
-    cameras: Mapping[str, tuple[CaptureStatus, Meter]],
+    cameras: Mapping[str, tuple[CaptureStatus, TriggerStatus, Meter]],
     outbox: Outbox,
     deliverer: Deliverer,
 ) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def health(
         "time_synced": clock.utc_synced(),
         "memory_rss_bytes": host.memory_rss_bytes(),
         "temperature_celsius": host.temperature_celsius(),
-        "cameras": {name: camera_health(status, meter) for name, (status, meter) in cameras.items()},
+        "cameras": {name: camera_health(*statuses) for name, statuses in cameras.items()},
         "outbox": {
             "waiting": waiting.waiting,
             "in_memory": waiting.in_memory,
@@ -54,7 +55,7 @@ def camera_status(topic: str, status: CaptureStatus) -> Message:
     return Message(topic=topic, payload=status.presence.encode(), kind="state")
 
 
-def camera_health(status: CaptureStatus, meter: Meter) -> dict[str, Any]:
+def camera_health(status: CaptureStatus, triggers: TriggerStatus, meter: Meter) -> dict[str, Any]:
     """How one camera is doing."""
     return {
         "state": status.state,
@@ -68,6 +69,13 @@ def camera_health(status: CaptureStatus, meter: Meter) -> dict[str, Any]:
         "replaced": status.replaced,
         "width": status.width,
         "height": status.height,
+        "triggers": {
+            "state": triggers.state,
+            "reason": triggers.reason,
+            "heard": triggers.heard,
+            "failures": triggers.failures,
+            "last": None if triggers.last_utc_ns is None else iso_time(triggers.last_utc_ns),
+        },
         "stages": meter.snapshot(),
     }
 

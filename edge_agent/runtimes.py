@@ -16,6 +16,8 @@ INSTALL = {
     "gi": "sudo apt install -y python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base "
     "gstreamer1.0-plugins-good, and a virtual environment of the system's Python made with --system-site-packages, "
     "which sees them",
+    "gpiod": "pip install 'gpiod>=2', or on Debian 13: sudo apt install -y python3-libgpiod, and a virtual environment "
+    "made with --system-site-packages, which sees it",
     "iotcore": "pip install 'edge-agent[demo]', or install mosquitto",
 }
 """How a person gets each of them."""

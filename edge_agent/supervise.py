@@ -15,6 +15,7 @@ from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import Capture, State
 from edge_agent.edges.systemd import Notifier
+from edge_agent.edges.triggers.trigger import Triggers, TriggerState
 from edge_agent.errors import StorageError
 from edge_agent.health import Meter, Progress
 from edge_agent.stages.encode import native
@@ -46,6 +47,7 @@ class Supervisor:
         run_id: of this start.
         vision: the model in use.
         cameras: capture and meter of each, by its id.
+        triggers: of each camera, by its id.
         outbox: where states and reports go.
         deliverer: who takes them on.
         progress: whether every thread moves on.
@@ -58,6 +60,7 @@ class Supervisor:
     run_id: str
     vision: Vision
     cameras: Mapping[str, tuple[Capture, Meter]]
+    triggers: Mapping[str, Triggers]
     outbox: Outbox
     deliverer: Deliverer
     progress: Progress
@@ -75,7 +78,7 @@ class Supervisor:
         self,
         captures: dict[str, Future[None]],
         pipelines: Sequence[Future[None]],
-        delivery: Future[None],
+        beside: Sequence[Future[None]],
         stop: threading.Event,
     ) -> None:
         """Watch until told to stop, a thread fails, or every camera was a recording that is over.
@@ -83,23 +86,23 @@ class Supervisor:
         Args:
             captures: the thread of each camera, by its id; one that hangs is replaced there.
             pipelines: the threads to the right of them.
-            delivery: the thread that delivers.
+            beside: threads that end with the agent only: delivery, and those that listen for triggers.
             stop: ends it.
         """
         self.outbox.put([native.status(self._topics.status, online=True)])
         self.say_states()
         self._report()
         self.notifier.ready()
-        report_due_s, reported = self._started_s + _REPORT_EVERY_S, self._states()
+        report_due_s, reported = self._started_s + _REPORT_EVERY_S, self._news()
         while not self.clock.wait(stop, _TICK_S):
             self.say_states()
-            if self.clock.monotonic_s() >= report_due_s or self._states() != reported:
-                report_due_s, reported = self.clock.monotonic_s() + _REPORT_EVERY_S, self._states()
+            if self.clock.monotonic_s() >= report_due_s or self._news() != reported:
+                report_due_s, reported = self.clock.monotonic_s() + _REPORT_EVERY_S, self._news()
                 self._report()
             self._replace_hanging(captures)
             self._feed_watchdog()
             work = (*captures.values(), *pipelines)
-            if any(thread.done() and thread.exception() for thread in (*work, delivery)):
+            if any(thread.done() and thread.exception() for thread in (*work, *beside)):
                 break
             if all(thread.done() for thread in work) and {state for state, _since in self._states()} != {"disabled"}:
                 _log.info("every recording is over")
@@ -120,6 +123,10 @@ class Supervisor:
         statuses = [capture.status() for capture, _meter in self.cameras.values()]
         return [(status.state, status.since_utc_ns) for status in statuses]
 
+    def _news(self) -> tuple[list[tuple[State, int]], list[TriggerState]]:
+        """What is reported as soon as it changes."""
+        return self._states(), [triggers.status().state for triggers in self.triggers.values()]
+
     def _report(self) -> None:
         """Say how the agent does and what it is made of; the outbox holds back what has not changed."""
         bases = {camera: capture.status().basis for camera, (capture, _meter) in self.cameras.items()}
@@ -130,7 +137,10 @@ class Supervisor:
                 clock=self.clock,
                 started_s=self._started_s,
                 run_id=self.run_id,
-                cameras={camera: (capture.status(), meter) for camera, (capture, meter) in self.cameras.items()},
+                cameras={
+                    camera: (capture.status(), self.triggers[camera].status(), meter)
+                    for camera, (capture, meter) in self.cameras.items()
+                },
                 outbox=self.outbox,
                 deliverer=self.deliverer,
             )

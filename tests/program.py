@@ -93,6 +93,7 @@ class Agent:
         folder: for its configuration, its outbox and its log.
         cameras: its cameras.
         mqtt: the settings of that section.
+        webhook: the settings of that section.
         env: its environment; `environment()` when left out.
         program: what Python runs, before the command.
     """
@@ -102,6 +103,7 @@ class Agent:
         folder: Path,
         *cameras: Mapping[str, Any],
         mqtt: Mapping[str, Any],
+        webhook: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         program: Sequence[str | Path] = ("-m", "edge_agent"),
     ) -> None:
@@ -113,6 +115,7 @@ class Agent:
                 "device": {"id": DEVICE},
                 "mqtt": {"retry_cap_s": 1, **mqtt},
                 "cameras": cameras,
+                "webhook": webhook or {},
                 "outbox": {"path": str(self.outbox)},
             },
         )
@@ -176,10 +179,14 @@ class Agent:
 
 @contextmanager
 def running(
-    folder: Path, *cameras: Mapping[str, Any], mqtt: Mapping[str, Any], env: Mapping[str, str] | None = None
+    folder: Path,
+    *cameras: Mapping[str, Any],
+    mqtt: Mapping[str, Any],
+    webhook: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Agent]:
     """An agent for the length of a `with`; it must never have died of something that it did not expect."""
-    agent = Agent(folder, *cameras, mqtt=mqtt, env=env)
+    agent = Agent(folder, *cameras, mqtt=mqtt, webhook=webhook, env=env)
     agent.start()
     try:
         yield agent

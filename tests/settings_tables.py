@@ -58,7 +58,7 @@ def default_words(field: FieldInfo, words: str) -> str:
         return "required"
     if default is None or isinstance(default, Section):
         return ""
-    if words.startswith("seconds") and default % 86400 == 0:
+    if words.startswith("seconds") and default and default % 86400 == 0:
         return f"`{default / 86400:g}d`"
     if words.startswith("bytes") and default % 2**20 == 0:
         return f"`{default // 2**20}MiB`"

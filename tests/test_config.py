@@ -124,9 +124,12 @@ def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str | bytes, 
         ("modle: {}\n", ["1:1: modle: unknown key; did you mean `model`?"]),
         (
             "banana: 1\n",
-            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras` and `outbox`"],
+            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook` and `outbox`"],
         ),
-        ("banana:\n", ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras` and `outbox`"]),
+        (
+            "banana:\n",
+            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook` and `outbox`"],
+        ),
         ("zones: {}\n", ["1:1: zones: unknown key; did you mean `cameras[].zones`?"]),
         ("mqtt: {'a b': 1}\n", None),
         ("mqtt: {<<: {window: 5}}\n", ['1:8: mqtt."<<": merge keys are not read; write `key: *name` for each section']),
@@ -248,7 +251,10 @@ def test_a_mistake_is_said_in_its_place(tmp_path: Path, text: str, expected: lis
         ("    zones: {z: {}}\n", ["5:13: cameras[0].zones.z.polygon: is missing"]),
         ("    zones: [z]\n", ["5:12: cameras[0].zones: is a list, must be a mapping of names to values"]),
         ("    mask: [[[0, 0], [0, 1.5], [1, 1]]]\n", ["5:25: cameras[0].mask[0][1][1]: is 1.5, must be at most 1"]),
-        ("    gate: {mode: pixel}\n", ['5:18: cameras[0].gate.mode: is "pixel", must be auto, packets, pixels or off']),
+        (
+            "    gate: {mode: pixel}\n",
+            ['5:18: cameras[0].gate.mode: is "pixel", must be auto, packets, pixels, external or off'],
+        ),
         ("    capture: {loop: ja}\n", ['5:21: cameras[0].capture.loop: is "ja", must be true or false']),
         ("    capture: {retry_first_s: 40}\n", None),
         ("  - id: b\n", ["5:5: cameras[1].source: is missing"]),
@@ -305,8 +311,8 @@ def test_what_is_missing_is_said_where_it_belongs(tmp_path: Path) -> None:
 def test_a_problem_in_a_repeated_value_names_the_setting_and_the_place_where_it_is_written(tmp_path: Path) -> None:
     text = f"{CAMERA}    gate: &gate {{mode: none}}\n  - {{id: b, source: 'file://b.mp4', gate: *gate}}\n"
     assert lines(tmp_path, text) == [
-        'c.yaml:5:24: cameras[0].gate.mode: is "none", must be auto, packets, pixels or off',
-        'c.yaml:5:24: cameras[1].gate.mode: is "none", must be auto, packets, pixels or off',
+        'c.yaml:5:24: cameras[0].gate.mode: is "none", must be auto, packets, pixels, external or off',
+        'c.yaml:5:24: cameras[1].gate.mode: is "none", must be auto, packets, pixels, external or off',
     ]
 
 
@@ -475,6 +481,82 @@ def test_the_fingerprint_is_the_same_in_another_folder_and_with_other_passwords(
 def test_the_fingerprint_differs_when_a_setting_differs(tmp_path: Path, before: str, after: str) -> None:
     one, other = load(tmp_path, SECRETIVE), load(tmp_path, SECRETIVE.replace(before, after))
     assert config.fingerprint(one) != config.fingerprint(other)
+
+
+EXTERNAL = "    gate: {mode: external}\n    triggers:\n"
+MQTT_OF_PIR = "      - {kind: mqtt, topic: home/pir, payload: true, path: occupancy}\n"
+ALL_KINDS = f"{EXTERNAL}{MQTT_OF_PIR}      - kind: webhook\n      - {{kind: gpio, line: 17}}\n"
+
+
+def test_a_trigger_is_one_of_its_kind(tmp_path: Path) -> None:
+    [camera] = load(tmp_path, CAMERA + ALL_KINDS).cameras
+    message, webhook, line = camera.triggers
+    assert message.model_dump() == {"kind": "mqtt", "topic": "home/pir", "payload": "true", "path": "occupancy"}
+    assert webhook.model_dump() == {"kind": "webhook"}
+    assert line.model_dump() == {"kind": "gpio", "chip": Path("/dev/gpiochip0"), "line": 17, "edge": "rising"}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (ALL_KINDS, None),
+        (EXTERNAL, "5:18: cameras[0].gate.mode: is external, and the camera has no `triggers` to go by"),
+        (
+            "    gate: {mode: external}\n",
+            "5:18: cameras[0].gate.mode: is external, and the camera has no `triggers` to go by",
+        ),
+        (
+            f"    triggers:\n{MQTT_OF_PIR}",
+            "5:5: cameras[0].triggers: have no effect without `gate: {mode: external}`",
+        ),
+        (
+            f"    gate: {{mode: auto}}\n    triggers:\n{MQTT_OF_PIR}",
+            "6:5: cameras[0].triggers: have no effect without `gate: {mode: external}`",
+        ),
+        (
+            f"{EXTERNAL}      - {{kind: mqtt, topic: a, path: b}}\n",
+            "7:32: cameras[0].triggers[0].path: needs `payload` beside it: what must stand there",
+        ),
+        (
+            f"{EXTERNAL}      - {{kind: mqt, topic: a}}\n",
+            '7:16: cameras[0].triggers[0].kind: is "mqt", must be mqtt, webhook or gpio',
+        ),
+        (f"{EXTERNAL}      - {{topic: a}}\n", "7:9: cameras[0].triggers[0].kind: is missing"),
+        (f"{EXTERNAL}      - mqtt\n", '7:9: cameras[0].triggers[0]: is "mqtt", must be a mapping of settings'),
+        (f"{EXTERNAL}      - {{kind: mqtt}}\n", "7:9: cameras[0].triggers[0].topic: is missing"),
+        (
+            f"{EXTERNAL}      - {{kind: webhook, topc: a}}\n",
+            "7:25: cameras[0].triggers[0].topc: unknown key; known here: `kind`",
+        ),
+        (
+            f"{EXTERNAL}      - {{kind: mqtt, topc: a}}\n",
+            "7:22: cameras[0].triggers[0].topc: unknown key; did you mean `topic`?",
+        ),
+        (
+            f"{EXTERNAL}      - {{kind: gpio, line: x}}\n",
+            '7:28: cameras[0].triggers[0].line: is "x", must be a whole number',
+        ),
+        (
+            f"{EXTERNAL}      - {{kind: gpio, line: 1, edge: up}}\n",
+            '7:37: cameras[0].triggers[0].edge: is "up", must be rising, falling or both',
+        ),
+    ],
+)
+def test_a_mistake_in_a_trigger_is_said_in_its_place(tmp_path: Path, more: str, expected: str | None) -> None:
+    found = lines(tmp_path, CAMERA + more)
+    assert (f"c.yaml:{expected}" in found) if expected else not found
+
+
+@pytest.mark.parametrize(
+    ("topic", "fits"),
+    [
+        ("a", True), ("a/b c/ü", True), ("/a/", True), ("+/b/+", True), ("a/#", True), ("#", True), ("+", True),
+        ("a#", False), ("a+/b", False), ("#/a", False), ("a/#/b", False), ("", False), ("a/b+", False),
+    ],
+)  # fmt: skip
+def test_a_topic_is_one_that_can_be_subscribed_to(tmp_path: Path, topic: str, *, fits: bool) -> None:
+    found = problems(tmp_path, f'{CAMERA}{EXTERNAL}      - {{kind: mqtt, topic: "{topic}"}}\n')
+    assert (not found) is fits
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ _PIPELINE = "gstreamer:"
 
 _VIDEO_DEVICE = "/dev/video"
 _TLS = "mqtts://"
+_EXTERNAL = "external"
 
 
 BuiltIn = Mapping[str, tuple[str, ...]]
@@ -53,6 +54,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
         yield from _picture(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
         yield from _labels(camera)
+        yield from _triggers(camera)
     if built_in:
         yield from _model(root, built_in)
 
@@ -247,6 +249,20 @@ def _labels(camera: Node) -> Iterator[Fault]:
             if node.text is not None and node.text not in looked_for:
                 what = f"this camera does not look for {shown(node.written)}"
                 yield node.fault(f"{what}, so it never counts here; {_nearest_label(node.text, looked_for)}")
+
+
+def _triggers(camera: Node) -> Iterator[Fault]:
+    """Triggers and the mode that goes by them belong together."""
+    mode, triggers = camera.find(("gate", "mode")), camera.keys.get("triggers")
+    is_external = mode is not None and mode.text == _EXTERNAL
+    if mode and is_external and not (triggers and triggers.value):
+        yield mode.fault(f"is {_EXTERNAL}, and the camera has no `triggers` to go by")
+    if triggers and triggers.entries and not is_external:
+        yield triggers.key_fault(f"have no effect without `gate: {{mode: {_EXTERNAL}}}`")
+    for trigger in triggers.entries if triggers else ():
+        path, payload = trigger.keys.get("path"), trigger.keys.get("payload")
+        if path and path.value is not None and (payload is None or payload.value is None):
+            yield path.key_fault("needs `payload` beside it: what must stand there")
 
 
 def _looked_for(camera: Node) -> dict[str, str] | None:

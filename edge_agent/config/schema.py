@@ -12,6 +12,8 @@ from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.outbox import OutboxSettings
 from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.supervised import CaptureSettings
+from edge_agent.edges.triggers import TriggerSettings
+from edge_agent.edges.triggers.webhook import WebhookSettings
 from edge_agent.settings import Identifier, Polygon, Section
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.gate.settings import GateSettings
@@ -20,6 +22,10 @@ from edge_agent.stages.track.tracker import TrackSettings
 
 MAX_ZONES = 16
 """So many names, of the longest, still fit into one event of 2 KiB."""
+
+
+MAX_TRIGGERS = 32
+"""More belong into one topic."""
 
 
 class DeviceSettings(Section):
@@ -56,6 +62,9 @@ class CameraSettings(Section):
     gate: GateSettings = GateSettings()
     """When the detector looks."""
 
+    triggers: Annotated[tuple[TriggerSettings, ...], Field(max_length=MAX_TRIGGERS)] = ()
+    """With `gate.mode: external`: what says that it shall look; each entry is of one `kind`."""
+
     detect: DetectSettings = DetectSettings()
     """What to look for, and how often."""
 
@@ -81,12 +90,18 @@ class Settings(Section):
     cameras: Annotated[tuple[CameraSettings, ...], Field(min_length=1)]
     """The cameras."""
 
+    webhook: WebhookSettings = WebhookSettings()
+    """Where cameras with a `webhook` trigger are called; nothing listens when there is none."""
+
     outbox: OutboxSettings = OutboxSettings()
     """Where events wait for the broker, and how many may."""
 
 
 def sections(root: type[Section] = Settings, path: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """Every settings class below `root` with its path, such as `cameras[].zones{}`, parents first."""
+    """Every settings class below `root` with its path, such as `cameras[].zones{}`, parents first.
+
+    Of classes that are told apart by their `kind` it is `cameras[].triggers[mqtt]`.
+    """
     yield path, root
     for name, field in root.model_fields.items():
         for ending, child in _sections_in(field.annotation):
@@ -101,4 +116,8 @@ def _sections_in(annotation: Any) -> Iterator[tuple[str, type[Section]]]:
     ending = "[]" if origin is tuple else "{}" if origin is dict else ""
     for argument in get_args(annotation):
         for deeper, child in _sections_in(argument):
-            yield ending + deeper, child
+            kind = child.model_fields.get("kind")
+            if kind and ending + deeper == "[]":
+                yield f"[{get_args(kind.annotation)[0]}]", child
+            else:
+                yield ending + deeper, child

@@ -36,6 +36,7 @@ _WANTED = {
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping of names to values",
     "model_type": "must be a mapping of settings",
+    "model_attributes_type": "must be a mapping of settings",
     "value_error": "{error}",
 }
 _LENGTHS = {
@@ -45,6 +46,8 @@ _LENGTHS = {
 PATTERNS = {
     r"^[a-zA-Z0-9_-]{1,64}$": "must be 1 to 64 letters (a-z), digits, `-` or `_`",
     r"^[a-zA-Z0-9_ -]{1,32}$": "must be 1 to 32 letters (a-z), digits, spaces, `-` or `_`",
+    r"^(([^+#/]*|\+)/)*([^+#/]*|\+|#)$": "must be a topic, with `+` for any one level and `#` at its end for "
+    "all further ones",
     r"^(mqtt|mqtts)://": "must begin with mqtt:// or mqtts://",
     r"^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,7}$": "must be 1 to 8 names of letters, digits, `-` or `_`, with "
     "`/` between them",
@@ -52,7 +55,10 @@ PATTERNS = {
 """What each pattern of a setting means."""
 
 _KEYS = {place: tuple(section.model_fields) for place, section in sections()}
-_PLACE_STEP = re.compile(r"\[\]|\{\}|[^.\[{]+")  # of a place such as `cameras[].zones{}`
+_PLACE_STEP = re.compile(
+    r"\[\w*\]|\{\}|[^.\[{]+"
+)  # of a place such as `cameras[].zones{}` or `cameras[].triggers[mqtt]`
+_KIND = "kind"
 _SECRET_KEYS = {"password", "source", "url"}
 _SHOWN_CHARACTERS = 40
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -99,25 +105,54 @@ def in_a_row(words: Iterable[str], last: str) -> str:
 
 
 def _fault(detail: ErrorDetails, root: Node) -> Fault:
-    kind, context, path = detail["type"], detail.get("ctx", {}), detail["loc"]
+    kind, context = detail["type"], detail.get("ctx", {})
+    path, place = _without_kind(detail["loc"])
     if kind == "missing":
         return _missing(path, root)
+    if kind in {"union_tag_not_found", "union_tag_invalid"}:
+        return _kind(path, context, root)
     if path[-1:] == ("[key]",):
         node = _deepest(root, path[:-1])
         return node.key_fault(f"the name {_wanted(kind, context)}")
     node = _deepest(root, path)
     if kind == "extra_forbidden":
-        return node.key_fault(_unknown_key(node.path))
+        return node.key_fault(_unknown_key(node.path, place))
+    return node.fault(_about(node, kind, context))
+
+
+def _about(node: Node, kind: str, context: Mapping[str, Any]) -> str:
+    """What is wrong with a value that may stand where it stands."""
     if kind in _LENGTHS:
-        return node.fault(_wanted_length(kind, context, len(node.entries)))
+        return _wanted_length(kind, context, len(node.entries))
     if kind == "value_error" and node.text is None:
-        return node.fault(_wanted(kind, context))
-    return node.fault(", ".join(filter(None, [_found(node), _wanted(kind, context)])))
+        return _wanted(kind, context)
+    return ", ".join(filter(None, [_found(node), _wanted(kind, context)]))
 
 
 def _follows_from_others(detail: ErrorDetails, root: Node) -> bool:
     """Whether a list is only too short because some of its entries are wrong, each of which is said by itself."""
     return detail["type"] == "too_short" and len(_deepest(root, detail["loc"]).entries) >= detail["ctx"]["min_length"]
+
+
+def _without_kind(path: KeyPath) -> tuple[KeyPath, str]:
+    """A path as it is in the file, and the place that it leads to where classes are told apart by their `kind`.
+
+    pydantic names the kind after the number of the entry: `("cameras", 0, "triggers", 1, "mqtt", "topic")`.
+    """
+    for place in _KEYS:
+        depth = len(_PLACE_STEP.findall(place))
+        if len(path) > depth and place.endswith(f"[{path[depth]}]") and _leads_to(path[:depth], place):
+            return path[:depth] + path[depth + 1 :], place
+    return path, ""
+
+
+def _kind(path: KeyPath, context: Mapping[str, Any], root: Node) -> Fault:
+    """Say that an entry is of no kind that there is."""
+    node = root.find((*path, _KIND))
+    if node is None or node.value is None:
+        return _missing((*path, _KIND), root)
+    kinds = [word.strip("' ") for word in context.get("expected_tags", "").split(",")]
+    return node.fault(", ".join(filter(None, [_found(node), f"must be {in_a_row(kinds, 'or')}"])))
 
 
 def _deepest(root: Node, path: KeyPath) -> Node:
@@ -163,10 +198,11 @@ def _wanted_length(kind: str, context: Mapping[str, Any], length: int) -> str:
     return f"{_LENGTHS[kind].format_map({**context, 'entries': entries})}, has {length}"
 
 
-def _unknown_key(path: KeyPath) -> str:
+def _unknown_key(path: KeyPath, of_kind: str) -> str:
     """Say which key was probably meant: a similar one of the same section, or the same one of another."""
     word = str(path[-1])
-    here = {key: place for place, keys in _KEYS.items() if _leads_to(path[:-1], place) for key in keys}
+    places = [of_kind] if of_kind else [place for place in _KEYS if _leads_to(path[:-1], place)]
+    here = {key: place for place in places for key in _KEYS[place]}
     near = nearest(word, here)
     candidates = [near] if near else []
     candidates += [f"{place}.{word}".removeprefix(".") for place, keys in _KEYS.items() if word in keys]
@@ -179,7 +215,7 @@ def _leads_to(path: KeyPath, place: str) -> bool:
     """Whether `("cameras", 0, "zones", "porch")` leads to `cameras[].zones{}`."""
     steps = _PLACE_STEP.findall(place)
     return len(steps) == len(path) and all(
-        step == "[]" if isinstance(key, int) else step in {key, "{}"} for key, step in zip(path, steps, strict=True)
+        step[0] == "[" if isinstance(key, int) else step in {key, "{}"} for key, step in zip(path, steps, strict=True)
     )
 
 

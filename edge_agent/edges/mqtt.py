@@ -159,10 +159,30 @@ class Connection:
         """Wait until there is something new: a receipt, or that the connection is gone."""
         self._notes.wait_for(lambda: bool(self._notes.receipts or self._notes.ended), timeout_s)
 
-    def subscribe(self, topic_filter: str, hear: Callable[[str, bytes], None]) -> None:
-        """Let `hear` have topic and payload of what matches; paho's thread calls it, so it only takes note."""
-        self._client.on_message = lambda _client, _data, message: hear(message.topic, bytes(message.payload))
-        self._client.subscribe(topic_filter, qos=1)
+    def subscribe(self, topic_filter: str, hear: Callable[[str, bytes], None], *, retained: bool = True) -> None:
+        """Let `hear` have topic and payload of what matches; paho's thread calls it, so it only takes note.
+
+        Args:
+            topic_filter: what to hear; once a connection.
+            hear: takes note.
+            retained: whether to hear, too, what the broker has kept from before.
+
+        Raises:
+            BrokerError: the broker refuses, or does not answer in time.
+        """
+
+        def note(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+            if retained or not message.retain:
+                hear(message.topic, bytes(message.payload))
+
+        self._client.message_callback_add(topic_filter, note)
+        token = self._client.subscribe(topic_filter, qos=1)[1]
+        self._notes.wait_for(
+            lambda: bool(self._notes.ended or token in self._notes.subscribed), self._accepted.patience_s
+        )
+        refusal = self._notes.subscribed.get(token, self.lost or "no answer")
+        if refusal:
+            raise BrokerError(f"broker {self._accepted.broker}: {topic_filter} cannot be subscribed to: {refusal}")
 
     def close(self) -> None:
         """Say what the last will would have said, and go."""
@@ -290,6 +310,7 @@ class _Accepted:
     window: int
     packet_bytes: float
     retains: bool
+    patience_s: float
 
 
 class _Notes:
@@ -303,12 +324,14 @@ class _Notes:
         self.answer: ReasonCode | None = None
         self.properties: Properties | None = None
         self.receipts: list[Receipt] = []
+        self.subscribed: dict[int | None, str] = {}  # by their tokens: why the broker refused, empty when it did not
         self.ended: str | None = None
 
     def follow(self, client: paho.Client) -> None:
         """Write down what this client hears."""
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
 
     def add(self, receipt: Receipt) -> None:
@@ -342,6 +365,13 @@ class _Notes:
     def _on_publish(self, _client: paho.Client, _data: Any, token: int, answer: ReasonCode, _said: Properties) -> None:
         refused = answer.value if answer.is_failure else None
         self.add(Receipt(token=token, refused=refused, reason="" if refused is None else str(answer)))
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, token: int, answers: list[ReasonCode], _said: Properties | None
+    ) -> None:
+        with self._changed:
+            self.subscribed[token] = next((_in_words(answer) for answer in answers if answer.is_failure), "")
+            self._changed.notify_all()
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, flags: paho.DisconnectFlags, why: ReasonCode, _said: Properties | None
@@ -471,6 +501,7 @@ def _accepted(
         window=min(settings.window, getattr(said, "ReceiveMaximum", settings.window)),
         packet_bytes=getattr(said, "MaximumPacketSize", float("inf")),
         retains=bool(getattr(said, "RetainAvailable", 1)),
+        patience_s=settings.ack_timeout_s,
     )
 
 

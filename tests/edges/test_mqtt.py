@@ -358,3 +358,32 @@ def test_a_password_that_is_just_being_replaced_is_read_again_later(tmp_path: Pa
         reconnect(settings, client_id="x", will=None)  # later, it is tried again
     settings.password_file.write_text("secret")  # type: ignore[union-attr]
     check_files(settings)
+
+
+SUBSCRIBE = 0x82
+NOT_AUTHORIZED = 0x87
+
+
+def test_a_subscription_that_the_broker_refuses_is_an_error_that_names_its_topic() -> None:
+    def answer(kind: int, body: bytes) -> bytes:
+        if kind == CONNECT:
+            return ACCEPT_5
+        return bytes((0x90, 4)) + body[:2] + bytes((0, NOT_AUTHORIZED)) if kind == SUBSCRIBE else b""
+
+    broker = ScriptedBroker(answer)
+    try:
+        with connected(broker.url) as connection:
+            with pytest.raises(BrokerError, match=r"home/pir cannot be subscribed to: not authorized"):
+                connection.subscribe("home/pir", lambda _topic, _payload: None)
+            assert connection.lost is None
+    finally:
+        broker.close()
+
+
+def test_a_subscription_that_nobody_answers_is_given_up() -> None:
+    broker = ScriptedBroker(lambda kind, _body: ACCEPT_5 if kind == CONNECT else b"")
+    try:
+        with connected(broker.url, ack_timeout_s=0.5) as connection, pytest.raises(BrokerError, match="no answer"):
+            connection.subscribe("home/pir", lambda _topic, _payload: None)
+    finally:
+        broker.close()

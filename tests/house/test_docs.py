@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,6 +32,7 @@ from edge_agent.config.tree import Fault, Node
 from edge_agent.edges.deliver import DeliveryCounters
 from edge_agent.edges.sources import SOURCES
 from edge_agent.edges.sources.supervised import CaptureStatus, State
+from edge_agent.edges.triggers.trigger import TriggerState, TriggerStatus
 from edge_agent.errors import ConfigError
 from edge_agent.health import Meter
 from edge_agent.settings import Section
@@ -43,7 +44,10 @@ EXAMPLE = ROOT / "configs" / "example.yaml"
 SECTIONS = dict(config.sections())
 
 # What every box has of its own; all else in configs/example.yaml is the default.
-OWN = {"device.id", "cameras", "cameras[].id", "cameras[].source", "cameras[].zones", "cameras[].zones{}.polygon"}
+OWN = {
+    "device.id", "cameras", "cameras[].id", "cameras[].source", "cameras[].zones", "cameras[].zones{}.polygon",
+    "cameras[].triggers[mqtt].topic", "cameras[].triggers[gpio].line",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("place", SECTIONS)
@@ -96,30 +100,40 @@ def test_the_configuration_page_has_a_row_for_each_kind_of_source() -> None:
 
 
 def _steps(place: str) -> list[str]:
-    return re.findall(r"\[\]|\{\}|[^.\[{]+", place)
+    return re.findall(r"\[\w*\]|\{\}|[^.\[{]+", place)
 
 
 def _at(root: Node, place: str) -> Node:
-    """The first value at `cameras[].zones{}`."""
-    for step in _steps(place):
-        if step == "[]":
-            root = root.entries[0]
-        elif step == "{}":
-            root = next(iter(root.keys.values()))
-        else:
-            root = root.keys[step]
-    return root
+    """The first value at `cameras[].zones{}`, or at `cameras[].triggers[mqtt]` the first of that kind."""
+    return next(_below(root, _steps(place), lambda node: node.entries or tuple(node.keys.values()), _child_of_node))
+
+
+def _child_of_node(node: Node, key: str) -> Any:
+    child = node.keys.get(key)
+    return child.text if child and key == "kind" else child
 
 
 def _settings_at(settings: Any, place: str) -> Any:
-    for step in _steps(place):
-        if step == "[]":
-            settings = settings[0]
-        elif step == "{}":
-            settings = next(iter(settings.values()))
-        else:
-            settings = getattr(settings, step)
-    return settings
+    def children(value: Any) -> tuple[Any, ...]:
+        return tuple(value.values()) if isinstance(value, dict) else tuple(value)
+
+    return next(_below(settings, _steps(place), children, lambda value, key: getattr(value, key, None)))
+
+
+def _below(
+    value: Any, steps: list[str], children: Callable[[Any], tuple[Any, ...]], child: Callable[[Any, str], Any]
+) -> Iterator[Any]:
+    """Everything that some steps lead to."""
+    if not steps:
+        yield value
+        return
+    step, *others = steps
+    if step[0] in "[{":
+        of_kind = [one for one in children(value) if step in {"[]", "{}", f"[{child(one, 'kind')}]"}]
+        for one in of_kind:
+            yield from _below(one, others, children, child)
+    elif (found := child(value, step)) is not None:
+        yield from _below(found, others, children, child)
 
 
 # The other pages
@@ -415,7 +429,7 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
         clock=clock,
         started_s=0.0,
         run_id="0" * 16,
-        cameras={"{camera}": (status, meter)},
+        cameras={"{camera}": (status, TriggerStatus(), meter)},
         outbox=SimpleNamespace(stats=lambda: stats),  # type: ignore[arg-type]
         deliverer=SimpleNamespace(counters=DeliveryCounters()),  # type: ignore[arg-type]
     )
@@ -423,14 +437,19 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
     assert sorted(documented) == sorted(leaves(content))
     states = next(row[1] for row in rows(part(EVENTS_PAGE, "Health")) if codes(row[0]) == ["cameras.{camera}.state"])
     assert codes(states) == list(get_args(State))
+    triggers = next(
+        row[1] for row in rows(part(EVENTS_PAGE, "Health")) if codes(row[0]) == ["cameras.{camera}.triggers.state"]
+    )
+    assert codes(triggers) == list(get_args(TriggerState))
 
 
 def test_the_events_page_has_a_row_for_each_field_of_the_capabilities() -> None:
     settings = config.load(EXAMPLE, {})
     head = SimpleNamespace(family="nanodet")
     vision = SimpleNamespace(name="x", head=head, sha256="0", input_size=(416, 256), provider="x")
-    content = reports.capabilities(settings, vision, {"front": ""}, FakeClock())  # type: ignore[arg-type]
-    fields = [field.replace("cameras.front.", "cameras.{camera}.") for field in leaves(content)]
+    bases = {camera.id: "" for camera in settings.cameras}
+    content = reports.capabilities(settings, vision, bases, FakeClock())  # type: ignore[arg-type]
+    fields = {re.sub(r"^cameras\.\w+", "cameras.{camera}", field) for field in leaves(content)}
     documented = [field for row in rows(part(EVENTS_PAGE, "Capabilities")) for field in codes(row[0])]
     assert sorted(documented) == sorted(fields)
 

@@ -53,7 +53,7 @@ def _stretches(seconds: Sequence[int]) -> list[tuple[float, float]]:
         ([20], {}, [(20, 30)]),  # what came before is over already, for whoever asks as time goes on
         ([20, 25], {}, [(20, 35)]),  # 25 + 10
         ([20, 25, 30, 40], {}, [(20, 50)]),  # the one at 30 comes in the last moment, and so does that at 40
-        ([20, 31], {}, [(20, 30), (31, 41)]),
+        ([20, 33], {}, [(20, 30), (33, 43)]),
         ([20, 31], {"cooldown_s": 5}, [(20, 30)]),  # within 30..35
         ([20, 34.9, 35], {"cooldown_s": 5}, [(20, 30), (35, 45)]),
         ([20, 29, 43], {"cooldown_s": 5}, [(20, 39)]),  # 29 + 10 + 5 = 44
@@ -94,12 +94,12 @@ def test_how_late_frames_are_does_not_change_which_are_looked_at(triggers_s: lis
 
 
 def test_the_motion_gate_looks_at_its_rate_after_a_trigger_and_each_refresh_s_whatever_moves() -> None:
-    gate = Gate(settings_of(refresh_s=30, preroll_s=2), 2.0, (), lambda: [40.0])
+    gate = Gate(settings_of(refresh_s=30, preroll_s=2), 5.0, (), lambda: [40.0])
     looked_s = [at_s for i in range(900) if gate.observe(frame_of(at_s := i / RATE_HZ)).look]
     before = [at_s for at_s in looked_s if at_s < 38]
     within = [at_s for at_s in looked_s if 38 <= at_s <= 50]
     assert before == [0, 30]
-    assert within == pytest.approx([38 + i / 2 for i in range(25)])
+    assert within == pytest.approx([38 + i / 5 for i in range(61)])
     assert [at_s for at_s in looked_s if at_s > 50] == [80]
 
 
@@ -220,6 +220,19 @@ def test_asleep_it_shows_a_picture_every_refresh_s_and_none_that_a_pre_roll_migh
 def test_a_refresh_s_of_an_hour_still_shows_a_picture_every_ten_seconds_so_that_nothing_ends() -> None:
     watched = watch(packets(100), refresh_s=3600)
     assert {later - earlier for earlier, later in itertools.pairwise(watched.shown_s)} == {10.0}
+
+
+@pytest.mark.parametrize("group_s", [1.0, 3.0, 7.0, 9.0, 11.0])
+def test_however_far_apart_key_pictures_are_what_was_shown_last_is_never_so_old_that_the_scene_would_end(
+    group_s: float,
+) -> None:
+    gate = ExternalGate(settings_of(preroll_s=10), list)
+    watched, ages_s = Watched(gate), []
+    for packet in packets(150, group_s=group_s):
+        watched.take(packet)
+        if gate.asleep and watched.shown_s:
+            ages_s.append(packet.at_s - watched.shown_s[-1])
+    assert 18 < max(ages_s) < 26
 
 
 def test_what_it_keeps_is_bounded_by_the_pre_roll_and_by_the_buffer_and_it_says_when_that_is_too_small() -> None:

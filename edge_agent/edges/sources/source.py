@@ -86,7 +86,7 @@ class Recording(Source, Protocol):
 
 
 class PacketGate(Protocol):
-    """Decides which packets are decoded; see `stages/gate/packets.py`."""
+    """Decides which packets are decoded; see `stages/gate/packets.py` and `external.py`."""
 
     @property
     def asleep(self) -> bool:
@@ -95,7 +95,10 @@ class PacketGate(Protocol):
 
     @property
     def motion_since_s(self) -> float:
-        """After it woke up: since when something may have been moving."""
+        """After it woke up: since when something may have been moving.
+
+        While packets are to `hold`: what was taken before may be let go.
+        """
         ...
 
     @property

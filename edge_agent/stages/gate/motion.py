@@ -7,6 +7,7 @@ import math
 from edge_agent.records import Frame, Motion
 from edge_agent.settings import Polygon
 from edge_agent.stages.gate.background import Background
+from edge_agent.stages.gate.external import Attention, Times
 from edge_agent.stages.gate.pace import EARLY_S, LEAST_WATCH_HZ, Pace
 from edge_agent.stages.gate.settings import GateSettings
 
@@ -21,10 +22,14 @@ class Gate:
         settings: see `GateSettings`.
         rate_hz: how often to look while something moves, at most.
         mask: areas in 0..1 that are not looked at.
+        times: when triggers came: with them it opens by these alone, whatever moves.
     """
 
-    def __init__(self, settings: GateSettings, rate_hz: float, mask: tuple[Polygon, ...] = ()) -> None:
+    def __init__(
+        self, settings: GateSettings, rate_hz: float, mask: tuple[Polygon, ...] = (), times: Times | None = None
+    ) -> None:
         self._settings = settings
+        self._attention = None if times is None else Attention(settings, times)
         self._watch = Pace(max(rate_hz, LEAST_WATCH_HZ))
         self._look = Pace(rate_hz)
         self._background = Background(settings, mask)
@@ -50,10 +55,15 @@ class Gate:
         return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
 
     def _looks(self, at_s: float) -> bool:
-        is_open = self._settings.mode == "off" or at_s - self._roused_s <= self._settings.hold_s
+        is_open = self._is_open(at_s)
         is_stale = at_s - self._looked_s >= self._settings.refresh_s - EARLY_S
         if not is_stale and not (is_open and self._look.is_due(at_s)):
             return False
         self._look.take(at_s)
         self._looked_s = at_s
         return True
+
+    def _is_open(self, at_s: float) -> bool:
+        if self._attention is not None:
+            return self._attention.holds(at_s)
+        return self._settings.mode == "off" or at_s - self._roused_s <= self._settings.hold_s

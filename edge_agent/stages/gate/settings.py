@@ -12,9 +12,10 @@ from edge_agent.settings import Bytes, Ratio, Seconds, Section
 class GateSettings(Section):
     """When to decode, and when the detector looks."""
 
-    mode: Literal["auto", "packets", "pixels", "off"] = "auto"
+    mode: Literal["auto", "packets", "pixels", "external", "off"] = "auto"
     """`pixels` decodes every picture and watches it; `packets` leaves a network stream undecoded while nothing moves,
-    wherever its key pictures allow it; `auto` does so only where `blind_s` allows it, else it is `pixels`; `off` lets
+    wherever its key pictures allow it; `auto` does so only where `blind_s` allows it, else it is `pixels`; `external`
+    looks when one of the camera's `triggers` says so, and leaves a network stream undecoded until then; `off` lets
     every frame through at `detect.rate_hz`."""
 
     width_px: Annotated[int, Field(ge=32, le=640)] = 160
@@ -48,3 +49,14 @@ class GateSettings(Section):
 
     buffer_bytes: Annotated[Bytes, Field(ge=1 << 18)] = 8 << 20
     """Most memory for undecoded packets, which are decoded after all when something turns out to move."""
+
+    trigger_s: Annotated[Seconds, Field(gt=0, le=3600)] = 30.0
+    """With `external`: how long to look after a trigger; each further one prolongs it. Larger misses less of what comes
+    after, and costs more."""
+
+    cooldown_s: Annotated[Seconds, Field(le=3600)] = 0.0
+    """With `external`: after that, ignore triggers for this long; larger costs less with a sensor that never rests."""
+
+    preroll_s: Annotated[Seconds, Field(le=10)] = 5.0
+    """With `external`: how much of what led to a trigger is looked at, too, where undecoded packets can be kept; larger
+    needs more memory (`buffer_bytes`)."""
