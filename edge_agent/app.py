@@ -43,7 +43,7 @@ from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
-from edge_agent.stages.gate.external import ExternalGate, Times
+from edge_agent.stages.gate.external import Attention, ExternalGate, Times
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.rules.rules import Rules
@@ -78,12 +78,17 @@ def build_pipeline(
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
     tracker = Tracker(camera.track)
     rules = Rules(camera.detect.labels, camera.zones)
+
+    def forget() -> None:
+        gate.forget()
+        tracker.forget()
+
     return Pipeline(
         begin=rules.begin,
         observe=meter.timed("gate", gate.observe),
         detect=meter.timed("detect", detector.detect),
         update=meter.timed("track", tracker.update),
-        forget=tracker.forget,
+        forget=forget,
         evaluate=meter.timed("rules", rules.evaluate),
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
@@ -164,9 +169,9 @@ def open_outbox(path: Path) -> OutboxReader:
     return OutboxReader(path)
 
 
-def _packet_gate(camera: CameraSettings, times: Times | None) -> PacketGate | ExternalGate:
-    if times is not None:
-        return ExternalGate(camera.gate, times)
+def _packet_gate(camera: CameraSettings, attention: Attention | None) -> PacketGate | ExternalGate:
+    if attention is not None:
+        return ExternalGate(camera.gate, attention)
     return PacketGate(camera.gate, camera.detect.rate_hz, camera.mask)
 
 
@@ -259,6 +264,7 @@ class Agent:
         settings = camera.capture
         triggers = Triggers(camera.id, self.clock)
         times = triggers.times if camera.gate.mode == "external" else None
+        attention = Attention(camera.gate, times) if times else None  # the capture's; the pipeline has its own
         capture = Capture(
             name=camera.id,
             open_source=functools.partial(
@@ -269,7 +275,7 @@ class Agent:
                 stop,
                 pace="real_time",
                 picture=camera.picture,
-                new_gate=functools.partial(_packet_gate, camera, times),
+                new_gate=functools.partial(_packet_gate, camera, attention),
             ),
             slot=latest,
             settings=settings,

@@ -27,7 +27,7 @@ class Pipeline:
         observe: the gate: does something move, and should the detector look?
         detect: the detector: what is in the picture?
         update: the tracker: which of it is what was there before? None means "not looked".
-        forget: the tracker once more: what was there is not looked for any longer.
+        forget: the gate and the tracker once more: what moved and what was there is over.
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
         encode: the bytes that say it.

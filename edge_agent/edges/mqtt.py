@@ -180,7 +180,7 @@ class Connection:
         self._notes.wait_for(
             lambda: bool(self._notes.ended or token in self._notes.subscribed), self._accepted.patience_s
         )
-        refusal = self._notes.subscribed.get(token, self.lost or "no answer")
+        refusal = self._notes.subscribed.pop(token, self.lost or "no answer")
         if refusal:
             raise BrokerError(f"broker {self._accepted.broker}: {topic_filter} cannot be subscribed to: {refusal}")
 

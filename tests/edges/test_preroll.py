@@ -11,7 +11,7 @@ import pytest
 from test_decoding import FIXED, GROUP, H265, RATE_HZ, START_S, Film, Shown, _write, decode, decode_all, seen
 
 from edge_agent.records import Packet, Verdict
-from edge_agent.stages.gate.external import ExternalGate
+from edge_agent.stages.gate.external import Attention, ExternalGate
 from edge_agent.stages.gate.settings import GateSettings
 
 FILMS = {
@@ -38,10 +38,9 @@ class Recorded:
     def __init__(self, *triggers_s: float, **settings: float) -> None:
         self.now_s = -math.inf
         values = {"mode": "external", "trigger_s": 4, "preroll_s": 3, "refresh_s": 5, **settings}
-        self.gate = ExternalGate(
-            GateSettings.model_validate(values),
-            lambda: [trigger_s for trigger_s in triggers_s if trigger_s <= self.now_s],
-        )
+        gate_settings = GateSettings.model_validate(values)
+        attention = Attention(gate_settings, lambda: [at_s for at_s in triggers_s if at_s <= self.now_s])
+        self.gate = ExternalGate(gate_settings, attention)
         self.asleep_verdicts: list[Verdict] = []
         self.compare = self.gate.compare
         self.buffer_bytes = self.gate.buffer_bytes

@@ -176,7 +176,7 @@ class Watched:
 
 def watch(found: Iterator[Packet], triggers_s: Sequence[float] = (), **settings: float) -> Watched:
     came: list[float] = []
-    watched = Watched(ExternalGate(settings_of(**settings), lambda: came))
+    watched = Watched(ExternalGate(settings_of(**settings), Attention(settings_of(**settings), lambda: came)))
     for packet in found:
         came[:] = [trigger_s for trigger_s in triggers_s if trigger_s <= packet.at_s]
         watched.take(packet)
@@ -226,7 +226,7 @@ def test_a_refresh_s_of_an_hour_still_shows_a_picture_every_ten_seconds_so_that_
 def test_however_far_apart_key_pictures_are_what_was_shown_last_is_never_so_old_that_the_scene_would_end(
     group_s: float,
 ) -> None:
-    gate = ExternalGate(settings_of(preroll_s=10), list)
+    gate = ExternalGate(settings_of(preroll_s=10), Attention(settings_of(preroll_s=10), list))
     watched, ages_s = Watched(gate), []
     for packet in packets(150, group_s=group_s):
         watched.take(packet)

@@ -288,6 +288,16 @@ def test_a_new_resolution_is_no_motion_and_the_next_one_is_seen() -> None:
     assert (left, top, right, bottom) == (96, 96, 204, 204)
 
 
+def test_what_moves_is_news_again_after_it_was_said_that_nothing_moves_any_more() -> None:
+    frames = film(lambda at_s: square(at_s, left=10), fps=5, seconds=4)
+    gate = Gate(GateSettings(), RATE_HZ)
+    before = [gate.observe(frame) for frame in frames[:10]]
+    assert [motion.moving for motion in before if motion.changed][-1] is True
+    gate.forget()
+    after = gate.observe(frames[10])
+    assert (after.moving, after.changed) == (True, True)
+
+
 def test_a_portrait_and_an_odd_sized_picture_are_watched_too() -> None:
     for height, width in ((640, 360), (91, 161), (48, 64), (400, 20)):
         before, after = np.full((height, width), 90, np.uint8), np.full((height, width), 90, np.uint8)

@@ -295,6 +295,19 @@ def test_a_false_alarm_is_slept_off_within_two_seconds() -> None:
     assert next(at_s for at_s in seen.asleep_s if at_s > seen.woken_s[0]) <= seen.woken_s[0] + 2.0
 
 
+def test_it_does_not_fall_asleep_again_before_it_has_seen_a_picture() -> None:
+    stream, gate, woken_s = Stream(seconds=60, costly=(31.3, 32.0, 1000.0)), new_gate(), []
+    for packet in stream.packets():
+        was_asleep = gate.asleep
+        verdict = gate.observe(packet)
+        if was_asleep and not gate.asleep:
+            woken_s.append(packet.at_s)
+        if verdict != "keep" and packet.at_s < 30:  # nothing can be decoded any more from then on
+            gate.compare(stream.picture(packet.at_s))
+    assert len(woken_s) == 1
+    assert not gate.asleep
+
+
 def test_a_stream_that_has_become_noisier_for_good_is_learnt_anew() -> None:
     seen = watch(Stream(seconds=200, costly=(60.0, 200.0, 400.0)), new_gate())
     assert seen.woken_s

@@ -55,6 +55,7 @@ class Decoding:
         self._repeated_until_s = -math.inf  # what is decoded again, for those that follow, was shown before
         self._seq = 0
         self.damaged = 0
+        self.is_decodable = True  # the last picture that was decoded alone was there
 
     @property
     def asleep(self) -> bool:
@@ -138,6 +139,7 @@ class Decoding:
         self._begin_anew()
         alone = [*self._decode(packet, stamp), *self._drain(stamp)]
         self._begin_anew()
+        self.is_decodable = bool(alone)
         return alone
 
     def _catch_up(self, gate: PacketGate) -> Iterator[Frame]:
@@ -215,7 +217,8 @@ class _Kept:
             self._bytes += packet.size
 
     def limit(self, most_bytes: int) -> None:
-        """Keep nothing until the next key picture, should it be too much."""
+        """Keep the last group only, and nothing until the next key picture should that be too much."""
+        self.forget_before_last_key()
         if self._bytes > most_bytes:
             self.clear()
 

@@ -298,7 +298,8 @@ class Capture:
             self._come_alive("asleep" if source.asleep else "streaming", frame)
         if frame is not None:
             self._arrivals_s.append(frame.at_s)
-            self.slot.put(replace(frame, seq=self._status.frames), self._patience_s(frame))
+            patience_s = self._patience_s(frame, is_asleep=source.asleep)
+            self.slot.put(replace(frame, seq=self._status.frames), patience_s)
             self._status = replace(
                 self._status,
                 frames=self._status.frames + 1,
@@ -309,14 +310,14 @@ class Capture:
         self._status = replace(self._status, damaged=damaged, basis=source.basis)
         self.beat()
 
-    def _patience_s(self, frame: Frame) -> float:
+    def _patience_s(self, frame: Frame, *, is_asleep: bool) -> float:
         """How long a frame may wait for the one before to be taken.
 
         The newest frame wins, so that is not at all; but frames of the past, which were kept undecoded until something
         turned out to move, are all to be seen, for as long as that makes up for their being late.
         """
         now_s = self.clock.monotonic_s()
-        if now_s - frame.at_s < PAST_S:
+        if is_asleep or now_s - frame.at_s < PAST_S:
             self._catch_up_until_s = math.inf
             return 0.0
         self._catch_up_until_s = min(self._catch_up_until_s, now_s + CATCH_UP_S)

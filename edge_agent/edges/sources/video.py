@@ -138,7 +138,7 @@ class Stream:
                 self._decoding = Decoding(stream, gate)
                 self._alive_s = clock.monotonic_s()
                 for frame in self._decoding.frames(self._packets(container, stream)):
-                    if frame is not None or self.asleep:
+                    if frame is not None or (self.asleep and self._decoding.is_decodable):
                         self._alive_s = clock.monotonic_s()
                     seq += frame is not None
                     if frame is not None or (self.asleep and self._alive_s - said_s >= _SIGN_OF_LIFE_S):
@@ -152,13 +152,15 @@ class Stream:
     def _packets(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Timed]:
         """Every packet, with when its picture was taken."""
         clock, stall_s, timeline, utc = self._opening.clock, self._opening.stall_s, LiveTimeline(), UtcTimeline()
-        for packet in container.demux(stream):
+        for packet in container.demux():  # sound too, lest it keep the demuxer from coming back when the video stops
             if self._opening.stop.is_set():
                 return
             arrived_s, arrived_utc_ns = clock.monotonic_s(), clock.utc_ns()
             if arrived_s - self._alive_s > stall_s:
                 damage = f", {self.damaged} packets could not be decoded" if self.damaged else ""
                 raise SourceError(f"{self._opening.name}: no frame for {stall_s:g} s{damage}; is the camera hung up?")
+            if packet.stream_index != stream.index:
+                continue
             stamp_s = camera_stamp_s(container, packet)
             at_s = timeline.at_s(stamp_s, arrived_s)
             yield packet, Stamp(at_s, utc.at_ns(at_s, arrived_s, arrived_utc_ns), clock.utc_synced())

@@ -62,12 +62,12 @@ class ExternalGate:
 
     Args:
         settings: see `GateSettings`.
-        times: when triggers came.
+        attention: when to look; the same for every connection of a camera, for it remembers when a cooldown began.
     """
 
-    def __init__(self, settings: GateSettings, times: Times) -> None:
+    def __init__(self, settings: GateSettings, attention: Attention) -> None:
         self._settings = settings
-        self._attention = Attention(settings, times)
+        self._attention = attention
         self._gops = Gops()
         self._asleep = False
         self._motion_since_s = math.inf

@@ -54,6 +54,10 @@ class Gate:
         look = self._looks(at_s)
         return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
 
+    def forget(self) -> None:
+        """It was said that nothing moves any more: whatever moves next is news."""
+        self._moving = None
+
     def _looks(self, at_s: float) -> bool:
         is_open = self._is_open(at_s)
         is_stale = at_s - self._looked_s >= self._settings.refresh_s - EARLY_S

@@ -159,7 +159,7 @@ class PacketGate:
             return False
         if at_s - self._differed_s <= self._settings.hold_s + SETTLE_S:
             return False
-        if at_s - self._woken_s <= SETTLE_S:
+        if at_s - self._woken_s <= SETTLE_S or self._compared_s <= self._woken_s:  # not before it has seen something
             return False
         if self._gops.bytes_so_far > self._settings.buffer_bytes / 2:  # more may not have been kept
             return False
