@@ -28,9 +28,9 @@ class NotingSlot:
     def dropped(self) -> int:
         return self._slot.dropped
 
-    def put(self, value: Frame, /) -> None:
+    def put(self, value: Frame, patience_s: float, /) -> None:
         self._notes.write(f"{self._camera} {time.monotonic():.3f} {value.width} {value.height}\n")
-        self._slot.put(value)
+        self._slot.put(value, patience_s)
 
     def close(self) -> None:
         self._slot.close()

@@ -331,7 +331,7 @@ def test_a_full_disk_behind_the_standard_output_is_said_in_one_line(command: str
         ("file://none.mp4", r"file:///.*/none\.mp4 cannot be opened: no such file"),
         ("file://text.mp4", rf"file:///.*/text\.mp4 {NO_VIDEO}"),
         ("images://none", r"images:///.*/none cannot be listed: No such file or directory"),
-        ("v4l2:///dev/video99", r"v4l2:///dev/video99: no such device; .*"),
+        ("v4l2:///dev/video99", r"v4l2:///dev/video99 cannot be opened: no such device; .*"),
         ("rtsp://127.0.0.1:PORT/x", r"rtsp://127\.0\.0\.1:\d+/… cannot be opened: connection refused; .*"),
         ("http://127.0.0.1:PORT/x", r"http://127\.0\.0\.1:\d+/… cannot be opened: connection refused; .*"),
     ],

@@ -36,6 +36,7 @@ class Jammed:
 
     live = True
     asleep = False
+    basis = "all pictures"
     damaged = 0
     closed = 0
 
