@@ -272,6 +272,44 @@ def test_a_frame_in_its_sleep_is_handed_on_and_wakes_nobody() -> None:
     assert (capture.status().state, capture.status().frames, capture.status().fps) == ("asleep", 1, 0.0)
 
 
+class Patient:
+    """A slot that notes how long each frame would wait for the one before."""
+
+    dropped = 0
+
+    def __init__(self) -> None:
+        self.patience_s: list[float] = []
+
+    def put(self, _frame: Frame, patience_s: float) -> None:
+        self.patience_s.append(patience_s)
+
+    def close(self) -> None:
+        pass
+
+
+def test_frames_of_the_past_wait_for_each_other_for_five_seconds_but_not_those_of_a_sleeping_camera() -> None:
+    stage, slot = Stage(), Patient()
+
+    class Remembering:
+        live, asleep, basis, damaged = True, True, "", 0
+
+        def frames(self) -> Generator[Frame | None, None, None]:
+            for number in range(3):  # pictures shown in its sleep are old, and none follows that they could wait for
+                yield _frame(stage.clock.now_s - 8, number)
+                stage.clock.advance(10)
+            self.asleep = False
+            for number in range(4):  # what was kept
+                yield _frame(stage.clock.now_s - 8, number)
+                stage.clock.advance(2)
+            yield _frame(stage.clock.now_s, 7)
+            yield _frame(stage.clock.now_s - 8, 8)
+
+    capture = stage.capture_of(Remembering)
+    capture.slot = slot
+    capture.run_once()
+    assert slot.patience_s == pytest.approx([0, 0, 0, 5, 3, 1, 0, 0, 5])
+
+
 def test_no_picture_yet_is_neither_a_frame_nor_sleep() -> None:
     class Waking:
         live, asleep, basis, damaged = True, False, "", 2
