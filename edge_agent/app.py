@@ -24,7 +24,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from edge_agent.config import CameraSettings, Settings, fingerprint
-from edge_agent.edges import mqtt
+from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.broker import embedded_broker
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
@@ -200,7 +200,7 @@ class Line:
                 last = None
             if frame is not None:
                 self.outbox.put(self.pipeline.step(frame))
-                last = frame
+                last = frame.emptied()
             self.beat()
         if last is not None:
             self.outbox.put(self.pipeline.finish(last))
@@ -234,6 +234,7 @@ class Agent:
             FatalError: the configuration or the model is wrong; nothing was begun.
             StorageError: the outbox cannot be opened.
         """
+        allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
         vision = load_vision(self.settings.model)
         outbox = Outbox(self.settings.outbox, self.clock)

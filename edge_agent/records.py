@@ -8,7 +8,7 @@ duration, age and rule; `utc_ns` only tells people when.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +76,14 @@ class Frame:
     def height(self) -> int:
         """Height in pixels."""
         return int(self.luma.shape[0])
+
+    def emptied(self) -> Frame:
+        """The same moment and size without the picture, for whoever remembers it: its planes take no memory."""
+        luma, blue, red = (np.broadcast_to(_BLACK, p.shape) for p in (self.luma, self.chroma_blue, self.chroma_red))
+        return replace(self, luma=luma, chroma_blue=blue, chroma_red=red)
+
+
+_BLACK = np.zeros((), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

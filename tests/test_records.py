@@ -43,6 +43,18 @@ def test_a_frame_refuses_chroma_planes_that_are_not_half_its_size(chroma_shape: 
             )
 
 
+@pytest.mark.parametrize("size", [(160, 90), (161, 91)])
+def test_an_emptied_frame_is_the_same_moment_and_its_planes_take_no_memory(size: tuple[int, int]) -> None:
+    frame = frame_of(7.5, size=size, seq=3)
+    emptied = frame.emptied()
+    assert (emptied.width, emptied.height) == size
+    for name in ("at_s", "utc_ns", "utc_synced", "seq", "full_range"):
+        assert getattr(emptied, name) == getattr(frame, name)
+    for plane in (emptied.luma, emptied.chroma_blue, emptied.chroma_red):
+        assert set(plane.strides) == {0}
+        assert not plane.any()
+
+
 def test_detections_know_how_many_they_are() -> None:
     box = (0.0, 0.0, 1.0, 1.0)
     assert [len(detections_of(*[box] * count)) for count in (0, 1, 3)] == [0, 1, 3]

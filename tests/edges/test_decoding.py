@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -502,6 +503,26 @@ def test_what_is_kept_is_let_go_with_each_picture_that_was_compared(films: Films
     counts = held_after_each(films("still, then not"), gate)
     assert max(counts[15:]) <= 2 * GROUP + 1
     assert len(counts) > 200
+
+
+def test_asleep_neither_a_picture_nor_a_decoder_is_held(films: Films) -> None:
+    gate = Script(naps=(range(13, 1000),), compares=True, shows=True)
+    pictures_held: list[int] = []
+
+    def counted(packets: Iterator[Timed]) -> Iterator[Timed]:
+        for timed in packets:
+            yield timed
+            gate.compared.clear()
+            pictures_held.append(sum(isinstance(each, Frame) for each in gc.get_objects()))
+
+    with av.open(str(films("still, then not"))) as container:
+        stream = container.streams.video[0]
+        gc.collect()
+        before = sum(isinstance(each, Frame) for each in gc.get_objects())
+        shown = sum(map(bool, Decoding(stream, gate).frames(counted(stamped(container.demux(stream))))))
+        assert not stream.codec_context.is_open  # that one lives as long as the stream
+    assert shown > 13 + 15  # and a key picture a second
+    assert set(pictures_held[20:]) == {before}
 
 
 def test_awake_one_group_is_kept(films: Films) -> None:

@@ -47,7 +47,8 @@ class Decoding:
         self._is_key = _IS_KEY.get(self._codec)
         self._has_lengths = (self._parameters or b"")[:1] == _LENGTHS_VERSION
         self._gate = gate if self._is_key else None
-        self._decoder: av.VideoCodecContext | None = stream.codec_context  # one of its own once it was let go
+        # The stream's own lives as long as the stream; one that may be let go gives its memory back.
+        self._decoder: av.VideoCodecContext | None = stream.codec_context if self._gate is None else None
         self._stamps: dict[int | None, Stamp] = {}  # by presentation time, of packets in the decoder
         self._kept = _Kept()
         self._latest_pts = -math.inf
@@ -71,15 +72,22 @@ class Decoding:
         """Give frames in the order of showing; None for packets that gave none."""
         for packet, stamp in packets:
             shown = self._decode(packet, stamp) if self._gate is None else self._judge(self._gate, packet, stamp)
-            is_empty = True
-            for frame in shown:
-                is_empty = False
-                self._seq += 1
-                step_s = max(0.0, self._shown_s + _LEAST_STEP_S - frame.at_s)
-                self._shown_s = frame.at_s + step_s
-                yield _later(frame, step_s) if step_s else frame
-            if is_empty:
-                yield None
+            yield from self._forward(shown)
+
+    def _forward(self, shown: Iterable[Frame]) -> Iterator[Frame | None]:
+        """What one packet gave, none of it before what was given already; None when it gave nothing.
+
+        A generator of its own, so that nobody holds on to its last picture while the stream is asleep.
+        """
+        is_empty = True
+        for frame in shown:
+            is_empty = False
+            self._seq += 1
+            step_s = max(0.0, self._shown_s + _LEAST_STEP_S - frame.at_s)
+            self._shown_s = frame.at_s + step_s
+            yield _later(frame, step_s) if step_s else frame
+        if is_empty:
+            yield None
 
     def _judge(self, gate: PacketGate, packet: VideoPacket, stamp: Stamp) -> Iterator[Frame]:
         if not packet.size:  # the end: what the decoder holds back
