@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from edge_agent.edges.sources.source import ALL_PICTURES
-from edge_agent.stages.gate.packets import UNKNOWN
+from edge_agent.stages.gate.gops import UNKNOWN
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.tools.probe import Probed
 

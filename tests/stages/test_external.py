@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from edge_agent.records import Packet, Verdict
 from edge_agent.stages.gate.external import Attention, ExternalGate
+from edge_agent.stages.gate.gops import UNKNOWN
 from edge_agent.stages.gate.motion import Gate
-from edge_agent.stages.gate.packets import UNKNOWN
 from edge_agent.stages.gate.settings import GateSettings
 
 RATE_HZ = 10

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 from builders import frame_of
 
 from edge_agent.records import ByteArray, Frame, Packet
-from edge_agent.stages.gate.packets import PacketGate, Sizes
+from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.gate.settings import GateSettings
+from edge_agent.stages.gate.sizes import Sizes
 
 FPS = 10
-WIDTH, HEIGHT = 160, 90
+WIDTH, HEIGHT = 960, 540
 RATE_HZ = 5.0
 KEY_BYTES = 40_000
 LEARNT_S = 12.0
@@ -73,8 +74,8 @@ class Stream:
     def picture(self, at_s: float) -> Frame:
         luma: ByteArray = np.full((HEIGHT, WIDTH), 100, np.uint8)
         if self.moving[0] <= at_s < self.moving[1]:
-            left = round(20 * (at_s - self.moving[0])) % (WIDTH - 12)
-            luma[30:42, left : left + 12] = 200
+            left = round(120 * (at_s - self.moving[0])) % (WIDTH - 72)
+            luma[180:252, left : left + 72] = 200
         return frame_of(at_s, luma=luma)
 
 
@@ -195,12 +196,34 @@ def test_where_sizes_tell_nothing_key_pictures_within_blind_s_do() -> None:
     ]
 
 
+@pytest.mark.parametrize(("gop_s", "every_s"), [(0.5, 1.0), (1.0, 1.0), (3.0, 3.0)])
+def test_where_sizes_tell_nothing_every_key_picture_is_compared_up_to_one_a_second(
+    gop_s: float, every_s: float
+) -> None:
+    seen = watch(replace(NOISE, gop_s=gop_s), new_gate())
+    compared_s = [at_s for at_s, verdict in seen.verdicts if verdict == "compare" and at_s > 60]
+    assert np.median(np.diff(compared_s)) == pytest.approx(every_s)  # now and then one more, by chance
+
+
+def test_noise_that_costs_as_much_as_motion_hides_it() -> None:
+    gate = new_gate()  # 2,025 macroblocks of 12 bytes each, and hardly any spread: only motion costs nothing more
+    watch(Stream(seconds=60, usual=lambda _place: 24_000.0, spread=0.001), gate)
+    assert gate.basis == "key pictures"
+
+
+def test_motion_that_was_seen_to_cost_nothing_is_not_expected_to_show() -> None:
+    stream = Stream(seconds=60, moving=(20.0, 30.0), costly=(20.0, 20.5, 300.0))  # then the encoder makes up for it
+    gate = new_gate()
+    watch(stream, gate)
+    assert gate.basis == "key pictures"
+
+
 def test_in_mode_packets_key_pictures_do_however_far_apart_they_are() -> None:
     assert watch(NOISE, new_gate(mode="packets")).kept(60, 120) > 0.9
 
 
 def test_sizes_that_show_large_things_only_let_key_pictures_be_half_as_far_apart_again() -> None:
-    middling = Stream(seconds=120, gop_s=6.0, usual=lambda _place: 2000.0, spread=0.08)  # 80 bytes are half of it
+    middling = Stream(seconds=120, gop_s=6.0, usual=lambda _place: 2000.0, spread=0.05)  # 180 bytes show
     gate = new_gate()
     watch(middling, gate)
     assert gate.basis == "key pictures and coarse sizes"
@@ -242,6 +265,14 @@ def test_a_key_picture_of_an_unusual_size_is_compared_out_of_turn() -> None:
     compared = [[at_s for at_s, what in watch(each, new_gate()).verdicts if what == "compare"] for each in (usual, odd)]
     assert 42.0 not in compared[0]
     assert 42.0 in compared[1]
+
+
+def test_after_packets_that_are_a_little_larger_for_a_while_the_next_key_picture_is_compared() -> None:
+    usual, larger = Stream(seconds=80), Stream(seconds=80, costly=(50.1, 51.4, 20.0))
+    seen, suspicious = watch(usual, new_gate()), watch(larger, new_gate())
+    assert not suspicious.woken_s
+    assert (52.0, "keep") in seen.verdicts
+    assert (52.0, "compare") in suspicious.verdicts
 
 
 def test_once_sizes_have_missed_a_motion_key_pictures_are_compared_twice_as_often() -> None:
@@ -287,6 +318,24 @@ def test_false_alarms_make_it_less_easily_alarmed_and_a_true_one_as_easily_as_be
     for _ in range(50):
         sizes.judge(was_right=False)
     assert sizes.alarm_sum < 10 * bound  # never deaf
+
+
+def test_a_false_alarm_is_forgotten_when_many_groups_have_been_quiet() -> None:
+    sizes = Sizes()
+    bound = sizes.alarm_sum
+    sizes.judge(was_right=False)
+    for packet in Stream(seconds=100).packets():  # 50 groups
+        if packet.is_key:
+            sizes.turn()
+            sizes.learn(is_quiet=True)
+        sizes.observe(packet)
+    assert bound < sizes.alarm_sum < 1.25 * bound
+    for packet in Stream(seconds=100).packets():
+        if packet.is_key:
+            sizes.turn()
+            sizes.learn(is_quiet=True)
+        sizes.observe(packet)
+    assert sizes.alarm_sum == bound
 
 
 def test_a_false_alarm_is_slept_off_within_two_seconds() -> None:

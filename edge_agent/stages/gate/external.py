@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from edge_agent.records import Frame, Packet, Verdict
-from edge_agent.stages.gate.packets import Gops
+from edge_agent.stages.gate.gops import Gops
 from edge_agent.stages.gate.settings import GateSettings
 
 Times = Callable[[], Sequence[float]]
