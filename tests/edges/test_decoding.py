@@ -377,6 +377,39 @@ def test_key_pictures_are_known_with_start_codes_and_with_lengths_before_their_u
     assert shown.decoding.basis == "a script"
 
 
+SIZE_AT = {"H.264": 4, "H.265 with B-frames": 21}
+"""Where in the parameters the size of a length stands (ISO/IEC 14496-15)."""
+
+
+def shorten_lengths(packet: VideoPacket) -> VideoPacket:
+    """The same packet with two bytes of length before each unit instead of four."""
+    data, place, shorter = bytes(packet), 0, b""
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 4], "big")
+        shorter += size.to_bytes(2, "big") + data[place + 4 : place + 4 + size]
+        place += 4 + size
+    made: Any = av.Packet(shorter)
+    made.pts, made.dts, made.time_base, made.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
+    return made
+
+
+@pytest.mark.parametrize("name", SIZE_AT)
+def test_lengths_of_two_bytes_are_told_from_lengths_of_four(films: Films, name: str) -> None:
+    reference, gate = decode_all(films(name)), Script(naps=(range(13, 37),))
+    with av.open(str(films(name))) as container:
+        stream = container.streams.video[0]
+        parameters = bytearray(stream.codec_context.extradata or b"")
+        assert parameters[SIZE_AT[name]] & 0b11 == 3
+        parameters[SIZE_AT[name]] -= 2
+        stream.codec_context.extradata = bytes(parameters)
+        decoding = Decoding(stream, gate)
+        packets = [shorten_lengths(packet) for packet in container.demux(stream)]
+        frames = [frame for frame in decoding.frames(stamped(packets)) if frame is not None]
+    assert [packet.at_s for packet in gate.packets if packet.is_key] == [at_s for at_s, _ in reference[::GROUP]]
+    assert seen(frames) == reference
+    assert decoding.damaged == 0
+
+
 @pytest.mark.parametrize("name", ["H.264 with B-frames", "H.265 with B-frames"])
 def test_pictures_that_are_shown_before_an_earlier_packet_s_are_known(films: Films, name: str) -> None:
     gate = Script()

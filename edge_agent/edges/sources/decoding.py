@@ -45,7 +45,7 @@ class Decoding:
         self._codec = stream.codec_context.name
         self._parameters = stream.codec_context.extradata
         self._is_key = _IS_KEY.get(self._codec)
-        self._has_lengths = (self._parameters or b"")[:1] == _LENGTHS_VERSION
+        self._length_bytes = _length_bytes(self._codec, self._parameters or b"")
         self._gate = gate if self._is_key else None
         self._decoder: av.VideoCodecContext | None = stream.codec_context  # one of its own once it was let go
         self._stamps: dict[int | None, Stamp] = {}  # by presentation time, of packets in the decoder
@@ -109,8 +109,8 @@ class Decoding:
         size = len(data)
         if size > 1 and data[-1] == _END_OF_UNIT and data[-2] == _FILLER:
             size = len(bytes(data).rstrip(bytes([_END_OF_UNIT])).rstrip(bytes([_FILLER])))
-        first_bytes = _after_lengths if self._has_lengths else _after_start_codes
-        is_key = packet.is_keyframe and self._is_key is not None and any(map(self._is_key, first_bytes(data)))
+        first_bytes = _after_lengths(data, self._length_bytes) if self._length_bytes else _after_start_codes(data)
+        is_key = packet.is_keyframe and self._is_key is not None and any(map(self._is_key, first_bytes))
         return Packet(
             at_s=stamp.at_s,
             size_bytes=size,
@@ -258,12 +258,25 @@ def _after_start_codes(data: memoryview) -> Iterator[int]:
     return (match[1][0] for match in re.finditer(rb"\x00\x00\x01(.)", data[:_HEAD_BYTES], re.DOTALL))
 
 
-def _after_lengths(data: memoryview) -> Iterator[int]:
+def _after_lengths(data: memoryview, length_bytes: int) -> Iterator[int]:
     """The first byte of each unit at the beginning of a packet, as RTMP gives it."""
-    place = 0
-    while place + 4 < min(len(data), _HEAD_BYTES):
-        yield data[place + 4]
-        place += 4 + int.from_bytes(data[place : place + 4], "big")
+    place = length_bytes
+    while place < min(len(data), _HEAD_BYTES):
+        yield data[place]
+        place += int.from_bytes(data[place - length_bytes : place], "big") + length_bytes
+
+
+def _length_bytes(codec: str, parameters: bytes) -> int:
+    """How long the length before each unit is; 0 where start codes stand before them.
+
+    The packets do not tell: a length of 256 to 511 bytes looks like a start code.
+
+    Source: ISO/IEC 14496-15, sections 5.3.3.1 and 8.3.3.1, `configurationVersion` and `lengthSizeMinusOne`.
+    """
+    place = _LENGTH_SIZE_AT.get(codec, 0)
+    if parameters[:1] != _LENGTHS_VERSION or len(parameters) <= place:
+        return 0
+    return (parameters[place] & 0b11) + 1
 
 
 _H264_IDR = 5  # ITU-T H.264, table 7-1
@@ -276,12 +289,8 @@ FFmpeg's own mark stands on points of recovery too, where the picture itself is 
 """
 
 _LENGTHS_VERSION = b"\x01"
-"""What a stream's parameters begin with where lengths stand before the units, not start codes.
-
-The packets do not tell: a length of 256 to 511 bytes looks like a start code.
-
-Source: ISO/IEC 14496-15, sections 5.3.3.1 and 8.3.3.1, `configurationVersion`.
-"""
+_LENGTH_SIZE_AT: Mapping[str, int] = {"h264": 4, "hevc": 21}
+"""Where in a stream's parameters the last two bits of a byte are the size of a length, less one."""
 
 _HEAD_BYTES = 4096  # parameter sets and messages stand before the picture
 _FILLER, _END_OF_UNIT = 0xFF, 0x80  # how a unit of filler data ends, which only fills up a constant bit rate
