@@ -14,6 +14,7 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from peers import gstreamer_server
 from rtsp import Manner, rtsp_camera
 from videos import RATE_HZ, write_clip
 
@@ -204,6 +205,13 @@ def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return write_clip(path, frames=50, codec=codec, options=options, pixel_format=pixel_format)
 
 
+class Synced(SystemClock):
+    """A machine that a time server was asked on."""
+
+    def utc_synced(self) -> bool:
+        return True
+
+
 @dataclass
 class Seen:
     """A frame, how long after it was taken it came, and whether the camera said so."""
@@ -221,10 +229,6 @@ def watch(source: Source, seconds: float, clock: SystemClock) -> Iterator[Seen]:
 
 
 def look(clip: Path, manner: Manner, *, seconds: float, transport: Literal["tcp", "udp"] = "tcp") -> list[Seen]:
-    class Synced(SystemClock):
-        def utc_synced(self) -> bool:
-            return True
-
     clock = Synced()
     with rtsp_camera(clip, manner=manner) as camera:
         settings = CaptureSettings(transport=transport)
@@ -254,6 +258,18 @@ def test_frames_are_stamped_with_when_a_real_stream_s_reports_say_that_they_were
     assert sorted(one.late_s for one in seen[:10])[5] < 0.4
     clock = SystemClock()
     assert offset_s(seen[-1]) == pytest.approx(clock.utc_ns() / 1e9 - clock.monotonic_s(), abs=0.02)
+
+
+@needs_reports
+@pytest.mark.usefixtures("hasty")
+def test_the_reports_of_gstreamer_s_rtsp_server_are_believed() -> None:
+    picture = f"video/x-raw,format=I420,width=64,height=48,framerate={RATE_HZ}/1"
+    clock = Synced()
+    with gstreamer_server(jpeg=f"videotestsrc is-live=true ! {picture} ! jpegenc ! rtpjpegpay name=pay0") as url:
+        source = open_source(f"{url}/jpeg", CaptureSettings(), clock, threading.Event(), pace="real_time")
+        seen = list(watch(source, 8, clock))  # its first report comes after some seconds
+    assert seen[-1].by_camera
+    assert -0.01 < seen[-1].late_s < 0.3
 
 
 @needs_reports

@@ -54,6 +54,8 @@ class Decoding:
         self._shown_s = -math.inf
         self._repeated_until_s = -math.inf  # what is decoded again, for those that follow, was shown before
         self._seq = 0
+        self._is_key_guessed = False  # the last key picture was damaged, and what follows is made from it
+        self._guessed_since_s = math.inf
         self.damaged = 0
         self.is_decodable = True  # the last picture that was decoded alone was there
 
@@ -178,18 +180,24 @@ class Decoding:
         except av.FFmpegError:
             self.damaged += 1
             return
-        for picture in pictures:
-            yield self._frame(picture, stamp)
+        yield from self._whole(pictures, stamp)
 
     def _drain(self, stamp: Stamp) -> Iterator[Frame]:
         """What the decoder holds back because pictures that are shown before might follow."""
         with suppress(av.FFmpegError):
-            for picture in self._opened().decode(None):
-                yield self._frame(picture, stamp)
+            yield from self._whole(self._opened().decode(None), stamp)
 
-    def _frame(self, picture: av.VideoFrame, latest: Stamp) -> Frame:
-        at_s, utc_ns, utc_synced = self._stamps.pop(picture.pts, latest)
-        return view_planes(picture).taken(at_s=at_s, utc_ns=utc_ns, utc_synced=utc_synced, seq=self._seq)
+    def _whole(self, pictures: Iterable[av.VideoFrame], latest: Stamp) -> Iterator[Frame]:
+        """Leave out what the decoder had to guess, in part or from a guessed key picture; but not for long."""
+        for picture in pictures:
+            at_s, utc_ns, utc_synced = self._stamps.pop(picture.pts, latest)
+            if picture.key_frame:
+                self._is_key_guessed = picture.is_corrupt
+            is_guessed = picture.is_corrupt or self._is_key_guessed
+            self.damaged += is_guessed
+            self._guessed_since_s = min(self._guessed_since_s, at_s) if is_guessed else math.inf
+            if not is_guessed or at_s - self._guessed_since_s >= _GUESSED_S:
+                yield view_planes(picture).taken(at_s=at_s, utc_ns=utc_ns, utc_synced=utc_synced, seq=self._seq)
 
 
 def _later(frame: Frame, step_s: float) -> Frame:
@@ -295,4 +303,5 @@ _LENGTH_SIZE_AT: Mapping[str, int] = {"h264": 4, "hevc": 21}
 _HEAD_BYTES = 4096  # parameter sets and messages stand before the picture
 _FILLER, _END_OF_UNIT = 0xFF, 0x80  # how a unit of filler data ends, which only fills up a constant bit rate
 _MOST_STAMPS = 64
+_GUESSED_S = 2.0  # after that a picture that is partly wrong is better than none
 _LEAST_STEP_S = 1e-6  # between two frames, whatever their stamps say
