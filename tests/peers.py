@@ -55,11 +55,21 @@ class Ffmpeg:
         self.url = f"{protocol}://127.0.0.1:{self.port}" + ("" if self._udp else "/live/front")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, loops: int = -1, codec: str = "copy") -> None:
-        """Wait for a reader; whoever came before is gone."""
+    @property
+    def sends(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, *, loops: int = -1, codec: str = "copy", sound: bool = False) -> None:
+        """Wait for a reader; whoever came before is gone. With `sound`, which goes on when the clip is over."""
         self.stop()
         output = ["-f", "mpegts", f"{self.url}?mode=listener"] if self._udp else ["-f", "flv", "-listen", "1", self.url]
-        film = ["-re", "-stream_loop", str(loops), "-i", str(self._clip), "-c", codec]
+        tone = (
+            ["-re", "-f", "lavfi", "-i", "sine=sample_rate=44100", "-c:a", "aac", "-max_interleave_delta", "100000"]
+            if sound
+            else []
+        )
+        film = ["-re", "-stream_loop", str(loops), "-i", str(self._clip), *tone, "-c:v", codec]
         self._process = subprocess.Popen(
             ["ffmpeg", "-nostdin", "-loglevel", "quiet", *film, *output], stdout=subprocess.DEVNULL
         )

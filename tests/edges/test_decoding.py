@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +18,14 @@ import pytest
 from builders import UTC_NS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rtsp import rtsp_camera
 
-from edge_agent.edges.sources.decoding import Decoding, Stamp, Timed, VideoPacket
+from edge_agent.edges.clock import SystemClock
+from edge_agent.edges.sources import open_source
+from edge_agent.edges.sources.decoding import Decoding, Stamp, Timed, VideoPacket, _Kept
 from edge_agent.edges.sources.source import PacketGate as Gate
+from edge_agent.edges.sources.supervised import CaptureSettings
+from edge_agent.errors import SourceError
 from edge_agent.records import ByteArray, Frame, Packet, Verdict
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.gate.settings import GateSettings
@@ -500,6 +507,33 @@ def test_after_a_damaged_packet_frames_go_on(
     assert all(earlier.at_s < later.at_s for earlier, later in itertools.pairwise(shown.frames))
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_sleeping_camera_none_of_whose_key_pictures_can_be_decoded_has_failed(
+    tmp_path: Path, films: Films, *, damaged: bool
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    with av.open(str(films("still, then not"))) as source, av.open(str(clip), "w") as target:
+        copy = target.add_stream_from_template(source.streams.video[0])
+        for index, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            made = broken(packet) if damaged and index >= GROUP else packet
+            made.stream = copy
+            target.mux(made)
+    clock, gate = SystemClock(), Script(naps=(range(5, 100_000),), compares=True)
+    with rtsp_camera(clip) as camera:
+        patience = CaptureSettings(stall_s=1.5)
+        stream = open_source(camera.url(), patience, clock, threading.Event(), pace="real_time", new_gate=lambda: gate)
+        until_s = clock.monotonic_s() + 6.0
+        with closing(stream.frames()) as frames:
+            watched = itertools.takewhile(lambda _: clock.monotonic_s() < until_s, frames)
+            if damaged:
+                with pytest.raises(SourceError, match=r": no frame for 1\.5 s, \d+ packets could not be decoded"):
+                    list(watched)
+            else:
+                list(watched)
+                assert len(gate.compared) > 2
+        assert stream.asleep
+
+
 # Memory
 
 
@@ -535,6 +569,56 @@ def test_what_is_kept_is_let_go_with_each_picture_that_was_compared(films: Films
     counts = held_after_each(films("still, then not"), gate)
     assert max(counts[15:]) <= 2 * GROUP + 1
     assert len(counts) > 200
+
+
+SIZES = st.integers(0, 50)
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), SIZES, st.booleans()),
+        st.tuples(st.just("add"), SIZES, st.just(value=False)),
+        st.tuples(st.sampled_from(["clear", "forget_before_last_key"])),
+        st.tuples(st.just("limit"), st.integers(0, 200)),
+        st.tuples(st.just("forget_before"), st.integers(0, 60), st.integers(0, 200)),
+    ),
+    max_size=60,
+)
+
+
+@given(operations=OPERATIONS, since=st.integers(0, 60))
+def test_what_is_kept_is_whole_groups_as_many_as_are_needed_and_no_more_than_may_be(
+    operations: list[tuple[Any, ...]], since: int
+) -> None:
+    kept, model = _Kept(), list[tuple[int, int, bool]]()  # of each packet: its time, its size, whether it is key
+    for now, (name, *arguments) in enumerate(operations):
+        if name == "add":
+            size, is_key = arguments
+            kept.add(av.Packet(bytes(size)), stamp_at(now), is_key=is_key)
+            model += [(now, size, is_key)] if model or is_key else []
+        else:
+            getattr(kept, name)(*arguments)
+            model = expected_after(name, arguments, model)
+        assert [stamp.at_s for _, stamp in kept.since(-1)] == [at_s for at_s, _, _ in model]
+        assert [stamp.at_s for _, stamp in kept.oldest] == [at_s for at_s, _, _ in model[:1]]
+    begins = max([at_s for at_s, _, is_key in model if is_key and at_s <= since], default=-1)
+    assert [stamp.at_s for _, stamp in kept.since(since)] == [at_s for at_s, _, _ in model if at_s >= begins]
+
+
+def expected_after(name: str, arguments: list[int], model: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
+    """What is to be left of packets: always from a key picture on, so that all of it can be decoded."""
+
+    def size_of(packets: list[tuple[int, int, bool]]) -> int:
+        return sum(size for _, size, _ in packets)
+
+    tails = [model[place:] for place, (_, _, is_key) in enumerate(model) if is_key]  # the longest first
+    if name == "clear" or not tails:
+        return []
+    if name == "forget_before_last_key":
+        return tails[-1]
+    if name == "limit":
+        return tails[-1] if size_of(tails[-1]) <= arguments[0] else []
+    needed = [tail for tail in tails if tail[0][0] <= arguments[0]] or tails[:1]  # from before the moment on
+    fitting = [tail for tail in tails if size_of(tail) <= arguments[1]]
+    return min(needed[-1], (fitting or tails[-1:])[0], key=len)
 
 
 def test_awake_one_group_is_kept(films: Films) -> None:

@@ -720,6 +720,18 @@ def test_a_camera_that_falls_silent_is_noticed_after_the_stall_time(clip: Path) 
             list(source.frames())
 
 
+def test_a_camera_whose_pictures_end_is_noticed_although_its_sound_goes_on(tmp_path: Path) -> None:
+    clock = SystemClock()
+    with ffmpeg_camera(write_clip(tmp_path / "clip.mp4", frames=3 * RATE_HZ), "rtmp") as camera:
+        camera.start(loops=0, sound=True)
+        source = open_source(camera.url, IMPATIENT, clock, threading.Event(), pace="real_time")
+        arrivals_s: list[float] = []
+        with pytest.raises(SourceError, match=r": no frame for 1 s; is the camera hung up\?$"):
+            arrivals_s.extend(clock.monotonic_s() for _ in source.frames())
+        assert camera.sends
+        assert 1.0 <= clock.monotonic_s() - arrivals_s[-1] < 3.0
+
+
 def _live(url: str) -> list[Frame]:
     return list(open_source(url, IMPATIENT, SystemClock(), threading.Event(), pace="real_time").frames())
 
