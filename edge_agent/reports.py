@@ -80,8 +80,10 @@ def camera_health(status: CaptureStatus, triggers: TriggerStatus, meter: Meter) 
     }
 
 
-def capabilities(settings: Settings, vision: Vision, bases: Mapping[str, str], clock: Clock) -> dict[str, Any]:
-    """What the agent is made of; `bases` tells of each camera which pictures are decoded, and why."""
+def capabilities(
+    settings: Settings, vision: Vision, cameras: Mapping[str, CaptureStatus], clock: Clock
+) -> dict[str, Any]:
+    """What the agent is made of, its cameras by their ids."""
     return {
         "version": edge_agent.__version__,
         "device": {"id": settings.device.id, "name": settings.device.name or settings.device.id},
@@ -100,7 +102,8 @@ def capabilities(settings: Settings, vision: Vision, bases: Mapping[str, str], c
                 "labels": list(camera.detect.labels),
                 "zones": list(camera.zones),
                 "gate": camera.gate.mode,
-                "decodes": bases[camera.id],
+                "decodes": cameras[camera.id].basis,
+                "clock": cameras[camera.id].stamped_by,
             }
             for camera in settings.cameras
         },

@@ -18,6 +18,7 @@ import pytest
 from videos import CHROMA_BLUE, CHROMA_RED, HEIGHT_PX, RATE_HZ, WIDTH_PX, brightness, encode_picture
 
 _PATIENCE_S = 10.0
+_SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's bindings are built for that one
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -54,11 +55,21 @@ class Ffmpeg:
         self.url = f"{protocol}://127.0.0.1:{self.port}" + ("" if self._udp else "/live/front")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, loops: int = -1, codec: str = "copy") -> None:
-        """Wait for a reader; whoever came before is gone."""
+    @property
+    def sends(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, *, loops: int = -1, codec: str = "copy", sound: bool = False) -> None:
+        """Wait for a reader; whoever came before is gone. With `sound`, which goes on when the clip is over."""
         self.stop()
         output = ["-f", "mpegts", f"{self.url}?mode=listener"] if self._udp else ["-f", "flv", "-listen", "1", self.url]
-        film = ["-re", "-stream_loop", str(loops), "-i", str(self._clip), "-c", codec]
+        tone = (
+            ["-re", "-f", "lavfi", "-i", "sine=sample_rate=44100", "-c:a", "aac", "-max_interleave_delta", "100000"]
+            if sound
+            else []
+        )
+        film = ["-re", "-stream_loop", str(loops), "-i", str(self._clip), *tone, "-c:v", codec]
         self._process = subprocess.Popen(
             ["ffmpeg", "-nostdin", "-loglevel", "quiet", *film, *output], stdout=subprocess.DEVNULL
         )
@@ -79,6 +90,23 @@ def ffmpeg_camera(clip: Path, protocol: str) -> Iterator[Ffmpeg]:
         yield camera
     finally:
         camera.stop()
+
+
+@contextmanager
+def gstreamer_server(**pipelines: str) -> Iterator[str]:
+    """GStreamer's RTSP server; gives its address, below which each pipeline is shown under its name."""
+    program = [_SYSTEM_PYTHON, str(Path(__file__).with_name("gstreamer_server.py"))]
+    words = [word for pair in pipelines.items() for word in pair]
+    with subprocess.Popen([*program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            port = process.stdout.readline()
+            if not port:
+                pytest.skip(f"GStreamer's RTSP server is not installed: {process.stderr.read().splitlines()[-1]}")
+            yield f"rtsp://127.0.0.1:{int(port)}"
+        finally:
+            process.kill()
 
 
 def raw_frame(index: int) -> bytes:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from brokers import DEADLINE_S, Heard, listening
+from brokers import DEADLINE_S, Heard, listening, until
 from brokers import Listener as BrokerListener
 from jsonschema import Draft202012Validator
 
@@ -32,6 +32,12 @@ ZONES = {
     "road": {"polygon": [[0.0, 0.33], [0.35, 0.38], [0.5, 0.62], [0.0, 0.42]]},
 }
 """The demo's zones, which people of the built-in clip enter and leave."""
+
+SOON_S = 20.0
+"""Enough for a start, the first frames, and the first events on a busy machine."""
+
+PATIENCE_S = 40.0
+"""Enough for a start and what takes its time: some groups of pictures, a round of a film, a report every 30 s."""
 
 _ID = r"[a-zA-Z0-9_-]{1,64}"
 _COUNT = rf"count/{_ID}"
@@ -236,3 +242,8 @@ def events_in(heard: Iterable[Heard]) -> list[dict[str, Any]]:
 def objects(events: Sequence[Mapping[str, Any]], event_type: str) -> list[str]:
     """The ids of the objects that an event of that type speaks of, with their runs, one an event."""
     return [f"{event['run_id']}/{event['object']['id']}" for event in events if event["event_type"] == event_type]
+
+
+def wait_for_new(news: BrokerListener, count: int = 1, within_s: float = SOON_S) -> None:
+    """Wait until so many objects were spoken of."""
+    until(lambda: len(objects(events_in(news.heard), "new")) >= count, within_s=within_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import pytest
 from builders import LABELS, boxes_of, frame_of, track_of
 from numpy.typing import NDArray
 
+from edge_agent.app import build_replay, one_camera
+from edge_agent.clips import PEDESTRIANS
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Tracks
 from edge_agent.stages.detect.detector import Detector, DetectSettings
@@ -24,6 +26,8 @@ from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
+from edge_agent.tools.replay import replay
+from edge_agent.vision import load_vision
 
 
 class Recorder:
@@ -111,6 +115,40 @@ def test_a_long_silence_or_another_size_breaks_off(at_s: float, size: tuple[int,
     last = frame_of(1.0, size=(160, 90))
     assert breaks_off(last, at_s, frame_of(at_s, size=size)) is over
     assert breaks_off(last, at_s, None) is (over and size == (160, 90))
+
+
+# As the program wires it
+
+
+def moving_square(at_s: float, size: tuple[int, int]) -> Frame:
+    """A bright square that crosses the picture in two seconds, again and again."""
+    width, height = size
+    luma = np.full((height, width), 60, np.uint8)
+    left = int(at_s * width / 2) % width
+    luma[height // 3 : 2 * height // 3, left : left + width // 6] = 200
+    return frame_of(at_s, luma=luma)
+
+
+def still(at_s: float, size: tuple[int, int]) -> Frame:
+    return frame_of(at_s, luma=np.full((size[1], size[0]), 60, np.uint8))
+
+
+@pytest.mark.parametrize("after", [still, moving_square])
+def test_motion_is_told_anew_after_the_pictures_changed_their_size(
+    after: Callable[[float, tuple[int, int]], Frame],
+) -> None:
+    settings = one_camera(PEDESTRIANS, "default", {})
+    vision = load_vision(settings.model)
+    pipeline = build_replay(settings, settings.cameras[0], vision, "b3c1f0")
+    before = [(still if index < 20 else moving_square)(index / 10, (320, 180)) for index in range(50)]
+    frames = [*before, *(after(index / 10, (640, 360)) for index in range(50, 150))]
+    motion: list[tuple[float, bytes]] = []
+    for frame, messages in replay(pipeline, frames):
+        motion += [(frame.at_s, message.payload) for message in messages if message.topic.endswith("/motion")]
+    said = [payload for at_s, payload in motion if 5.0 <= at_s < frames[-1].at_s]
+    assert [payload for at_s, payload in motion if at_s < 4.9][-1] == b"ON"
+    assert said[-1] == (b"OFF" if after is still else b"ON")
+    assert motion[-1][1] == b"OFF"  # nothing more is seen
 
 
 # The real stages, with a model that sees what is bright

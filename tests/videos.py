@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def brightness(index: int) -> int:
     return DARKEST + index % SHADES * STEP
 
 
-def write_clip(
+def write_clip(  # noqa: PLR0913  (a clip has that many sides, and a test names only those it is about)
     path: Path,
     *,
     frames: int = 10,
@@ -28,6 +29,7 @@ def write_clip(
     size: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
     pixel_format: str = "yuv420p",
     created: str = "",
+    options: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a clip of `RATE_HZ` whose container follows from the name; x264 puts B-frames and one key frame into it."""
     with av.open(str(path), "w") as container:
@@ -36,6 +38,7 @@ def write_clip(
         stream: Any = container.add_stream(codec, rate=RATE_HZ)
         stream.width, stream.height = size
         stream.pix_fmt = pixel_format
+        stream.options = dict(options or {})
         for index in range(frames):
             container.mux(stream.encode(_picture(index, size, pixel_format)))
         container.mux(stream.encode(None))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +19,14 @@ import pytest
 from builders import UTC_NS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rtsp import rtsp_camera
 
-from edge_agent.edges.sources.decoding import Decoding, Stamp, Timed, VideoPacket
+from edge_agent.edges.clock import SystemClock
+from edge_agent.edges.sources import open_source
+from edge_agent.edges.sources.decoding import Decoding, Stamp, Timed, VideoPacket, _Kept
 from edge_agent.edges.sources.source import PacketGate as Gate
+from edge_agent.edges.sources.supervised import CaptureSettings
+from edge_agent.errors import SourceError
 from edge_agent.records import ByteArray, Frame, Packet, Verdict
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.gate.settings import GateSettings
@@ -378,6 +385,39 @@ def test_key_pictures_are_known_with_start_codes_and_with_lengths_before_their_u
     assert shown.decoding.basis == "a script"
 
 
+SIZE_AT = {"H.264": 4, "H.265 with B-frames": 21}
+"""Where in the parameters the size of a length stands (ISO/IEC 14496-15)."""
+
+
+def shorten_lengths(packet: VideoPacket) -> VideoPacket:
+    """The same packet with two bytes of length before each unit instead of four."""
+    data, place, shorter = bytes(packet), 0, b""
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 4], "big")
+        shorter += size.to_bytes(2, "big") + data[place + 4 : place + 4 + size]
+        place += 4 + size
+    made: Any = av.Packet(shorter)
+    made.pts, made.dts, made.time_base, made.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
+    return made
+
+
+@pytest.mark.parametrize("name", SIZE_AT)
+def test_lengths_of_two_bytes_are_told_from_lengths_of_four(films: Films, name: str) -> None:
+    reference, gate = decode_all(films(name)), Script(naps=(range(13, 37),))
+    with av.open(str(films(name))) as container:
+        stream = container.streams.video[0]
+        parameters = bytearray(stream.codec_context.extradata or b"")
+        assert parameters[SIZE_AT[name]] & 0b11 == 3
+        parameters[SIZE_AT[name]] -= 2
+        stream.codec_context.extradata = bytes(parameters)
+        decoding = Decoding(stream, gate)
+        packets = [shorten_lengths(packet) for packet in container.demux(stream)]
+        frames = [frame for frame in decoding.frames(stamped(packets)) if frame is not None]
+    assert [packet.at_s for packet in gate.packets if packet.is_key] == [at_s for at_s, _ in reference[::GROUP]]
+    assert seen(frames) == reference
+    assert decoding.damaged == 0
+
+
 @pytest.mark.parametrize("name", ["H.264 with B-frames", "H.265 with B-frames"])
 def test_pictures_that_are_shown_before_an_earlier_packet_s_are_known(films: Films, name: str) -> None:
     gate = Script()
@@ -468,6 +508,33 @@ def test_after_a_damaged_packet_frames_go_on(
     assert all(earlier.at_s < later.at_s for earlier, later in itertools.pairwise(shown.frames))
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_sleeping_camera_none_of_whose_key_pictures_can_be_decoded_has_failed(
+    tmp_path: Path, films: Films, *, damaged: bool
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    with av.open(str(films("still, then not"))) as source, av.open(str(clip), "w") as target:
+        copy = target.add_stream_from_template(source.streams.video[0])
+        for index, packet in enumerate(packet for packet in source.demux(video=0) if packet.size):
+            made = broken(packet) if damaged and index >= GROUP else packet
+            made.stream = copy
+            target.mux(made)
+    clock, gate = SystemClock(), Script(naps=(range(5, 100_000),), compares=True)
+    with rtsp_camera(clip) as camera:
+        patience = CaptureSettings(stall_s=1.5)
+        stream = open_source(camera.url(), patience, clock, threading.Event(), pace="real_time", new_gate=lambda: gate)
+        until_s = clock.monotonic_s() + 6.0
+        with closing(stream.frames()) as frames:
+            watched = itertools.takewhile(lambda _: clock.monotonic_s() < until_s, frames)
+            if damaged:
+                with pytest.raises(SourceError, match=r": no frame for 1\.5 s, \d+ packets could not be decoded"):
+                    list(watched)
+            else:
+                list(watched)
+                assert len(gate.compared) > 2
+        assert stream.asleep
+
+
 # Memory
 
 
@@ -523,6 +590,56 @@ def test_asleep_neither_a_picture_nor_a_decoder_is_held(films: Films) -> None:
         assert not stream.codec_context.is_open  # that one lives as long as the stream
     assert shown > 13 + 15  # and a key picture a second
     assert set(pictures_held[20:]) == {before}
+
+
+SIZES = st.integers(0, 50)
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), SIZES, st.booleans()),
+        st.tuples(st.just("add"), SIZES, st.just(value=False)),
+        st.tuples(st.sampled_from(["clear", "forget_before_last_key"])),
+        st.tuples(st.just("limit"), st.integers(0, 200)),
+        st.tuples(st.just("forget_before"), st.integers(0, 60), st.integers(0, 200)),
+    ),
+    max_size=60,
+)
+
+
+@given(operations=OPERATIONS, since=st.integers(0, 60))
+def test_what_is_kept_is_whole_groups_as_many_as_are_needed_and_no_more_than_may_be(
+    operations: list[tuple[Any, ...]], since: int
+) -> None:
+    kept, model = _Kept(), list[tuple[int, int, bool]]()  # of each packet: its time, its size, whether it is key
+    for now, (name, *arguments) in enumerate(operations):
+        if name == "add":
+            size, is_key = arguments
+            kept.add(av.Packet(bytes(size)), stamp_at(now), is_key=is_key)
+            model += [(now, size, is_key)] if model or is_key else []
+        else:
+            getattr(kept, name)(*arguments)
+            model = expected_after(name, arguments, model)
+        assert [stamp.at_s for _, stamp in kept.since(-1)] == [at_s for at_s, _, _ in model]
+        assert [stamp.at_s for _, stamp in kept.oldest] == [at_s for at_s, _, _ in model[:1]]
+    begins = max([at_s for at_s, _, is_key in model if is_key and at_s <= since], default=-1)
+    assert [stamp.at_s for _, stamp in kept.since(since)] == [at_s for at_s, _, _ in model if at_s >= begins]
+
+
+def expected_after(name: str, arguments: list[int], model: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
+    """What is to be left of packets: always from a key picture on, so that all of it can be decoded."""
+
+    def size_of(packets: list[tuple[int, int, bool]]) -> int:
+        return sum(size for _, size, _ in packets)
+
+    tails = [model[place:] for place, (_, _, is_key) in enumerate(model) if is_key]  # the longest first
+    if name == "clear" or not tails:
+        return []
+    if name == "forget_before_last_key":
+        return tails[-1]
+    if name == "limit":
+        return tails[-1] if size_of(tails[-1]) <= arguments[0] else []
+    needed = [tail for tail in tails if tail[0][0] <= arguments[0]] or tails[:1]  # from before the moment on
+    fitting = [tail for tail in tails if size_of(tail) <= arguments[1]]
+    return min(needed[-1], (fitting or tails[-1:])[0], key=len)
 
 
 def test_awake_one_group_is_kept(films: Films) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from rtsp import rtsp_camera
+from rtsp import Manner, rtsp_camera
 from videos import encode_picture, write_clip
 
 from edge_agent.edges import host
@@ -59,7 +59,7 @@ def http_camera() -> Iterator[str]:
 
 @contextmanager
 def rtsp_camera_that_hangs_up(folder: Path) -> Iterator[str]:
-    with rtsp_camera(write_clip(folder / "clip.mp4"), pictures=2) as camera:
+    with rtsp_camera(write_clip(folder / "clip.mp4"), manner=Manner(pictures=2)) as camera:
         yield camera.url()
 
 

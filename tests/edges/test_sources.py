@@ -11,7 +11,7 @@ import threading
 import traceback
 import wave
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from builders import frame_of
 from cameras import GStreamer, GStreamerOfOpenCv, RibbonCamera, UsbCamera, usb_camera
 from data import shared_data
 from fakes import FakeClock
-from peers import Ffmpeg, Writer, ffmpeg_camera, server_context, uploading_camera
+from peers import Ffmpeg, Writer, ffmpeg_camera, gstreamer_server, server_context, uploading_camera
 from rtsp import rtsp_camera
 from videos import HEIGHT_PX, RATE_HZ, SHADES, WIDTH_PX, brightness, encode_picture, write_clip
 
@@ -139,6 +139,37 @@ def rtsp_url(clip: Path) -> Iterator[str]:
         yield camera.url()
 
 
+RTSP_CLIPS: dict[str, dict[str, Any]] = {
+    "B-frames": {"options": {"bf": "2", "g": "25"}},
+    "H.265": {"codec": "libx265", "options": {"x265-params": "keyint=25:bframes=2:log-level=none"}},
+    "Motion JPEG": {"codec": "mjpeg", "pixel_format": "yuvj420p", "options": {"huffman": "default"}},
+}
+"""RFC 2435 leaves the Huffman tables to the receiver: they have to be the usual ones."""
+
+
+@pytest.fixture(scope="module")
+def rtsp_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A camera for each kind of stream."""
+    folder = tmp_path_factory.mktemp("clips")
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(rtsp_camera(write_clip(folder / f"{name}.mp4", frames=50, **how))).url()
+            for name, how in RTSP_CLIPS.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def gstreamer_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """GStreamer's server with a minute of H.264 and live Motion JPEG."""
+    clip = write_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", frames=60 * RATE_HZ, options={"g": "25"})
+    picture = f"video/x-raw,format=I420,width={WIDTH_PX},height={HEIGHT_PX},framerate={RATE_HZ}/1"
+    with gstreamer_server(
+        h264=f"filesrc location={clip} ! qtdemux ! rtph264pay name=pay0",
+        jpeg=f"videotestsrc is-live=true ! {picture} ! jpegenc ! rtpjpegpay name=pay0",
+    ) as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
 def http_url() -> Iterator[str]:
     with http_camera() as url:
@@ -219,6 +250,14 @@ def _real_gstreamer(_: None) -> Subject:
     return Subject(f"gstreamer:videotestsrc is-live=true ! {picture}", live=True)
 
 
+def _rtsp(get: pytest.FixtureRequest, name: str, transport: Literal["tcp", "udp"]) -> Subject:
+    return Subject(get.getfixturevalue("rtsp_urls")[name], live=True, transport=transport, looks=5)
+
+
+def _gstreamer_server(get: pytest.FixtureRequest, name: str, transport: Literal["tcp", "udp"]) -> Subject:
+    return Subject(f"{get.getfixturevalue('gstreamer_url')}/{name}", live=True, transport=transport, looks=2)
+
+
 KINDS: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "clip": lambda get: Subject(f"file://{get.getfixturevalue('clip')}", live=False, pace="as_fast"),
     "clip at its pace": lambda get: Subject(f"file://{get.getfixturevalue('clip')}", live=False),
@@ -226,6 +265,14 @@ KINDS: dict[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "pictures at their pace": lambda get: Subject(f"images://{get.getfixturevalue('album')}", live=False),
     "RTSP over TCP": lambda get: Subject(get.getfixturevalue("rtsp_url"), live=True),
     "RTSP over UDP": lambda get: Subject(get.getfixturevalue("rtsp_url"), live=True, transport="udp"),
+    "B-frames over TCP": lambda get: _rtsp(get, "B-frames", "tcp"),
+    "B-frames over UDP": lambda get: _rtsp(get, "B-frames", "udp"),
+    "H.265 over TCP": lambda get: _rtsp(get, "H.265", "tcp"),
+    "H.265 over UDP": lambda get: _rtsp(get, "H.265", "udp"),
+    "Motion JPEG over TCP": lambda get: _rtsp(get, "Motion JPEG", "tcp"),
+    "Motion JPEG over UDP": lambda get: _rtsp(get, "Motion JPEG", "udp"),
+    "GStreamer's server over TCP": lambda get: _gstreamer_server(get, "h264", "tcp"),
+    "GStreamer's server over UDP": lambda get: _gstreamer_server(get, "jpeg", "udp"),
     "HTTP": lambda get: Subject(f"{get.getfixturevalue('http_url')}/mjpeg", live=True),
     "HTTPS": lambda get: Subject(f"{get.getfixturevalue('https_url')}/mjpeg", live=True),
     "RTMP": lambda get: _rtmp(get.getfixturevalue("rtmp_camera")),
@@ -671,6 +718,18 @@ def test_a_camera_that_falls_silent_is_noticed_after_the_stall_time(clip: Path) 
         assert 1.0 <= clock.monotonic_s() - began_s < 2.0
         with pytest.raises(SourceError, match=r" cannot be opened: no answer for 1 s, or one that is no video"):
             list(source.frames())
+
+
+def test_a_camera_whose_pictures_end_is_noticed_although_its_sound_goes_on(tmp_path: Path) -> None:
+    clock = SystemClock()
+    with ffmpeg_camera(write_clip(tmp_path / "clip.mp4", frames=3 * RATE_HZ), "rtmp") as camera:
+        camera.start(loops=0, sound=True)
+        source = open_source(camera.url, IMPATIENT, clock, threading.Event(), pace="real_time")
+        arrivals_s: list[float] = []
+        with pytest.raises(SourceError, match=r": no frame for 1 s; is the camera hung up\?$"):
+            arrivals_s.extend(clock.monotonic_s() for _ in source.frames())
+        assert camera.sends
+        assert 1.0 <= clock.monotonic_s() - arrivals_s[-1] < 3.0
 
 
 def _live(url: str) -> list[Frame]:

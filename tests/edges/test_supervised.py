@@ -42,6 +42,7 @@ class ScriptedSource:
         self.live = live
         self.asleep = False
         self.basis = "all pictures"
+        self.delay_s: float | None = None
         self.damaged = damaged
         self._script = script
         self._clock = clock
@@ -261,7 +262,7 @@ def test_a_camera_may_sleep_before_its_first_frame() -> None:
 
 def test_a_frame_in_its_sleep_is_handed_on_and_wakes_nobody() -> None:
     class Dozing:
-        live, asleep, basis, damaged = True, True, "", 0
+        live, asleep, basis, damaged, delay_s = True, True, "", 0, None
 
         def frames(self) -> Generator[Frame | None, None, None]:
             yield from (None, _frame(1000.0, 0), None)
@@ -291,7 +292,7 @@ def test_frames_of_the_past_wait_for_each_other_for_five_seconds_but_not_those_o
     stage, slot = Stage(), Patient()
 
     class Remembering:
-        live, asleep, basis, damaged = True, True, "", 0
+        live, asleep, basis, damaged, delay_s = True, True, "", 0, None
 
         def frames(self) -> Generator[Frame | None, None, None]:
             for number in range(3):  # pictures shown in its sleep are old, and none follows that they could wait for
@@ -310,9 +311,26 @@ def test_frames_of_the_past_wait_for_each_other_for_five_seconds_but_not_those_o
     assert slot.patience_s == pytest.approx([0, 0, 0, 5, 3, 1, 0, 0, 5])
 
 
+def test_frames_that_are_stamped_by_a_camera_with_a_long_delay_are_none_of_the_past() -> None:
+    stage, slot = Stage(), Patient()
+
+    class Slow:
+        live, asleep, basis, damaged, delay_s = True, False, "", 0, 2.0
+
+        def frames(self) -> Generator[Frame, None, None]:
+            for number, age_s in enumerate((2.0, 2.4, 2.6, 2.4)):  # more than half a second besides, or less
+                yield _frame(stage.clock.now_s - age_s, number)
+
+    capture = stage.capture_of(Slow)
+    capture.slot = slot
+    capture.run_once()
+    assert slot.patience_s == [0, 0, 5, 0]
+    assert capture.status().stamped_by == "camera"
+
+
 def test_no_picture_yet_is_neither_a_frame_nor_sleep() -> None:
     class Waking:
-        live, asleep, basis, damaged = True, False, "", 2
+        live, asleep, basis, damaged, delay_s = True, False, "", 2, None
 
         def frames(self) -> Generator[Frame | None, None, None]:
             yield from (None, None)
@@ -472,6 +490,7 @@ class Trap:
     live = True
     asleep = False
     basis = "all pictures"
+    delay_s = None
     damaged = 7
 
     def __init__(self, where: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ import numpy as np
 import program
 import pytest
 from brokers import Listener, Mosquitto, needs_mosquitto, until
-from brokers import running as running_broker
-from program import ROOT, hearing
+from program import PATIENCE_S, ROOT, wait_for_new
 from rtsp import rtsp_camera
 
 from edge_agent.clips import PEDESTRIANS
@@ -24,20 +22,6 @@ pytestmark = needs_mosquitto
 
 STILL_S, WALK_S = 14, 12
 RATE_HZ = 10
-PATIENCE_S = 40.0
-"""For one round of the film and a start on a busy machine."""
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with running_broker(tmp_path) as mosquitto:
-        yield mosquitto
-
-
-@pytest.fixture
-def news(broker: Mosquitto) -> Iterator[Listener]:
-    with hearing(broker.port) as listener:
-        yield listener
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +58,7 @@ def test_a_still_camera_is_asleep_and_online_and_whoever_comes_wakes_it(
         with program.running(tmp_path, front, mqtt={"url": broker.url}) as agent:
             until(lambda: states(news)[-1:] == ["asleep"], within_s=PATIENCE_S)
             assert not program.events_in(news.heard)
-            until(lambda: program.objects(program.events_in(news.heard), "new"), within_s=PATIENCE_S)
+            wait_for_new(news, within_s=PATIENCE_S)
             until(lambda: states(news)[-2:] == ["asleep", "streaming"], within_s=PATIENCE_S)
             statuses = news.payloads(f"{ROOT}/camera/front/status")
             assert set(statuses[statuses.index(b"online") :]) == {b"online"}

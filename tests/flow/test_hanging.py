@@ -37,6 +37,7 @@ class Jammed:
     live = True
     asleep = False
     basis = "all pictures"
+    delay_s = None
     damaged = 0
     closed = 0
 

@@ -16,32 +16,17 @@ import pytest
 import videos
 from brokers import Listener, Mosquitto, free_port, listening, needs_mosquitto, until
 from brokers import running as running_broker
-from program import LOOP, ROOT, ZONES, camera, hearing
+from program import LOOP, PATIENCE_S, ROOT, SOON_S, ZONES, camera, hearing, wait_for_new
 from rtsp import rtsp_camera
 
 from edge_agent.clips import PEDESTRIANS
 
 pytestmark = needs_mosquitto
 
-SOON_S = 20.0
-"""Enough for a start, the first frames, and the first events on a busy machine."""
-
 STOP_S = 5.0
 
 HANGING_STOP_S = 30.0
 """For a stop that waits 20 s for a thread that hangs before it goes without it."""
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with running_broker(tmp_path) as mosquitto:
-        yield mosquitto
-
-
-@pytest.fixture
-def news(broker: Mosquitto) -> Iterator[Listener]:
-    with hearing(broker.port) as listener:
-        yield listener
 
 
 def retained(port: int, expected: set[str]) -> dict[str, str]:
@@ -71,10 +56,6 @@ def states_of(*names: str, zones: tuple[str, ...] = tuple(ZONES)) -> set[str]:
     return topics
 
 
-def wait_for_new(news: Listener, count: int = 1) -> None:
-    until(lambda: len(program.objects(program.events_in(news.heard), "new")) >= count, within_s=SOON_S)
-
-
 def test_it_starts_without_a_broker_and_what_happened_meanwhile_is_delivered_once_the_broker_comes(
     tmp_path: Path,
 ) -> None:
@@ -102,7 +83,7 @@ def test_it_starts_without_a_camera_says_why_and_goes_on_when_the_camera_comes(
         with program.running(tmp_path, front, mqtt={"url": broker.url}) as agent:
             status = f"{ROOT}/camera/front/status"
             until(lambda: b"offline" in news.payloads(status), within_s=SOON_S)
-            until(lambda: reasons(news, "front") - {""}, within_s=40)  # a report comes every 30 s
+            until(lambda: reasons(news, "front") - {""}, within_s=PATIENCE_S)  # a report comes every 30 s
             (reason,) = reasons(news, "front") - {""}
             assert "connection refused; check that the camera is on" in reason
             assert retained(broker.port, {status})[status] == "offline"
@@ -140,7 +121,7 @@ def test_cameras_that_are_dead_delay_neither_the_start_nor_another_and_a_disable
         ]
         with program.running(tmp_path, *cameras, mqtt={"url": broker.url}) as agent:
             wait_for_new(news)
-            until(lambda: reasons(news, "silent") - {""}, within_s=40)
+            until(lambda: reasons(news, "silent") - {""}, within_s=PATIENCE_S)
             assert agent.stop(within_s=HANGING_STOP_S) == 0
         unwanted.setblocking(False)  # noqa: FBT003 - the library's way
         with pytest.raises(BlockingIOError):

@@ -14,17 +14,13 @@ from typing import Any
 import program
 import pytest
 from brokers import Listener, Mosquitto, free_port, needs_mosquitto, until
-from brokers import running as running_broker
 from paho.mqtt import publish
-from program import ROOT, hearing
+from program import PATIENCE_S, ROOT
 from rtsp import rtsp_camera
 
 from edge_agent.clips import PEDESTRIANS
 
 pytestmark = needs_mosquitto
-
-PATIENCE_S = 40.0
-"""For a start, three groups of three seconds, and a busy machine."""
 
 PIR = "home/pir"
 
@@ -35,17 +31,10 @@ EXTERNAL: Mapping[str, Any] = {
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with running_broker(tmp_path) as mosquitto:
-        yield mosquitto
-
-
-@pytest.fixture
-def news(broker: Mosquitto) -> Iterator[Listener]:
-    with hearing(broker.port) as listener:
-        # What a sensor says is heard too, and no part of the contract.
-        yield listener
-        listener.heard[:] = [heard for heard in listener.heard if heard.topic != PIR]
+def news(news: Listener) -> Iterator[Listener]:
+    """What a sensor says is heard too, and no part of the contract."""
+    yield news
+    news.heard[:] = [heard for heard in news.heard if heard.topic != PIR]
 
 
 def health(news: Listener) -> dict[str, Any]:

@@ -447,8 +447,9 @@ def test_the_events_page_has_a_row_for_each_field_of_the_capabilities() -> None:
     settings = config.load(EXAMPLE, {})
     head = SimpleNamespace(family="nanodet")
     vision = SimpleNamespace(name="x", head=head, sha256="0", input_size=(416, 256), provider="x")
-    bases = {camera.id: "" for camera in settings.cameras}
-    content = reports.capabilities(settings, vision, bases, FakeClock())  # type: ignore[arg-type]
+    status = CaptureStatus(state="streaming", reason="", since_utc_ns=0)
+    statuses = {camera.id: status for camera in settings.cameras}
+    content = reports.capabilities(settings, vision, statuses, FakeClock())  # type: ignore[arg-type]
     fields = {re.sub(r"^cameras\.\w+", "cameras.{camera}", field) for field in leaves(content)}
     documented = [field for row in rows(part(EVENTS_PAGE, "Capabilities")) for field in codes(row[0])]
     assert sorted(documented) == sorted(fields)

@@ -29,6 +29,7 @@ class Camera:
     live = True
     asleep = False
     basis = ALL_PICTURES
+    delay_s = None
     damaged = 0  # nothing is coded, so nothing can fail to decode
 
     def __init__(self, opening: Opening) -> None:

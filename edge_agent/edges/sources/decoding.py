@@ -45,7 +45,7 @@ class Decoding:
         self._codec = stream.codec_context.name
         self._parameters = stream.codec_context.extradata
         self._is_key = _IS_KEY.get(self._codec)
-        self._has_lengths = (self._parameters or b"")[:1] == _LENGTHS_VERSION
+        self._length_bytes = _length_bytes(self._codec, self._parameters or b"")
         self._gate = gate if self._is_key else None
         # The stream's own lives as long as the stream; one that may be let go gives its memory back.
         self._decoder: av.VideoCodecContext | None = stream.codec_context if self._gate is None else None
@@ -55,6 +55,8 @@ class Decoding:
         self._shown_s = -math.inf
         self._repeated_until_s = -math.inf  # what is decoded again, for those that follow, was shown before
         self._seq = 0
+        self._is_key_guessed = False  # the last key picture was damaged, and what follows is made from it
+        self._guessed_since_s = math.inf
         self.damaged = 0
         self.is_decodable = True  # the last picture that was decoded alone was there
 
@@ -117,8 +119,8 @@ class Decoding:
         size = len(data)
         if size > 1 and data[-1] == _END_OF_UNIT and data[-2] == _FILLER:
             size = len(bytes(data).rstrip(bytes([_END_OF_UNIT])).rstrip(bytes([_FILLER])))
-        first_bytes = _after_lengths if self._has_lengths else _after_start_codes
-        is_key = packet.is_keyframe and self._is_key is not None and any(map(self._is_key, first_bytes(data)))
+        first_bytes = _after_lengths(data, self._length_bytes) if self._length_bytes else _after_start_codes(data)
+        is_key = packet.is_keyframe and self._is_key is not None and any(map(self._is_key, first_bytes))
         return Packet(
             at_s=stamp.at_s,
             size_bytes=size,
@@ -186,18 +188,24 @@ class Decoding:
         except av.FFmpegError:
             self.damaged += 1
             return
-        for picture in pictures:
-            yield self._frame(picture, stamp)
+        yield from self._whole(pictures, stamp)
 
     def _drain(self, stamp: Stamp) -> Iterator[Frame]:
         """What the decoder holds back because pictures that are shown before might follow."""
         with suppress(av.FFmpegError):
-            for picture in self._opened().decode(None):
-                yield self._frame(picture, stamp)
+            yield from self._whole(self._opened().decode(None), stamp)
 
-    def _frame(self, picture: av.VideoFrame, latest: Stamp) -> Frame:
-        at_s, utc_ns, utc_synced = self._stamps.pop(picture.pts, latest)
-        return view_planes(picture).taken(at_s=at_s, utc_ns=utc_ns, utc_synced=utc_synced, seq=self._seq)
+    def _whole(self, pictures: Iterable[av.VideoFrame], latest: Stamp) -> Iterator[Frame]:
+        """Leave out what the decoder had to guess, in part or from a guessed key picture; but not for long."""
+        for picture in pictures:
+            at_s, utc_ns, utc_synced = self._stamps.pop(picture.pts, latest)
+            if picture.key_frame:
+                self._is_key_guessed = picture.is_corrupt
+            is_guessed = picture.is_corrupt or self._is_key_guessed
+            self.damaged += is_guessed
+            self._guessed_since_s = min(self._guessed_since_s, at_s) if is_guessed else math.inf
+            if not is_guessed or at_s - self._guessed_since_s >= _GUESSED_S:
+                yield view_planes(picture).taken(at_s=at_s, utc_ns=utc_ns, utc_synced=utc_synced, seq=self._seq)
 
 
 def _later(frame: Frame, step_s: float) -> Frame:
@@ -266,12 +274,25 @@ def _after_start_codes(data: memoryview) -> Iterator[int]:
     return (match[1][0] for match in re.finditer(rb"\x00\x00\x01(.)", data[:_HEAD_BYTES], re.DOTALL))
 
 
-def _after_lengths(data: memoryview) -> Iterator[int]:
+def _after_lengths(data: memoryview, length_bytes: int) -> Iterator[int]:
     """The first byte of each unit at the beginning of a packet, as RTMP gives it."""
-    place = 0
-    while place + 4 < min(len(data), _HEAD_BYTES):
-        yield data[place + 4]
-        place += 4 + int.from_bytes(data[place : place + 4], "big")
+    place = length_bytes
+    while place < min(len(data), _HEAD_BYTES):
+        yield data[place]
+        place += int.from_bytes(data[place - length_bytes : place], "big") + length_bytes
+
+
+def _length_bytes(codec: str, parameters: bytes) -> int:
+    """How long the length before each unit is; 0 where start codes stand before them.
+
+    The packets do not tell: a length of 256 to 511 bytes looks like a start code.
+
+    Source: ISO/IEC 14496-15, sections 5.3.3.1 and 8.3.3.1, `configurationVersion` and `lengthSizeMinusOne`.
+    """
+    place = _LENGTH_SIZE_AT.get(codec, 0)
+    if parameters[:1] != _LENGTHS_VERSION or len(parameters) <= place:
+        return 0
+    return (parameters[place] & 0b11) + 1
 
 
 _H264_IDR = 5  # ITU-T H.264, table 7-1
@@ -284,14 +305,11 @@ FFmpeg's own mark stands on points of recovery too, where the picture itself is 
 """
 
 _LENGTHS_VERSION = b"\x01"
-"""What a stream's parameters begin with where lengths stand before the units, not start codes.
-
-The packets do not tell: a length of 256 to 511 bytes looks like a start code.
-
-Source: ISO/IEC 14496-15, sections 5.3.3.1 and 8.3.3.1, `configurationVersion`.
-"""
+_LENGTH_SIZE_AT: Mapping[str, int] = {"h264": 4, "hevc": 21}
+"""Where in a stream's parameters the last two bits of a byte are the size of a length, less one."""
 
 _HEAD_BYTES = 4096  # parameter sets and messages stand before the picture
 _FILLER, _END_OF_UNIT = 0xFF, 0x80  # how a unit of filler data ends, which only fills up a constant bit rate
 _MOST_STAMPS = 64
+_GUESSED_S = 2.0  # after that a picture that is partly wrong is better than none
 _LEAST_STEP_S = 1e-6  # between two frames, whatever their stamps say

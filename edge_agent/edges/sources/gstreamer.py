@@ -41,6 +41,7 @@ class Pipeline:
     live = True
     asleep = False
     basis = ALL_PICTURES
+    delay_s = None
     damaged = 0  # the decoders in the pipeline leave out what they cannot decode, and do not tell
 
     def __init__(self, opening: Opening) -> None:

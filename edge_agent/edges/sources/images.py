@@ -34,6 +34,7 @@ class Folder:
     live = False
     asleep = False
     basis = ALL_PICTURES
+    delay_s = None
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening

@@ -47,6 +47,7 @@ class Pipe:
     live = True
     asleep = False
     basis = ALL_PICTURES
+    delay_s = None
     damaged = 0  # whatever the bytes are, they are a picture
 
     def __init__(self, opening: Opening) -> None:

@@ -61,6 +61,11 @@ class Source(Protocol):
         """Which pictures are decoded, and why: by what it is told that nothing moves."""
         ...
 
+    @property
+    def delay_s(self) -> float | None:
+        """How long after it was taken a picture usually comes; None where nobody knows, so that the arrival counts."""
+        ...
+
     def frames(self) -> Generator[Frame | None, None, None]:
         """Open, give every frame in order, close; ends at the end of a recording, or soon after `stop` is set.
 
@@ -174,6 +179,7 @@ class Paced:
     live = False
     asleep = False
     basis = ALL_PICTURES
+    delay_s = None
 
     def __init__(self, recording: Recording, clock: Clock, stop: threading.Event) -> None:
         self._recording = recording

@@ -55,7 +55,7 @@ STALLED_INTERVALS = 10.0
 """...and for this many times what usually lies between two of its frames."""
 
 PAST_S = 0.5
-"""A frame that is handed on so long after it was taken is one of the past."""
+"""A frame that is handed on so long after its packet came is one of the past."""
 
 CATCH_UP_S = 5.0
 """For so long at a stretch frames of the past wait for each other, so that the pipeline can catch up."""
@@ -119,6 +119,7 @@ class CaptureStatus:
         drops: how many of them nobody took in time.
         damaged: how many pictures or packets could not be decoded since start.
         basis: which pictures are decoded, and why; empty before the first.
+        stamped_by: whose clock says when pictures were taken: the `camera`'s, or ours at their `arrival`.
         fps: frames a second lately; 0 when not streaming.
         reconnects: how often it was tried again after a failure.
         replaced: how often its thread hung and another took over.
@@ -133,6 +134,7 @@ class CaptureStatus:
     drops: int = 0
     damaged: int = 0
     basis: str = ""
+    stamped_by: Literal["camera", "arrival"] = "arrival"
     fps: float = 0.0
     reconnects: int = 0
     replaced: int = 0
@@ -298,7 +300,7 @@ class Capture:
             self._come_alive("asleep" if source.asleep else "streaming", frame)
         if frame is not None:
             self._arrivals_s.append(frame.at_s)
-            patience_s = self._patience_s(frame, is_asleep=source.asleep)
+            patience_s = self._patience_s(frame, source)
             self.slot.put(replace(frame, seq=self._status.frames), patience_s)
             self._status = replace(
                 self._status,
@@ -307,17 +309,18 @@ class Capture:
                 width=frame.width,
                 height=frame.height,
             )
-        self._status = replace(self._status, damaged=damaged, basis=source.basis)
+        stamped_by: Literal["camera", "arrival"] = "arrival" if source.delay_s is None else "camera"
+        self._status = replace(self._status, damaged=damaged, basis=source.basis, stamped_by=stamped_by)
         self.beat()
 
-    def _patience_s(self, frame: Frame, *, is_asleep: bool) -> float:
+    def _patience_s(self, frame: Frame, source: Source) -> float:
         """How long a frame may wait for the one before to be taken.
 
         The newest frame wins, so that is not at all; but frames of the past, which were kept undecoded until something
         turned out to move, are all to be seen, for as long as that makes up for their being late.
         """
         now_s = self.clock.monotonic_s()
-        if is_asleep or now_s - frame.at_s < PAST_S:
+        if source.asleep or now_s - frame.at_s - (source.delay_s or 0.0) < PAST_S:
             self._catch_up_until_s = math.inf
             return 0.0
         self._catch_up_until_s = min(self._catch_up_until_s, now_s + CATCH_UP_S)

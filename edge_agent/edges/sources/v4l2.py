@@ -47,6 +47,7 @@ class Device:
     live = True
     asleep = False
     basis = ALL_PICTURES
+    delay_s = None
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening

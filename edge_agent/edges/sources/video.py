@@ -11,10 +11,11 @@ from typing import Any
 
 import av
 
+from edge_agent.edges.sources.camera_clock import CameraTimeline, taken_utc_ns
 from edge_agent.edges.sources.decoding import Decoding, Stamp, Timed
 from edge_agent.edges.sources.planes import view_planes
 from edge_agent.edges.sources.source import ALL_PICTURES, Opening
-from edge_agent.edges.sources.timeline import LiveTimeline, RecordingTimeline, UtcTimeline
+from edge_agent.edges.sources.timeline import RecordingTimeline, UtcTimeline
 from edge_agent.errors import SourceError
 from edge_agent.records import Frame
 
@@ -62,6 +63,7 @@ class Clip:
     live = False
     asleep = False
     basis = ALL_PICTURES
+    delay_s = None
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
@@ -110,6 +112,7 @@ class Stream:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._decoding: Decoding | None = None
+        self._timeline = CameraTimeline()
         self._alive_s = math.inf
 
     @property
@@ -126,6 +129,11 @@ class Stream:
     def basis(self) -> str:
         """Which pictures are decoded, and why."""
         return self._decoding.basis if self._decoding else ""
+
+    @property
+    def delay_s(self) -> float | None:
+        """How long after it was taken a picture usually comes, by the camera's clock; None while that is not known."""
+        return self._timeline.delay_s
 
     def frames(self) -> Generator[Frame | None, None, None]:
         """Give frames until the stream fails: a camera that ends its stream has failed too."""
@@ -151,7 +159,8 @@ class Stream:
 
     def _packets(self, container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[Timed]:
         """Every packet, with when its picture was taken."""
-        clock, stall_s, timeline, utc = self._opening.clock, self._opening.stall_s, LiveTimeline(), UtcTimeline()
+        clock, stall_s, utc = self._opening.clock, self._opening.stall_s, UtcTimeline()
+        self._timeline = CameraTimeline()
         for packet in container.demux():  # sound too, lest it keep the demuxer from coming back when the video stops
             if self._opening.stop.is_set():
                 return
@@ -161,9 +170,10 @@ class Stream:
                 raise SourceError(f"{self._opening.name}: no frame for {stall_s:g} s{damage}; is the camera hung up?")
             if packet.stream_index != stream.index:
                 continue
-            stamp_s = camera_stamp_s(container, packet)
-            at_s = timeline.at_s(stamp_s, arrived_s)
-            yield packet, Stamp(at_s, utc.at_ns(at_s, arrived_s, arrived_utc_ns), clock.utc_synced())
+            synced, told_utc_ns = clock.utc_synced(), taken_utc_ns(packet)
+            taken_s = arrived_s + (told_utc_ns - arrived_utc_ns) / 1e9 if synced and told_utc_ns is not None else None
+            at_s = self._timeline.at_s(camera_stamp_s(container, packet), taken_s, arrived_s)
+            yield packet, Stamp(at_s, utc.at_ns(at_s, arrived_s, arrived_utc_ns), synced)
 
 
 def connect(opening: Opening) -> av.container.InputContainer:

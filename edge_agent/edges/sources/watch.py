@@ -51,6 +51,7 @@ class Watch:
 
     live = True
     basis = ALL_PICTURES
+    delay_s = None
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
