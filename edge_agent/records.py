@@ -96,6 +96,8 @@ class Packet:
         wire_bytes: how large it is.
         is_key: its picture can be decoded with nothing before it, and so can all that follow.
         is_bidirectional: its picture is shown before one that came earlier.
+        stamp_s: when its picture is to be shown by the camera's clock, which no hold-up on the way disturbs; None where
+            the camera does not say.
     """
 
     at_s: float
@@ -103,6 +105,7 @@ class Packet:
     wire_bytes: int
     is_key: bool
     is_bidirectional: bool = False
+    stamp_s: float | None = None
 
 
 Verdict = Literal["decode", "compare", "keep", "hold", "show"]

@@ -232,6 +232,17 @@ def test_sizes_that_show_large_things_only_let_key_pictures_be_half_as_far_apart
     assert strict.basis == "all pictures: packet sizes show large things only, and key pictures are 6.0 s apart"
 
 
+def test_a_stream_that_is_held_up_on_its_way_is_as_well_built_as_before() -> None:
+    gate = new_gate()
+    for packet in replace(NOISE, gop_s=2.0, seconds=60).packets():
+        held_up_s = packet.at_s // 5 * 6.0  # half as fast, and after each five seconds it is stamped anew
+        late = replace(packet, at_s=packet.at_s + held_up_s, stamp_s=packet.at_s)
+        if gate.observe(late) != "keep":
+            gate.compare(frame_of(late.at_s, size=(WIDTH, HEIGHT)))
+    assert gate.asleep
+    assert gate.basis == "key pictures"
+
+
 # Waking up
 
 

@@ -127,6 +127,7 @@ class Decoding:
             wire_bytes=len(data),
             is_key=is_key,
             is_bidirectional=is_bidirectional,
+            stamp_s=None if packet.pts is None else float(packet.pts * packet.time_base),
         )
 
     def _compare(self, gate: PacketGate, packet: VideoPacket, stamp: Stamp) -> Iterator[Frame]:

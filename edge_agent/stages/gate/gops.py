@@ -24,6 +24,7 @@ class Gops:
         self.began_s = -math.inf
         self.bytes_so_far = 0
         self._packets = 0
+        self._stamp_s = -math.inf  # of the last key picture
         self._first_s: float | None = None
         self._spans: deque[tuple[float, int, int]] = deque(maxlen=REMEMBERED_GROUPS)  # seconds, bytes, packets
 
@@ -32,9 +33,11 @@ class Gops:
         if self._first_s is None:
             self._first_s = packet.at_s
         if packet.is_key:
-            if math.isfinite(self.began_s):
-                self._spans.append((packet.at_s - self.began_s, self.bytes_so_far, self._packets))
-            self.began_s, self.bytes_so_far, self._packets = packet.at_s, 0, 0
+            # By the camera's own clock: packets of a stream that is held up for long are stamped anew by their arrival.
+            stamp_s = packet.at_s if packet.stamp_s is None else packet.stamp_s
+            if stamp_s > self._stamp_s > -math.inf:
+                self._spans.append((stamp_s - self._stamp_s, self.bytes_so_far, self._packets))
+            self._stamp_s, self.began_s, self.bytes_so_far, self._packets = stamp_s, packet.at_s, 0, 0
         self.bytes_so_far += packet.wire_bytes
         self._packets += 1
         self._now_s = packet.at_s
