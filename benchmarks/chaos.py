@@ -43,11 +43,21 @@ def main() -> int:
     return int(not all(_kept(chaos.record, told)))
 
 
+_AT_ONCE = (
+    faults.changed,
+    faults.changed_unseen,
+    faults.reset,
+    faults.truncated,
+    faults.swallowed,
+    faults.went_black,
+)
+
+
 def _at_random(lots: random.Random, over_s: float) -> Iterator[faults.Fault]:
     while time.monotonic() < over_s:
         kind = lots.choice([faults.killed, faults.frozen, faults.frozen_and_restarted, faults.stalled, None])
         if kind is None:
-            yield lots.choice([faults.changed, faults.changed_unseen, faults.reset, faults.truncated, faults.swallowed])
+            yield lots.choice(_AT_ONCE)
         else:
             yield kind(lots.uniform(0.5, 15.0))
 

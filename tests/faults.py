@@ -68,19 +68,20 @@ class Victim:
         self.looks += 1
         self.show(h265=self.looks % 2 == 1, size=SIZES[self.looks % len(SIZES)])
 
-    def show(self, *, h265: bool, size: tuple[int, int]) -> None:
-        """Show a clip of this codec and size to the next who connects."""
-        prepared = make_clip(self.folder.parent / f"{'h265' if h265 else 'h264'}-{size[0]}.mp4", h265=h265, size=size)
+    def show(self, *, h265: bool, size: tuple[int, int], is_black: bool = False) -> None:
+        """Show a clip of this codec and size to the next who connects, or nothing but black."""
+        name = f"{'black-' if is_black else ''}{'h265' if h265 else 'h264'}-{size[0]}.mp4"
+        prepared = make_clip(self.folder.parent / name, h265=h265, size=size, is_black=is_black)
         fresh = self.folder / "fresh.mp4"
         fresh.write_bytes(prepared.read_bytes())
         fresh.replace(self.clip)
 
 
-def make_clip(path: Path, *, h265: bool, size: tuple[int, int]) -> Path:
+def make_clip(path: Path, *, h265: bool, size: tuple[int, int], is_black: bool = False) -> Path:
     """Write a few seconds of the built-in clip in another size, with a key frame a second, unless it is there."""
     if not path.exists():
         coder = ["libx265", "-tag:v", "hvc1", "-x265-params", "log-level=error"] if h265 else ["libx264"]
-        scale = f"scale={size[0]}:{size[1]}"
+        scale = f"scale={size[0]}:{size[1]}" + (",drawbox=color=black:t=fill" if is_black else "")
         head = ["ffmpeg", "-v", "error", "-i", str(PEDESTRIANS), "-t", "5", "-an", "-vf", scale]
         tail = ["-preset", "ultrafast", "-bf", "0", "-g", str(RATE_HZ), "-y", str(path)]
         subprocess.run([*head, "-c:v", *coder, *tail], check=True)
@@ -145,6 +146,16 @@ def changed(victim: Victim) -> None:
 def changed_unseen(victim: Victim) -> None:
     """Show another codec and size after the network has broken off, the camera itself having run on."""
     victim.change()
+    victim.proxy.reset()
+
+
+def went_black(victim: Victim) -> None:
+    """Show black for a while, and then what there is to see again, with the network breaking off each time."""
+    h265, size = victim.looks % 2 == 1, SIZES[victim.looks % len(SIZES)]
+    victim.show(h265=h265, size=size, is_black=True)
+    victim.proxy.reset()
+    time.sleep(BACK_S)
+    victim.show(h265=h265, size=size)
     victim.proxy.reset()
 
 

@@ -24,12 +24,13 @@ from faults import (
     table,
     trial,
     truncated,
+    went_black,
 )
 
 PLANS: dict[str, list[Fault]] = {
     "camera-0": [killed(13), reset],
     "camera-1": [frozen(3), frozen_and_restarted(7)],
-    "camera-2": [stalled(8), swallowed],
+    "camera-2": [stalled(8), swallowed, went_black],
     "camera-3": [changed, changed_unseen, changed],
     "camera-4": [truncated, reset, truncated],
 }
