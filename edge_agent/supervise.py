@@ -129,8 +129,8 @@ class Supervisor:
 
     def _report(self) -> None:
         """Say how the agent does and what it is made of; the outbox holds back what has not changed."""
-        bases = {camera: capture.status().basis for camera, (capture, _meter) in self.cameras.items()}
-        capabilities = reports.capabilities(self.settings, self.vision, bases, self.clock)
+        statuses = {camera: capture.status() for camera, (capture, _meter) in self.cameras.items()}
+        capabilities = reports.capabilities(self.settings, self.vision, statuses, self.clock)
         self.outbox.put([native.report(self._topics.capabilities, capabilities)])
         try:
             health = reports.health(
