@@ -32,6 +32,7 @@ from edge_agent.edges.latest import Latest
 from edge_agent.edges.mqtt import Listener, MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxReader
 from edge_agent.edges.sources import open_source
+from edge_agent.edges.sources.chosen import DecoderNotes
 from edge_agent.edges.sources.source import Recording
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings, LeftBehindError
 from edge_agent.edges.systemd import Notifier
@@ -266,6 +267,7 @@ class Agent:
         triggers = Triggers(camera.id, self.clock)
         times = triggers.times if camera.gate.mode == "external" else None
         attention = Attention(camera.gate, times) if times else None  # the capture's; the pipeline has its own
+        decoder = DecoderNotes(requested=settings.decoder)
         capture = Capture(
             name=camera.id,
             open_source=functools.partial(
@@ -277,6 +279,7 @@ class Agent:
                 pace="real_time",
                 picture=camera.picture,
                 new_gate=functools.partial(_packet_gate, camera, attention),
+                decoder=decoder,
             ),
             slot=latest,
             settings=settings,
@@ -284,6 +287,7 @@ class Agent:
             stop=stop,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
             beat=self._progress.watch(capture_thread(camera.id), _SILENCE_S + 2 * settings.stall_s),
+            decoder=lambda: decoder.status,
             enabled=camera.enabled,
         )
         return Line(

@@ -12,6 +12,7 @@ from edge_agent.edges import host
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.outbox import Outbox
+from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus
 from edge_agent.edges.triggers.trigger import TriggerStatus
 from edge_agent.health import Meter
@@ -65,6 +66,7 @@ def camera_health(status: CaptureStatus, triggers: TriggerStatus, meter: Meter) 
         "frames": status.frames,
         "drops": status.drops,
         "damaged": status.damaged,
+        "decoder_failures": status.decoder.failures if status.decoder else 0,
         "reconnects": status.reconnects,
         "replaced": status.replaced,
         "width": status.width,
@@ -83,7 +85,7 @@ def camera_health(status: CaptureStatus, triggers: TriggerStatus, meter: Meter) 
 def capabilities(
     settings: Settings, vision: Vision, cameras: Mapping[str, CaptureStatus], clock: Clock
 ) -> dict[str, Any]:
-    """What the agent is made of, its cameras by their ids."""
+    """What the agent is made of; `cameras` tells of each which pictures are decoded, by what, and why."""
     return {
         "version": edge_agent.__version__,
         "device": {"id": settings.device.id, "name": settings.device.name or settings.device.id},
@@ -104,8 +106,15 @@ def capabilities(
                 "gate": camera.gate.mode,
                 "decodes": cameras[camera.id].basis,
                 "clock": cameras[camera.id].stamped_by,
+                "decoder": _decoder(cameras[camera.id].decoder),
             }
             for camera in settings.cameras
         },
         "time_synced": clock.utc_synced(),
     }
+
+
+def _decoder(status: DecoderStatus | None) -> dict[str, str] | None:
+    if status is None:
+        return None
+    return {"requested": status.requested, "active": status.active, "why": status.why}

@@ -560,6 +560,40 @@ def test_a_topic_is_one_that_can_be_subscribed_to(tmp_path: Path, topic: str, *,
 
 
 @pytest.mark.parametrize(
+    ("source", "decoder", "expected"),
+    [
+        ("rtsp://h/s", "auto", None),
+        ("rtsp://h/s", "vaapi", None),  # whether it is there is known where the agent runs
+        ("srt://h:1", "v4l2m2m", None),
+        ("file://a", "auto", None),
+        ("csi://0", "software", None),
+        (
+            "file://a",
+            "cuda",
+            "5:15: capture.decoder: has no effect on file://, only on {streams}",
+        ),
+        (
+            "rtsp://h/s",
+            "VA-API",
+            '5:24: capture.decoder: is "VA-API", must be {wanted}',
+        ),
+    ],
+)
+def test_a_decoder_is_one_that_ffmpeg_might_know_and_for_a_stream(
+    tmp_path: Path, source: str, decoder: str, expected: str | None
+) -> None:
+    streams = "rtsp://, rtsps://, http://, https://, rtmp://, rtmps:// and srt://"
+    wanted = "1 to 32 small letters (a-z), digits or `_`: `auto`, `software` or what FFmpeg calls the hardware"
+    text = f"device: {{id: box}}\ncameras:\n  - id: a\n    source: {source}\n    capture: {{decoder: {decoder}}}\n"
+    if expected is None:
+        load(tmp_path, text)
+    else:
+        place, _, what = expected.partition(": ")
+        what = what.format(streams=streams, wanted=wanted)
+        assert lines(tmp_path, text) == [f"c.yaml:{place}: cameras[0].{what}"]
+
+
+@pytest.mark.parametrize(
     ("source", "picture", "expected"),
     [
         ("v4l2:///dev/video0", "{size: [1280, 720], rate_hz: 10, format: mjpeg, controls: {brightness: 3}}", None),

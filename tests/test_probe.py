@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import av
 import av.codec.hwaccel
 import numpy as np
 import pytest
+from hardware import Hardware, early, failing, install, losing
 from peers import free_port
 from program import run_program
 from rtsp import rtsp_camera
@@ -381,59 +381,23 @@ def test_how_long_to_look_again_follows_from_the_key_pictures(
     assert look_again_s(STILL) is None
 
 
-# Hardware, at PyAV's own API
-
-
-class FakeHardware:
-    """Stands in for PyAV's hardware decoders: `swift` works, `lossy` loses pictures, `absent` has no driver."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = av.CodecContext
-        monkeypatch.setattr(av.codec.hwaccel, "hwdevices_available", lambda: ["absent", "lossy", "swift"])
-        monkeypatch.setattr(av.codec.hwaccel, "HWAccel", self.accelerator)
-        monkeypatch.setattr(av, "codecs_available", {"h264"})
-
-        def create(codec: str, mode: str, hwaccel: Any = None) -> Any:
-            return real.create(codec, mode) if hwaccel is None else FakeDecoder(lossy=hwaccel.device == "lossy")
-
-        monkeypatch.setattr(av, "CodecContext", SimpleNamespace(create=create))
-
-    def accelerator(self, *, device_type: str, allow_software_fallback: bool) -> Any:
-        assert not allow_software_fallback  # else software would pass for hardware
-
-        def create(_: object) -> None:
-            if device_type == "absent":
-                raise av.error.PermissionError(1, "Operation not permitted")
-
-        return SimpleNamespace(device=device_type, create=create)
-
-
-class FakeDecoder:
-    """Gives a picture a packet, and takes no time for it."""
-
-    def __init__(self, *, lossy: bool) -> None:
-        self._lossy = lossy
-        self.thread_count = 0
-        self.extradata = b""
-
-    def open(self) -> None:
-        assert self.thread_count == 1
-        assert self.extradata
-
-    def decode(self, packet: object) -> list[object]:
-        return [] if packet is None or self._lossy else [packet]
+# Hardware
 
 
 def test_each_hardware_decoder_is_measured_on_the_stream_and_the_cheapest_is_named(
     films: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = f"file://{film(films, 'H.264')}"
-    FakeHardware(monkeypatch)
+    clip = film(films, "H.264")
+    kinds = Hardware("absent", opens=False), Hardware("lossy", failing(0)), Hardware("half", losing(range(0, 96, 2)))
+    working = Hardware("costly", is_costly=True), Hardware("swift", early(clip), is_ready=True)
+    install(monkeypatch, *kinds, *working)
     with said(capsys) as both:
-        assert main(["probe", url]) == 0
+        assert main(["probe", f"file://{clip}"]) == 0
     rows = {line[:13].strip(): line[14:] for line in both[0].splitlines()}
     assert rows["absent"] == "none: Operation not permitted"
     assert rows["lossy"] == "none: gave no picture"
+    assert rows["half"] == "none: gave 48 of 96 pictures"
+    assert rows["costly"].endswith(" ms of CPU a frame")
     assert rows["swift"].endswith(" ms of CPU a frame")
     assert rows["cheapest"] == "swift"
 

@@ -31,6 +31,9 @@ ASKED: Mapping[str, frozenset[str]] = {
 }
 """The kinds that let themselves be asked for something, and for what; others decide by themselves."""
 
+_STREAMS = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt")
+"""The kinds whose packets come over the network, so that there is a choice of decoders."""
+
 _PIPELINE = "gstreamer:"
 
 _VIDEO_DEVICE = "/dev/video"
@@ -52,6 +55,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
     for camera in _cameras(root):
         yield from _source(camera, folder)
         yield from _picture(camera)
+        yield from _decoder(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
         yield from _labels(camera)
         yield from _triggers(camera)
@@ -196,6 +200,17 @@ def _picture(camera: Node) -> Iterator[Fault]:
         form = camera.find(("picture", "format"))
         if form and form.text == "mjpeg":
             yield form.fault("must be a raw format: nothing in a pipe tells where a picture ends")
+
+
+def _decoder(camera: Node) -> Iterator[Fault]:
+    """Hardware that is asked for must be for a stream; whether it is there is known where the agent runs."""
+    source, decoder = camera.keys.get("source"), camera.find(("capture", "decoder"))
+    scheme = _scheme_of(source.text) if source and source.text else ""
+    if decoder is None or decoder.text in {None, "auto", "software"} or scheme not in SCHEMES or scheme in _STREAMS:
+        return
+    yield decoder.key_fault(
+        f"has no effect on {_beginning(scheme)}, only on {in_a_row(map(_beginning, _STREAMS), 'and')}"
+    )
 
 
 def _scheme_of(source: str) -> str:

@@ -51,7 +51,7 @@ class CameraSettings(Section):
     """Whether to open it at all; one that is not is `disabled`, and costs nothing."""
 
     capture: CaptureSettings = CaptureSettings()
-    """How patiently to treat it."""
+    """How patiently to treat it, and what decodes it."""
 
     picture: PictureSettings = PictureSettings()
     """What to ask of it, where it is one that can be asked."""

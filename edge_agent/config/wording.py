@@ -48,6 +48,8 @@ PATTERNS = {
     r"^[a-zA-Z0-9_ -]{1,32}$": "must be 1 to 32 letters (a-z), digits, spaces, `-` or `_`",
     r"^(([^+#/]*|\+)/)*([^+#/]*|\+|#)$": "must be a topic, with `+` for any one level and `#` at its end for "
     "all further ones",
+    r"^[a-z0-9_]{1,32}$": "must be 1 to 32 small letters (a-z), digits or `_`: `auto`, `software` or what FFmpeg calls "
+    "the hardware",
     r"^(mqtt|mqtts)://": "must begin with mqtt:// or mqtts://",
     r"^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,7}$": "must be 1 to 8 names of letters, digits, `-` or `_`, with "
     "`/` between them",

@@ -169,7 +169,9 @@ def _hardware(facts: Facts) -> Finding:
     what = "hardware decoding"
     works = [name for name, why in facts.hardware.items() if not why]
     if works:
-        return Finding(verdict="ok", what=what, says=f"{', '.join(works)}; `edge-agent probe URL` measures it")
+        return Finding(
+            verdict="ok", what=what, says=f"{', '.join(works)}: used where cheaper; `edge-agent probe URL` measures"
+        )
     tried = "; ".join(f"{name}: {why}" for name, why in facts.hardware.items()) or "PyAV was built with none"
     codecs = [str(device.path) for device in facts.devices if device.kind == "codec"]
     beside = f"; V4L2 has {', '.join(codecs)}" if codecs else ""

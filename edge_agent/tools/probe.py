@@ -111,7 +111,7 @@ def probe(url: str, seconds: float, capture: CaptureSettings = _PATIENCE) -> Pro
     )
     with sampled(opening, seconds) as sample:
         packets = [packet for packet, _ in sample.packets]
-        decoders = measure_decoders(sample.stream.codec_context, packets)
+        decoders = measure_decoders(sample.stream, packets)
         gated = pass_gate(sample, PacketGate(GateSettings(), RATE_HZ))
         return _put_together(opening, sample, gated, decoders)
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import av
+import numpy as np
 import pytest
 from builders import frame_of
 from cameras import GStreamer, GStreamerOfOpenCv, RibbonCamera, UsbCamera, usb_camera
@@ -29,6 +31,7 @@ from edge_agent.edges.clock import Clock, SystemClock
 from edge_agent.edges.sources import SOURCES, open_source, watch
 from edge_agent.edges.sources.images import RATE_HZ as PICTURES_HZ
 from edge_agent.edges.sources.picture import PictureSettings
+from edge_agent.edges.sources.planes import view_planes
 from edge_agent.edges.sources.source import Paced, Source, redact
 from edge_agent.edges.sources.supervised import CaptureSettings
 from edge_agent.errors import ConfigError, SourceError
@@ -499,6 +502,7 @@ def test_a_held_frame_is_not_overwritten_by_later_ones(tmp_path: Path) -> None:
         ("4:2:2", "libx264", "yuv422p", (64, 48)),
         ("ten bit", "libx264", "yuv420p10le", (64, 48)),
         ("odd width and height", "mpeg4", "yuv420p", (65, 49)),
+        ("chroma in pairs", "rawvideo", "nv12", (64, 48)),
         ("RGB", "png", "rgb24", (65, 49)),
         ("grey", "ffv1", "gray", (64, 48)),
     ],
@@ -510,6 +514,23 @@ def test_every_pixel_format_becomes_three_planes(
     frames = _replay(f"file://{clip}")
     assert [(frame.width, frame.height) for frame in frames] == [size] * 3
     assert _shades(frames) == pytest.approx([40, 45, 50], abs=2)
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (65, 49), (1922, 1082)])
+@pytest.mark.parametrize("full_range", [False, True])
+def test_chroma_in_pairs_is_taken_apart_exactly(width: int, height: int, *, full_range: bool) -> None:
+    apart = av.VideoFrame(width, height, "yuv420p")
+    random = np.random.default_rng(1)
+    for plane in apart.planes:
+        plane.update(random.integers(0, 256, plane.buffer_size, np.uint8).tobytes())
+    in_pairs = apart.reformat(format="nv12")
+    apart.color_range = in_pairs.color_range = 2 if full_range else 1
+    expected, found = view_planes(apart), view_planes(in_pairs)
+    for plane, wanted in zip(found[:3], expected[:3], strict=True):
+        assert np.array_equal(plane, wanted)
+        assert not plane.flags.writeable
+    assert not found.luma.flags.owndata  # luma is the decoder's memory
+    assert found.full_range is expected.full_range is full_range
 
 
 def test_full_range_video_is_shown_as_it_is_and_marked(tmp_path: Path) -> None:

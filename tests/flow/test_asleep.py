@@ -62,4 +62,8 @@ def test_a_still_camera_is_asleep_and_online_and_whoever_comes_wakes_it(
             until(lambda: states(news)[-2:] == ["asleep", "streaming"], within_s=PATIENCE_S)
             statuses = news.payloads(f"{ROOT}/camera/front/status")
             assert set(statuses[statuses.index(b"online") :]) == {b"online"}
+            decoder = json.loads(news.payloads(f"{ROOT}/capabilities")[-1])["cameras"]["front"]["decoder"]
+            assert decoder["requested"] == "auto"
+            assert decoder["active"]
+            assert decoder["why"]
             assert agent.stop() == 0

@@ -31,6 +31,7 @@ from edge_agent.config import dialect
 from edge_agent.config.tree import Fault, Node
 from edge_agent.edges.deliver import DeliveryCounters
 from edge_agent.edges.sources import SOURCES
+from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus, State
 from edge_agent.edges.triggers.trigger import TriggerState, TriggerStatus
 from edge_agent.errors import ConfigError
@@ -447,7 +448,8 @@ def test_the_events_page_has_a_row_for_each_field_of_the_capabilities() -> None:
     settings = config.load(EXAMPLE, {})
     head = SimpleNamespace(family="nanodet")
     vision = SimpleNamespace(name="x", head=head, sha256="0", input_size=(416, 256), provider="x")
-    status = CaptureStatus(state="streaming", reason="", since_utc_ns=0)
+    decoder = DecoderStatus(requested="auto", active="software", why="x")
+    status = CaptureStatus(state="streaming", reason="", since_utc_ns=0, decoder=decoder)
     statuses = {camera.id: status for camera in settings.cameras}
     content = reports.capabilities(settings, vision, statuses, FakeClock())  # type: ignore[arg-type]
     fields = {re.sub(r"^cameras\.\w+", "cameras.{camera}", field) for field in leaves(content)}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from edge_agent.edges.clock import Clock
+from edge_agent.edges.sources.chosen import DecoderNotes
 from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.source import PIPELINE, Opening, Paced, PacketGate, Source, redact
 from edge_agent.edges.sources.supervised import CaptureSettings
@@ -46,6 +47,7 @@ def open_source(  # noqa: PLR0913  (what a source is, and whom it works with)
     pace: Literal["as_fast", "real_time"],
     picture: PictureSettings = _AS_IT_COMES,
     new_gate: Callable[[], PacketGate] | None = None,
+    decoder: DecoderNotes | None = None,
 ) -> Source:
     """Choose the source for an address; nothing is opened before its `frames` are asked for.
 
@@ -58,6 +60,7 @@ def open_source(  # noqa: PLR0913  (what a source is, and whom it works with)
             `real_time`, stamped by the clock. A live camera always gives them as they arrive.
         picture: what to ask of a camera that lets itself be asked.
         new_gate: makes what leaves a network stream undecoded while nothing moves; None decodes all.
+        decoder: what earlier connections of this camera have learnt of its decoders.
 
     Raises:
         ConfigError: no kind of source has such an address.
@@ -75,6 +78,7 @@ def open_source(  # noqa: PLR0913  (what a source is, and whom it works with)
         stop=stop,
         picture=picture,
         new_gate=new_gate,
+        decoder=decoder or DecoderNotes(requested=capture.decoder),
     )
     source = getattr(importlib.import_module(f"{__name__}.{module}"), kind)(opening)
     return source if source.live or pace == "as_fast" else Paced(source, clock, stop)

@@ -6,12 +6,14 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import av
 
+from edge_agent.edges.sources.choosing import Choosing
+from edge_agent.edges.sources.chosen import DecoderNotes
+from edge_agent.edges.sources.decoders import SOFTWARE, VideoPacket
 from edge_agent.edges.sources.planes import view_planes
 from edge_agent.edges.sources.source import PacketGate
 from edge_agent.records import Frame, Packet
@@ -25,10 +27,10 @@ class Stamp(NamedTuple):
     utc_synced: bool
 
 
-VideoPacket: TypeAlias = "av.Packet[av.VideoStream]"
-
 Timed = tuple[VideoPacket, Stamp]
 """A packet and when its picture was taken."""
+
+Decode = Callable[[VideoPacket], list[av.VideoFrame]]
 
 
 class Decoding:
@@ -39,16 +41,17 @@ class Decoding:
     Args:
         stream: what its packets come from.
         gate: which of them to decode; None decodes all.
+        decoder: what decodes them; software where none is given.
     """
 
-    def __init__(self, stream: av.VideoStream, gate: PacketGate | None) -> None:
+    def __init__(self, stream: av.VideoStream, gate: PacketGate | None, decoder: Choosing | None = None) -> None:
         self._codec = stream.codec_context.name
-        self._parameters = stream.codec_context.extradata
         self._is_key = _IS_KEY.get(self._codec)
-        self._length_bytes = _length_bytes(self._codec, self._parameters or b"")
+        self._length_bytes = _length_bytes(self._codec, stream.codec_context.extradata or b"")
         self._gate = gate if self._is_key else None
-        # The stream's own lives as long as the stream; one that may be let go gives its memory back.
-        self._decoder: av.VideoCodecContext | None = stream.codec_context if self._gate is None else None
+        self._decoder = decoder or Choosing(stream, DecoderNotes(requested=SOFTWARE), "")
+        if self._gate is not None:  # the stream's own decoder lives as long as the stream; others can be let go
+            self._decoder.begin_anew()
         self._stamps: dict[int | None, Stamp] = {}  # by presentation time, of packets in the decoder
         self._kept = _Kept()
         self._latest_pts = -math.inf
@@ -148,8 +151,7 @@ class Decoding:
 
     def _alone(self, packet: VideoPacket, stamp: Stamp) -> list[Frame]:
         self._begin_anew()
-        alone = [*self._decode(packet, stamp), *self._drain(stamp)]
-        self._begin_anew()
+        alone = list(self._decode(packet, stamp, self._decoder.alone))
         self.is_decodable = bool(alone)
         return alone
 
@@ -168,33 +170,19 @@ class Decoding:
                 yield frame
 
     def _begin_anew(self) -> None:
-        """Let the decoder go, with what is in it: while nothing is decoded, its memory is worth more than its speed."""
-        self._decoder = None
+        self._decoder.begin_anew()
         self._stamps.clear()
 
-    def _opened(self) -> av.VideoCodecContext:
-        """The decoder; one thread, for cameras run side by side, and threads add delay."""
-        if self._decoder is None:
-            self._decoder = av.CodecContext.create(self._codec, "r")
-            self._decoder.extradata = self._parameters
-            self._decoder.thread_count = 1
-        return self._decoder
-
-    def _decode(self, packet: VideoPacket, stamp: Stamp) -> Iterator[Frame]:
+    def _decode(self, packet: VideoPacket, stamp: Stamp, decode: Decode | None = None) -> Iterator[Frame]:
         if len(self._stamps) > _MOST_STAMPS:  # of packets that never became a picture
             self._stamps.clear()
         self._stamps[packet.pts] = stamp
         try:
-            pictures = self._opened().decode(packet)
+            pictures = (decode or self._decoder.decode)(packet)
         except av.FFmpegError:
             self.damaged += 1
             return
         yield from self._whole(pictures, stamp)
-
-    def _drain(self, stamp: Stamp) -> Iterator[Frame]:
-        """What the decoder holds back because pictures that are shown before might follow."""
-        with suppress(av.FFmpegError):
-            yield from self._whole(self._opened().decode(None), stamp)
 
     def _whole(self, pictures: Iterable[av.VideoFrame], latest: Stamp) -> Iterator[Frame]:
         """Leave out what the decoder had to guess, in part or from a guessed key picture; but not for long."""

@@ -6,10 +6,11 @@ import re
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, Protocol
 
 from edge_agent.edges.clock import Clock
+from edge_agent.edges.sources.chosen import DecoderNotes
 from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.records import ByteArray, Frame, Packet, Verdict
 
@@ -137,6 +138,7 @@ class Opening:
         stop: ends the frames soon after it is set.
         picture: what to ask of a camera that lets itself be asked.
         new_gate: makes what leaves a network stream undecoded while nothing moves; None decodes all.
+        decoder: which decoder a network stream is to have, and what is known of that.
     """
 
     url: str
@@ -146,6 +148,7 @@ class Opening:
     stop: threading.Event
     picture: PictureSettings
     new_gate: Callable[[], PacketGate] | None = None
+    decoder: DecoderNotes = field(default_factory=DecoderNotes)
 
     @property
     def name(self) -> str:

@@ -27,6 +27,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from edge_agent.edges.clock import Backoff, Clock
+from edge_agent.edges.sources.chosen import AUTO, DecoderStatus
 from edge_agent.edges.sources.source import Source
 from edge_agent.errors import PassingError
 from edge_agent.records import Frame
@@ -68,7 +69,7 @@ class LeftBehindError(Exception):
 
 
 class CaptureSettings(Section):
-    """How patiently to treat a camera."""
+    """How patiently to treat a camera, and what decodes it."""
 
     transport: Literal["tcp", "udp"] = "tcp"
     """How RTSP carries the pictures; `udp` has less delay and loses packets."""
@@ -82,6 +83,11 @@ class CaptureSettings(Section):
     retry_cap_s: Annotated[Seconds, Field(gt=0, le=3600)] = 30.0
     """Longest wait before any try; a camera that holds out this long is forgiven, and the waits begin anew. One that
     gave nothing for ten times this has `failed`, and is tried on."""
+
+    decoder: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")] = AUTO
+    """What decodes a network stream: `auto` is the cheaper of software and hardware, measured on its own pictures;
+    `software`; or one kind of hardware as FFmpeg calls it, such as `vaapi`, `cuda`, `qsv`, `drm` or `v4l2m2m`, without
+    which the camera is not opened. `edge-agent doctor` lists what works."""
 
     loop: bool = False
     """Begin a clip or a folder of pictures again at its end; for trying things out."""
@@ -120,6 +126,7 @@ class CaptureStatus:
         damaged: how many pictures or packets could not be decoded since start.
         basis: which pictures are decoded, and why; empty before the first.
         stamped_by: whose clock says when pictures were taken: the `camera`'s, or ours at their `arrival`.
+        decoder: what they are decoded with; None before the first connection, and for a source that has no choice.
         fps: frames a second lately; 0 when not streaming.
         reconnects: how often it was tried again after a failure.
         replaced: how often its thread hung and another took over.
@@ -135,6 +142,7 @@ class CaptureStatus:
     damaged: int = 0
     basis: str = ""
     stamped_by: Literal["camera", "arrival"] = "arrival"
+    decoder: DecoderStatus | None = None
     fps: float = 0.0
     reconnects: int = 0
     replaced: int = 0
@@ -168,6 +176,7 @@ class Capture:
         backoff: how long to wait before each further try.
         beat: called at every frame and at least every `BEAT_S` of waiting, but not while a camera keeps silent, which
             lasts `stall_s` at most for data and as long again for opening.
+        decoder: says which decoder the source has, if it has a choice.
         enabled: whether to open it at all.
     """
 
@@ -179,6 +188,7 @@ class Capture:
     stop: threading.Event
     backoff: Backoff
     beat: Callable[[], None]
+    decoder: Callable[[], DecoderStatus | None] = lambda: None
     enabled: bool = True
 
     def __post_init__(self) -> None:
@@ -198,7 +208,7 @@ class Capture:
 
     def status(self) -> CaptureStatus:
         """Say how the source is doing; safe from any thread."""
-        status = replace(self._status, drops=self.slot.dropped)
+        status = replace(self._status, drops=self.slot.dropped, decoder=self.decoder())
         unusual_s = self._unusual_s(status)
         silent_s = self.clock.monotonic_s() - self._alive_s  # read after the status, so never older than it
         if silent_s <= unusual_s:

@@ -12,6 +12,7 @@ from typing import Any
 import av
 
 from edge_agent.edges.sources.camera_clock import CameraTimeline, taken_utc_ns
+from edge_agent.edges.sources.choosing import Choosing
 from edge_agent.edges.sources.decoding import Decoding, Stamp, Timed
 from edge_agent.edges.sources.planes import view_planes
 from edge_agent.edges.sources.source import ALL_PICTURES, Opening
@@ -143,7 +144,7 @@ class Stream:
             with connect(self._opening) as container:
                 stream = video_stream(container, self._opening)
                 gate = self._opening.new_gate() if self._opening.new_gate else None
-                self._decoding = Decoding(stream, gate)
+                self._decoding = Decoding(stream, gate, Choosing(stream, self._opening.decoder, self._opening.name))
                 self._alive_s = clock.monotonic_s()
                 for frame in self._decoding.frames(self._packets(container, stream)):
                     if frame is not None or (self.asleep and self._decoding.is_decodable):
