@@ -10,15 +10,19 @@ from edge_agent import geometry, pixels
 from edge_agent.records import BoolArray, FloatArray, Frame
 from edge_agent.settings import Polygon
 from edge_agent.stages.gate.settings import GateSettings
+from edge_agent.stages.gate.usual import Usual
 
 _LONGEST_SILENCE_S = 30.0  # a scene that was not seen for so long is a new one
 
 
 class Background:
-    """A running average of small luma pictures.
+    """A running average of small luma pictures, and of each pixel how far it usually strays from it.
 
     The average brightness is taken out first, so that a camera's own exposure control is no motion. When most of the
     picture changes at once (a lamp, infrared switching on) the background is learnt anew.
+
+    A pixel has moved when it differs by more than it usually does and a margin. So noise is no motion however strong it
+    is, and what moves for ever in one place (a tree, a lamp that blinks) calms down there and nowhere else.
 
     Args:
         settings: see `GateSettings`.
@@ -29,6 +33,7 @@ class Background:
         self._settings = settings
         self._mask = mask
         self._average: FloatArray | None = None  # (h, w) grey levels
+        self._usual: Usual | None = None
         self._visible: BoolArray = np.ones((0, 0), np.bool_)  # (h, w), false where masked
         self._at_s = -math.inf
 
@@ -39,15 +44,18 @@ class Background:
         small = pixels.shrink(frame.luma, width, height).astype(np.float32)
         passed_s, self._at_s = frame.at_s - self._at_s, frame.at_s
         is_stale = passed_s > _LONGEST_SILENCE_S
-        if self._average is None or self._average.shape != small.shape or is_stale:
+        if self._usual is None or self._average is None or self._average.shape != small.shape or is_stale:
             self._average = small
+            self._usual = Usual(self._settings, small.shape)
             self._visible = ~geometry.polygon_mask(self._mask, width, height)
             return _NOWHERE, True
         difference = small - self._average
         difference -= self._level(difference)
-        moved = (np.abs(difference) > self._settings.threshold) & self._visible
+        moved = self._usual.exceeded(np.abs(difference, out=difference), passed_s)
+        moved &= self._visible
         if np.count_nonzero(moved) > self._settings.light_change * np.count_nonzero(self._visible):
             self._average = small
+            self._usual.hurry()
             return _NOWHERE, True
         # Towards the picture: a first-order low pass with a time constant in seconds.
         self._average += np.float32(1.0 - math.exp(-passed_s / self._settings.background_s)) * (small - self._average)
@@ -57,9 +65,8 @@ class Background:
 
     def _level(self, difference: FloatArray) -> np.float32:
         """How much brighter the picture is as a whole, by what is not masked."""
-        if not self._mask:
-            return _median(difference[::4, ::4])  # one pixel in sixteen tells as much
-        return _median(difference[self._visible]) if self._visible.any() else np.float32(0)
+        values = difference[::4, ::4][self._visible[::4, ::4]]
+        return _median(values) if values.size else np.float32(0)
 
 
 def _median(values: FloatArray) -> np.float32:

@@ -22,7 +22,8 @@ class GateSettings(Section):
     """Width of the small picture; larger sees smaller things and costs more."""
 
     threshold: Annotated[float, Field(gt=0, le=255)] = 18.0
-    """Grey levels a pixel must differ from the background; larger sees less noise and less motion."""
+    """Grey levels a pixel must differ from the background at least, more where it always does (noise, leaves); larger
+    sees less motion."""
 
     min_area: Ratio = 0.0005
     """Least part of the picture that one moving thing must cover; larger ignores smaller things."""
