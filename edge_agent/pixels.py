@@ -25,6 +25,12 @@ def shrink(plane: ByteArray, width: int, height: int) -> ByteArray:
     return cv2.resize(samples, (width, height), interpolation=cv2.INTER_AREA)
 
 
+def sample(plane: ByteArray, width: int, height: int) -> ByteArray:
+    """Take so many samples of a plane as they are: (H, W) uint8 in, (height, width) uint8 out."""
+    samples: ByteArray = _cv2().resize(plane, (width, height), interpolation=_cv2().INTER_NEAREST)
+    return samples
+
+
 def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
     """Resize a frame's planes and make them a BGR picture: (height, width, 3) uint8. `width` and `height` are even.
 

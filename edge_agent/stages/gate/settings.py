@@ -37,8 +37,9 @@ class GateSettings(Section):
     refresh_s: Annotated[Seconds, Field(gt=0)] = 10.0
     """Look at least this often even when nothing moves; smaller notices a still thing's leaving sooner."""
 
-    light_change: Ratio = 0.5
-    """When more than this part of the picture changes at once it is the light, not a thing: learn anew."""
+    light_change: Ratio = 0.4
+    """When more than this part of the picture changes it is the light, not a thing: wait until it has settled, for some
+    seconds, and learn anew. Larger takes large things near the camera for things, and more light for motion."""
 
     max_gop_s: Annotated[Seconds, Field(gt=0, le=60)] = 12.0
     """Longest distance of key pictures with which a stream may stay undecoded; larger wakes up with more to decode."""

@@ -26,43 +26,48 @@ class Usual:
     def __init__(self, settings: GateSettings, shape: tuple[int, ...]) -> None:
         self._settings = settings
         self._least: FloatArray = np.full(shape, settings.threshold / (1 + _MARGIN), np.float32)
-        self._most: FloatArray = np.full(shape, settings.threshold, np.float32)
         self._usual = self._least.copy()  # grey levels
+        self._limit: FloatArray = np.full(shape, settings.threshold, np.float32)  # what differs by more has moved
+        self._limited_s = 0.0  # for how long that has held
         self._learnt_s = _FASTEST_S
 
-    def exceeded(self, difference: FloatArray, passed_s: float) -> BoolArray:
-        """Where a picture strays farther than usual by a margin; learn from it.
-
-        The margin is no more than twice `threshold`: it is for noise, which has no bounds, and a tree has.
-        """
-        usual = pixels.highest_around(self._usual)  # leaves that stray there also come here
-        margin = np.minimum(usual, self._most)
-        margin *= _MARGIN
-        margin += usual
-        moved: BoolArray = difference > margin
-        self._learn(difference > self._usual, moved, passed_s)
-        return moved
+    def exceeded(self, difference: FloatArray, passed_s: float) -> tuple[BoolArray, BoolArray]:
+        """Where a picture strays farther than usual, and where by a margin; learn from it."""
+        self._limited_s += passed_s
+        if self._limited_s >= _LIMIT_HOLDS_S:
+            self._limit, self._limited_s = self._new_limit(), 0.0
+        strays: BoolArray = difference > self._usual
+        moved: BoolArray = difference > self._limit
+        self._learn(strays, moved, min(passed_s, _MOST_STEP_S))
+        return strays, moved
 
     def hurry(self) -> None:
         """Learn fast for a while, for what is seen now strays in another way."""
         self._learnt_s = _FASTEST_S
 
-    def _learn(self, strays: BoolArray, moved: BoolArray, passed_s: float) -> None:
-        step_s = min(passed_s, _MOST_STEP_S)
+    def _new_limit(self) -> FloatArray:
+        """What is usual and a margin, though at most twice `threshold`: that is for noise, a tree has its bounds."""
+        usual = pixels.highest_around(self._usual)  # leaves that stray there also come here
+        limit = np.minimum(usual, np.float32(self._settings.threshold))
+        limit *= _MARGIN
+        limit += usual
+        return limit
+
+    def _learn(self, strays: BoolArray, moved: BoolArray, step_s: float) -> None:
         self._learnt_s += step_s
-        down, up = np.exp(step_s / min(self._learnt_s, self._settings.background_s) * _GROWTH).astype(np.float32)
-        up_moved = np.float32(math.exp(step_s / self._settings.background_s * _MOVED_COUNTS * _QUARTILE))
-        growth = strays * (up - down)
-        growth += down
+        part = step_s / min(self._learnt_s, self._settings.background_s)
+        up, down = math.exp(part * _QUARTILE), math.exp(part * (_QUARTILE - 1))
+        growth = strays * np.float32(up - down)
+        growth += np.float32(down)
         if moved.any():
-            growth[moved] = up_moved
+            growth[moved] = math.exp(step_s / self._settings.background_s * _QUARTILE * _MOVED_COUNTS)
         self._usual *= growth
         np.maximum(self._usual, self._least, out=self._usual)
 
 
 _MARGIN = 2.0  # in units of what is usual: for Gaussian noise 3.5 standard deviations in all
+_LIMIT_HOLDS_S = 1.0  # what is usual changes slowly
 _FASTEST_S = 1.0  # the time constant in the beginning; it grows with what was seen since
 _MOST_STEP_S = 1.0  # a picture that comes alone after a while tells no more than one
 _QUARTILE = 0.75
-_GROWTH = np.array([_QUARTILE - 1, _QUARTILE])  # where it does not stray and where it does, in a time constant
-_MOVED_COUNTS = 0.125  # so much of that where it has moved
+_MOVED_COUNTS = 0.125  # so much as what only strays
