@@ -67,9 +67,7 @@ def main() -> None:
     args = parser.parse_args()
     places = [place_of(clip) for clip in args.clips]
     print(f"{len(places)} places. false: motion ON though nothing moves, in places, and for how long altogether.")
-    print(
-        "delay: from somebody's arrival, so long after the switch, until motion is ON; the median and the longest of all places."
-    )
+    print("delay: from somebody's arrival, so long after the switch, until motion is ON; median and longest of places.")
     print(
         f"{'switch':26} {'false ON':>9} {'for s':>6} {'looks':>6}  " + " ".join(f"{at_s:>7} s" for at_s in ARRIVALS_S)
     )
@@ -125,7 +123,7 @@ def spot(luma: FloatArray) -> FloatArray:
 
 
 def infrared(luma: FloatArray, at_s: float) -> FloatArray:
-    """Dusk; the filter moves out and colour goes; far too bright at first, by the camera's own light; then it settles."""
+    """Dusk; the filter moves out and colour goes; far too bright by the camera's own light, then it settles."""
     dusk = luma * 0.45 + 10
     if at_s < 0:
         return dusk

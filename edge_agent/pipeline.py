@@ -23,6 +23,7 @@ class Pipeline:
     """The stages of one camera, each by its one verb.
 
     Attributes:
+        blank: what is masked is taken out of a frame, before all else.
         begin: the rules: what is true before anything was seen?
         observe: the gate: does something move, and should the detector look?
         detect: the detector: what is in the picture?
@@ -33,6 +34,7 @@ class Pipeline:
         encode: the bytes that say it.
     """
 
+    blank: Callable[[Frame], Frame]
     begin: Callable[[], Sequence[Said]]
     observe: Callable[[Frame], Motion]
     detect: Callable[[Frame], Detections]
@@ -48,6 +50,7 @@ class Pipeline:
 
     def step(self, frame: Frame) -> tuple[Message, ...]:
         """Take one frame through all stages."""
+        frame = self.blank(frame)
         motion = self.observe(frame)
         found = self.detect(frame) if motion.look else None
         tracks = self.update(found, frame.at_s)

@@ -31,6 +31,11 @@ def sample(plane: ByteArray, width: int, height: int) -> ByteArray:
     return samples
 
 
+def copy_where(plane: ByteArray, wanted: ByteArray, target: ByteArray) -> None:
+    """Copy a plane's pixels where they are wanted (not 0); elsewhere the target stays as it is. All (H, W) uint8."""
+    _cv2().copyTo(plane, wanted, target)
+
+
 def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
     """Resize a frame's planes and make them a BGR picture: (height, width, 3) uint8. `width` and `height` are even.
 

@@ -21,6 +21,7 @@ from edge_agent.stages.encode.native import Names
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.settings import GateSettings
+from edge_agent.stages.mask import Mask
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
@@ -47,6 +48,7 @@ class Recorder:
             return call
 
         return Pipeline(
+            blank=lambda frame: frame,
             observe=noting("observe", self.motion),
             detect=noting("detect", self.found),
             update=noting("update", self.tracks),
@@ -154,6 +156,7 @@ def real_pipeline() -> Pipeline:
     names = Names(topics=Topics(prefix="edge", device="pi"), camera="front", run_id="b3c1f0")
     tracker = Tracker(TrackSettings())
     return Pipeline(
+        blank=Mask(()).blank,
         observe=Gate(GateSettings(), 5.0).observe,
         detect=detector.detect,
         update=tracker.update,

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from edge_agent import geometry, pixels
-from edge_agent.records import BoolArray, ByteArray, Detections, FloatArray, Frame, Infer
-from edge_agent.settings import Label, Polygon, Ratio, Section
+from edge_agent.records import ByteArray, Detections, FloatArray, Frame, Infer
+from edge_agent.settings import Label, Ratio, Section
 from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.detect.nms import suppress
 
@@ -46,13 +46,12 @@ class Detector:
         input_size: width and height that the model sees.
         threshold: least score of a detection, for labels without one of their own.
         settings: see `DetectSettings`.
-        mask: areas in 0..1 that are blanked before the model sees them.
 
     Raises:
         ValueError: a wanted label is none of the model's.
     """
 
-    def __init__(  # noqa: PLR0913  (what a detector is made of: a model's four parts and the user's three)
+    def __init__(
         self,
         *,
         infer: Infer,
@@ -61,7 +60,6 @@ class Detector:
         input_size: tuple[int, int],
         threshold: float,
         settings: DetectSettings,
-        mask: tuple[Polygon, ...] = (),
     ) -> None:
         unknown = [label for label in settings.labels if label not in label_names]
         if unknown:
@@ -70,7 +68,6 @@ class Detector:
         self._head = head
         self._label_names = label_names
         self._size = input_size
-        self._mask = mask
         self._nms_iou = settings.nms_iou
         self._wanted = np.array([label_names.index(label) for label in settings.labels], np.int64)
         thresholds = [settings.thresholds.get(label, threshold) for label in settings.labels]
@@ -82,7 +79,6 @@ class Detector:
         self._table = (levels - np.array(head.mean, np.float32)[:, None]) / np.array(head.std, np.float32)[:, None]
         self._blob = np.empty((1, 3, input_size[1], input_size[0]), np.float32)
         self._picture_size = (0, 0)
-        self._masked: BoolArray | None = None
 
     def detect(self, frame: Frame) -> Detections:
         """Find the wanted things in a frame."""
@@ -97,13 +93,10 @@ class Detector:
         if size != self._picture_size:
             self._picture_size = size
             self._blob[:] = self._table[:, self._head.padding, None, None]
-            self._masked = geometry.polygon_mask(self._mask, *size) if self._mask else None
         return size
 
     def _fill(self, picture: ByteArray) -> None:
         """Put a BGR picture (h, w, 3) into the top left of the input tensor."""
-        if self._masked is not None:
-            picture[self._masked] = self._head.padding
         # The table is in the model's order and the picture in BGR: for an RGB model the channels are written backwards.
         order = slice(None) if self._head.colour == "bgr" else slice(None, None, -1)
         pixels.fill_channels(picture, self._table[order], self._blob[0, order])
