@@ -77,8 +77,8 @@ class Background:
     def _judge(self, frame: Frame, strays: BoolArray, moved: BoolArray) -> tuple[bool, bool]:
         """Whether it is the light that makes a difference, and whether this picture is the background from now on."""
         most = self._settings.light_change * self._visible_count
-        switches = self._light.switches(self._chroma(frame))
-        changes = switches or int(np.count_nonzero(strays & self._visible)) > most
+        more = int(np.count_nonzero(strays & self._visible)) - self._usual.share * self._visible_count
+        changes = self._light.switches(self._chroma(frame)) or more > most * (1 - self._usual.share)
         was_changing = self._light.is_changing
         is_changing = self._light.observe(frame.at_s, changes=changes)
         is_light = is_changing or was_changing or int(np.count_nonzero(moved)) > most

@@ -30,6 +30,7 @@ class Usual:
         self._limit: FloatArray = np.full(shape, settings.threshold, np.float32)  # what differs by more has moved
         self._limited_s = 0.0  # for how long that has held
         self._learnt_s = _FASTEST_S
+        self.share = 0.0  # the part of the pixels that usually stray: none without noise, else a quarter
 
     def exceeded(self, difference: FloatArray, passed_s: float) -> tuple[BoolArray, BoolArray]:
         """Where a picture strays farther than usual, and where by a margin; learn from it."""
@@ -61,6 +62,8 @@ class Usual:
         growth += np.float32(down)
         if moved.any():
             growth[moved] = math.exp(step_s / self._settings.background_s * _QUARTILE * _MOVED_COUNTS)
+        share = min(float(np.count_nonzero(strays)) / strays.size, 1 - _QUARTILE)
+        self.share += min(1.0, step_s / (_SHARE_IS_SLOWER * self._settings.background_s)) * (share - self.share)
         self._usual *= growth
         np.maximum(self._usual, self._least, out=self._usual)
 
@@ -69,5 +72,6 @@ _MARGIN = 2.0  # in units of what is usual: for Gaussian noise 3.5 standard devi
 _LIMIT_HOLDS_S = 1.0  # what is usual changes slowly
 _FASTEST_S = 1.0  # the time constant in the beginning; it grows with what was seen since
 _MOST_STEP_S = 1.0  # a picture that comes alone after a while tells no more than one
+_SHARE_IS_SLOWER = 4.0  # so that light that changes slowly is not taken for noise
 _QUARTILE = 0.75
 _MOVED_COUNTS = 0.125  # so much as what only strays
