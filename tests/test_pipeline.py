@@ -69,7 +69,7 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
     messages = stages.pipeline().step(frame)
     assert stages.calls == [
         ("observe", frame),
-        ("detect", frame),
+        ("detect", frame, stages.motion.regions),
         ("update", stages.found, 2.5),
         ("evaluate", stages.tracks, frame),
     ]
