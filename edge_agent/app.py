@@ -47,6 +47,7 @@ from edge_agent.stages.encode.native import Names
 from edge_agent.stages.gate.external import Attention, ExternalGate, Times
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.packets import PacketGate
+from edge_agent.stages.mask import Mask
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.track.tracker import Tracker
 from edge_agent.supervise import Supervisor, capture_thread, topics_of
@@ -73,7 +74,7 @@ def build_pipeline(
         ConfigError: the camera looks for a label that the model does not know.
     """
     try:
-        detector = vision.detector(camera.detect, camera.mask)
+        detector = vision.detector(camera.detect)
     except ValueError as error:
         raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
@@ -85,6 +86,7 @@ def build_pipeline(
         tracker.forget()
 
     return Pipeline(
+        blank=Mask(camera.mask).blank,
         begin=rules.begin,
         observe=meter.timed("gate", gate.observe),
         detect=meter.timed("detect", detector.detect),

@@ -25,6 +25,17 @@ def shrink(plane: ByteArray, width: int, height: int) -> ByteArray:
     return cv2.resize(samples, (width, height), interpolation=cv2.INTER_AREA)
 
 
+def sample(plane: ByteArray, width: int, height: int) -> ByteArray:
+    """Take so many samples of a plane as they are: (H, W) uint8 in, (height, width) uint8 out."""
+    samples: ByteArray = _cv2().resize(plane, (width, height), interpolation=_cv2().INTER_NEAREST)
+    return samples
+
+
+def copy_where(plane: ByteArray, wanted: ByteArray, target: ByteArray) -> None:
+    """Copy a plane's pixels where they are wanted (not 0); elsewhere the target stays as it is. All (H, W) uint8."""
+    _cv2().copyTo(plane, wanted, target)
+
+
 def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
     """Resize a frame's planes and make them a BGR picture: (height, width, 3) uint8. `width` and `height` are even.
 
@@ -72,7 +83,7 @@ def blobs(mask: BoolArray, least_pixels: float) -> FloatArray:
     if not mask.any():
         return np.zeros((0, 4), np.float32)
     cv2 = _cv2()
-    whole = cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8))
+    whole = cv2.dilate(mask.view(np.uint8), _NEIGHBOURS)
     # The named algorithm is three times as fast as the default, and 16 bits count every blob of a small picture.
     _count, labelled, stats, _centres = cv2.connectedComponentsWithStatsWithAlgorithm(
         whole, 8, cv2.CV_16U, cv2.CCL_SPAGHETTI
@@ -81,6 +92,15 @@ def blobs(mask: BoolArray, least_pixels: float) -> FloatArray:
     kept = stats[1:][true_sizes[1:] >= least_pixels].astype(np.float32)  # row 0 is the background
     left, top, width, height = kept[:, :4].T
     return np.stack([left, top, left + width, top + height], axis=1)
+
+
+def highest_around(values: FloatArray) -> FloatArray:
+    """For each place the highest of its value and those beside it. (H, W) float32 in and out."""
+    highest: FloatArray = _cv2().dilate(values, _NEIGHBOURS)
+    return highest
+
+
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
 @functools.cache

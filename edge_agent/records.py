@@ -120,10 +120,11 @@ class Motion:
 
     Attributes:
         moving: something moves, or did so less than `hold_s` ago.
-        changed: to be said, for `moving` differs from the frame before, or the scene changed.
+        changed: to be said, for `moving` differs from the frame before.
         look: the detector should look at this frame.
         regions: (N, 4) float32 xyxy pixels, where something moves now; None when the gate did not watch this frame.
-        scene_changed: the background was learnt anew: the first frame, another size, a long silence, another light.
+        scene_changed: the background is learnt anew: the first frame, another size, a long silence, or light that is
+            changing: nothing is said to begin or cease to move then, and what is found may be a shadow.
     """
 
     moving: bool

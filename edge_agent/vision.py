@@ -13,7 +13,6 @@ from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError
 from edge_agent.records import Infer
-from edge_agent.settings import Polygon
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
 from edge_agent.stages.detect.head import Head
@@ -46,7 +45,7 @@ class Vision:
     sha256: str
     provider: str
 
-    def detector(self, settings: DetectSettings, mask: tuple[Polygon, ...] = ()) -> Detector:
+    def detector(self, settings: DetectSettings) -> Detector:
         """A detector of its own for one camera.
 
         Raises:
@@ -59,7 +58,6 @@ class Vision:
             input_size=self.input_size,
             threshold=self.threshold,
             settings=settings,
-            mask=mask,
         )
 
 

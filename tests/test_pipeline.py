@@ -23,6 +23,7 @@ from edge_agent.stages.encode.native import Names
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.settings import GateSettings
+from edge_agent.stages.mask import Mask
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
@@ -51,6 +52,7 @@ class Recorder:
             return call
 
         return Pipeline(
+            blank=lambda frame: frame,
             observe=noting("observe", self.motion),
             detect=noting("detect", self.found),
             update=noting("update", self.tracks),
@@ -71,7 +73,7 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
     messages = stages.pipeline().step(frame)
     assert stages.calls == [
         ("observe", frame),
-        ("detect", frame),
+        ("detect", frame, stages.motion.regions),
         ("update", stages.found, 2.5),
         ("evaluate", stages.tracks, frame),
     ]
@@ -192,6 +194,7 @@ def real_pipeline() -> Pipeline:
     names = Names(topics=Topics(prefix="edge", device="pi"), camera="front", run_id="b3c1f0")
     tracker = Tracker(TrackSettings())
     return Pipeline(
+        blank=Mask(()).blank,
         observe=Gate(GateSettings(), 5.0).observe,
         detect=detector.detect,
         update=tracker.update,

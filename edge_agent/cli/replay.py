@@ -19,7 +19,7 @@ from edge_agent.cli.files import load_settings
 from edge_agent.config import CameraSettings, Settings
 from edge_agent.errors import ConfigError, SourceError
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Detections, Message, Tracks
+from edge_agent.records import Detections, Frame, Message, Tracks
 from edge_agent.tools.annotate import Annotator
 from edge_agent.tools.replay import replay
 from edge_agent.vision import load_vision
@@ -74,17 +74,22 @@ def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate
             progress.update(bar, advance=1)
             if annotator:
                 said = [caption(message) for message in messages if message.kind != "state"]
-                annotator.draw(frame, spy.tracks.live, said)
+                annotator.draw(spy.frame or frame, spy.tracks.live, said)
             yield from messages
 
 
 class TrackSpy:
-    """A pipeline whose tracks can be read after each step, for drawing."""
+    """A pipeline whose tracks can be read after each step, and the frame as its stages saw it, for drawing."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.tracks = Tracks(live=())
-        self._update = pipeline.update
-        self.pipeline = replace(pipeline, update=self._note)
+        self.frame: Frame | None = None
+        self._blank, self._update = pipeline.blank, pipeline.update
+        self.pipeline = replace(pipeline, blank=self._note_frame, update=self._note)
+
+    def _note_frame(self, frame: Frame) -> Frame:
+        self.frame = self._blank(frame)
+        return self.frame
 
     def _note(self, found: Detections | None, at_s: float) -> Tracks:
         self.tracks = self._update(found, at_s)

@@ -18,7 +18,7 @@ from typing import Generic, ParamSpec, TypeVar
 import numpy as np
 
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Detections, Frame, Infer
+from edge_agent.records import Detections, FloatArray, Frame, Infer
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -142,9 +142,9 @@ def _run(pipeline: Pipeline, recording: Iterable[Frame]) -> list[bool]:
     """Take a clip through a line; for each frame, whether the detector looked at it."""
     looked: list[bool] = []
 
-    def detect(frame: Frame) -> Detections:
+    def detect(frame: Frame, regions: FloatArray | None) -> Detections:
         looked[-1] = True
-        return pipeline.detect(frame)
+        return pipeline.detect(frame, regions)
 
     noting = replace(pipeline, detect=detect)
     for frame in recording:

@@ -156,29 +156,16 @@ def test_mean_and_std_follow_the_channel_order_of_the_model() -> None:
     assert_allclose(model.seen[0][0, :, 5, 5], [100, 0, 0], atol=2)  # red comes first: (255 - 55) / 2
 
 
-def test_the_mask_is_blanked_with_the_padding_before_the_model_sees_it() -> None:
-    model = FakeModel()
-    right_half = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
-    detector_of(model, mask=(right_half,)).detect(coloured_frame(*WHITE, size=(128, 64)))
-    seen = model.seen[0][0]
-    assert np.all(seen[:, :32, :32] == 255)
-    assert np.all(seen[:, :32, 32:] == 114)  # half of the picture, which is 64 x 32
-
-
 def test_a_new_frame_size_leaves_nothing_of_the_old_picture_behind() -> None:
     model = FakeModel()
-    upper = ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5))
-    detector = detector_of(model, mask=(upper,))
+    detector = detector_of(model)
     for size in ((64, 64), (128, 64), (64, 128)):
         detector.detect(coloured_frame(*WHITE, size=size))
     whole, wide, high = (seen[0, 0] for seen in model.seen)
-    assert np.all(whole[:32] == 114)
-    assert np.all(whole[32:] == 255)
-    assert np.all(wide[:16] == 114)
-    assert np.all(wide[16:32] == 255)
+    assert np.all(whole == 255)
+    assert np.all(wide[:32] == 255)
     assert np.all(wide[32:] == 114)
-    assert np.all(high[:32] == 114)
-    assert np.all(high[32:, :32] == 255)
+    assert np.all(high[:, :32] == 255)
     assert np.all(high[:, 32:] == 114)
 
 
@@ -186,7 +173,7 @@ def test_detecting_does_not_write_on_the_frame() -> None:
     frame = coloured_frame(*RED)
     for plane in (frame.luma, frame.chroma_blue, frame.chroma_red):
         plane.setflags(write=False)
-    detector_of(FakeModel(), mask=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)),)).detect(frame)
+    detector_of(FakeModel()).detect(frame)
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,12 @@ class Gate:
             return Motion(moving=self._moving, changed=False, look=False, regions=None, scene_changed=False)
         self._watch.take(at_s)
         regions, scene_changed = self._background.compare(frame)
-        if len(regions):
+        if len(regions) or (scene_changed and self._moving):  # while the light changes, what moved is not said to stop
             self._moved_s = at_s
         if len(regions) or scene_changed:  # a new light may show somebody who stands still: look, though nothing moves
             self._roused_s = at_s
         moving = at_s - self._moved_s <= self._settings.hold_s
-        changed, self._moving = moving is not self._moving or scene_changed, moving
+        changed, self._moving = moving is not self._moving, moving
         look = self._looks(at_s)
         return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
 

@@ -22,7 +22,8 @@ class GateSettings(Section):
     """Width of the small picture; larger sees smaller things and costs more."""
 
     threshold: Annotated[float, Field(gt=0, le=255)] = 18.0
-    """Grey levels a pixel must differ from the background; larger sees less noise and less motion."""
+    """Grey levels a pixel must differ from the background at least, more where it always does (noise, leaves); larger
+    sees less motion."""
 
     min_area: Ratio = 0.0005
     """Least part of the picture that one moving thing must cover; larger ignores smaller things."""
@@ -36,8 +37,9 @@ class GateSettings(Section):
     refresh_s: Annotated[Seconds, Field(gt=0)] = 10.0
     """Look at least this often even when nothing moves; smaller notices a still thing's leaving sooner."""
 
-    light_change: Ratio = 0.5
-    """When more than this part of the picture changes at once it is the light, not a thing: learn anew."""
+    light_change: Ratio = 0.4
+    """When more than this part of the picture changes it is the light, not a thing: wait until it has settled, for some
+    seconds, and learn anew. Larger takes large things near the camera for things, and more light for motion."""
 
     max_gop_s: Annotated[Seconds, Field(gt=0, le=60)] = 12.0
     """Longest distance of key pictures with which a stream may stay undecoded; larger wakes up with more to decode."""
