@@ -138,6 +138,16 @@ def test_a_step_of_the_camera_s_clock_or_ours_is_not_followed_until_it_is_steady
     assert placed.late_s[-1] == pytest.approx(step_s if is_plausible else DELAY_S)
 
 
+@pytest.mark.parametrize("told", [truth, lambda _taken_s: None])
+def test_where_a_stamp_is_missing_time_goes_on_evenly(told: Told) -> None:
+    timeline, at_s = CameraTimeline(), list[float]()
+    for index in range(600):
+        stamp_s = None if index % 100 == 99 else index * STEP_S
+        taken_s = 500 + index * STEP_S
+        at_s.append(timeline.at_s(stamp_s, told(taken_s), taken_s + 1.0))
+    assert all(0.0899 < step_s < 0.1101 for step_s in steps(at_s))
+
+
 def test_a_camera_that_begins_anew_in_its_stamps_is_placed_by_arrival_at_once() -> None:
     timeline = CameraTimeline()
     for index in range(300):

@@ -24,8 +24,8 @@ from edge_agent.edges.latest import Latest
 from edge_agent.edges.sources import decoders, open_source
 from edge_agent.edges.sources.choosing import Choosing
 from edge_agent.edges.sources.chosen import AUTO, DecoderNotes, DecoderStatus
-from edge_agent.edges.sources.contest import STRETCH
-from edge_agent.edges.sources.decoders import SOFTWARE
+from edge_agent.edges.sources.contest import MOST_LAG, STRETCH, Rival
+from edge_agent.edges.sources.decoders import SOFTWARE, Coded
 from edge_agent.edges.sources.decoding import Decoding
 from edge_agent.edges.sources.source import PacketGate as Gate
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings
@@ -444,6 +444,7 @@ def test_hardware_whose_code_a_thread_is_still_in_is_left_alone(film: Path, monk
         if before == 30:
             inside.set()
             leave.wait(60)
+            raise av.error.ExternalError(1, "the driver gave up")
         return new
 
     install(monkeypatch, Hardware(manner=hang))
@@ -460,6 +461,20 @@ def test_hardware_whose_code_a_thread_is_still_in_is_left_alone(film: Path, monk
         leave.set()
         thread.join()
     assert notes.within == ""
+    assert status(notes) == DecoderStatus(
+        requested=AUTO, active=SOFTWARE, why="swift hangs"
+    )  # what came back says nothing
+    assert notes.failures == 0
+
+
+def test_what_software_does_not_show_is_not_held_for_ever(film: Path) -> None:
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        rival = Rival(decoders.software("h264"), Coded.of(stream), DecoderNotes())
+        for packet in container.demux(stream):
+            if packet.size:
+                rival.follow(packet, [], 0.0)
+    assert len(rival.ahead) == MOST_LAG
 
 
 # Asked for by name

@@ -429,6 +429,41 @@ def test_pictures_that_are_shown_before_an_earlier_packet_s_are_known(films: Fil
     assert sum(packet.is_bidirectional for packet in gate.packets) > 20
 
 
+def test_after_a_camera_s_clock_was_set_back_pictures_are_told_apart_as_before(films: Films) -> None:
+    def set_back(packets: Iterator[Timed]) -> Iterator[Timed]:
+        for index, (packet, stamp) in enumerate(packets):
+            if index >= 25 and packet.pts is not None:
+                packet.pts -= 1_000_000_000
+            yield packet, stamp
+
+    gate = Script()
+    decode(films("H.264"), gate, set_back)
+    assert not any(packet.is_bidirectional for packet in gate.packets[30:])  # from the next key picture on
+    assert len(gate.packets) == 60
+
+
+@pytest.mark.parametrize(("damaged", "is_decodable"), [((30,), True), ((30, 40), False)])
+def test_one_damaged_key_picture_is_no_sign_that_none_can_be_decoded(
+    films: Films, damaged: tuple[int, ...], *, is_decodable: bool
+) -> None:
+    def with_damage(packets: Iterator[Timed]) -> Iterator[Timed]:
+        for index, (packet, stamp) in enumerate(packets):
+            yield (blanked(packet) if index in damaged else packet), stamp
+
+    gate = Script(naps=(range(23, 1000),), compares=True)
+    shown = decode(films("still, then not"), gate, lambda packets: itertools.islice(with_damage(packets), 45))
+    assert shown.decoding.is_decodable is is_decodable
+
+
+def blanked(packet: VideoPacket) -> VideoPacket:
+    """A key picture whose first bytes are there, and nothing else."""
+    data = bytearray(bytes(packet))
+    data[64:] = bytes(len(data) - 64)
+    other = av.Packet(bytes(data))
+    other.pts, other.dts, other.time_base, other.is_keyframe = packet.pts, packet.dts, packet.time_base, True
+    return other
+
+
 @pytest.mark.parametrize("name", ["intra refresh", "intra refresh in a transport stream"])
 def test_a_point_of_recovery_is_no_key_picture(films: Films, name: str) -> None:
     film = films(name)

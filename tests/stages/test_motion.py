@@ -200,6 +200,23 @@ def test_what_moves_beside_a_large_mask_counts() -> None:
     assert times(frames, watch(frames, mask=(LEFT_PART,)), "moving")[0] == 1.0
 
 
+def test_what_moves_under_a_mask_s_rim_does_not_count_either() -> None:
+    def scene(at_s: float) -> ByteArray:
+        picture = np.full((1080, 1920), 100, np.uint8)
+        picture[:, :965] += np.uint8(100 * (round(at_s * 5) % 2))  # a pixel of the small picture is 12 wide: 960 to 972
+        return picture
+
+    mask = (((0.0, 0.0), (0.503, 0.0), (0.503, 1.0), (0.0, 1.0)),)
+    motions = watch(film(scene, fps=5, seconds=5), mask=mask)
+    assert not any(map(moved, motions))
+
+
+def test_noise_beside_a_large_mask_is_not_taken_for_light() -> None:
+    settings, mask = GateSettings(light_change=0.2), (((0.0, 0.0), (0.9, 0.0), (0.9, 1.0), (0.0, 1.0)),)
+    motions = watch(film(grainy(30.0), fps=5, seconds=120), settings, mask=mask)
+    assert sum(motion.scene_changed for motion in motions[300:]) <= 3
+
+
 def test_with_everything_masked_only_refresh_s_looks() -> None:
     everything = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
     frames = film(lambda at_s: square(at_s, left=10), fps=5, seconds=10)

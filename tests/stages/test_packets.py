@@ -331,6 +331,34 @@ def test_false_alarms_make_it_less_easily_alarmed_and_a_true_one_as_easily_as_be
     assert sizes.alarm_sum < 10 * bound  # never deaf
 
 
+def test_only_what_sizes_woke_is_held_against_or_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[bool] = []
+    monkeypatch.setattr(Sizes, "judge", lambda _sizes, *, was_right: judged.append(was_right))
+    assert watch(Stream(seconds=60, moving=(31.3, 45.0)), new_gate()).woken_s  # by a key picture
+    assert judged == []
+    watch(Stream(seconds=60, costly=(31.3, 32.0, 1000.0)), new_gate())
+    assert judged == [False]
+    watch(Stream(seconds=60, moving=(31.3, 34.0), costly=(31.3, 34.0, 1000.0)), new_gate())
+    assert judged == [False, True]
+
+
+@pytest.mark.parametrize("quiet_s", [10, 600])
+def test_what_motion_costs_is_learnt_from_when_it_was_seen_however_quiet_it_was_before(quiet_s: int) -> None:
+    sizes = Sizes()
+    for number, packet in enumerate(Stream(seconds=4 * 10 + 25 * (quiet_s + 1)).packets()):
+        at_s = number / FPS
+        is_moving = at_s >= 40 and (at_s - 40) % (quiet_s + 1) >= quiet_s
+        if packet.is_key:
+            sizes.turn()
+            sizes.learn(is_quiet=True)
+        extra = 200 if is_moving and not packet.is_key else 0
+        sizes.observe(replace(packet, size_bytes=packet.size_bytes + extra))
+        if is_moving and number % 10 == 9:
+            sizes.answer(10)  # macroblocks of 20 bytes
+    assert sizes.would_show(10, all_blocks=100, rate_hz=FPS)  # of 100, each would have to cost 8, had none been seen
+    assert not sizes.would_show(1, all_blocks=100, rate_hz=FPS)
+
+
 def test_a_false_alarm_is_forgotten_when_many_groups_have_been_quiet() -> None:
     sizes = Sizes()
     bound = sizes.alarm_sum

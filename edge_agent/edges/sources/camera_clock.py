@@ -73,7 +73,7 @@ class CameraTimeline:
     def __init__(self) -> None:
         self._arrivals = LiveTimeline()
         self._camera = CameraClock()
-        self._last: tuple[float, float] | None = None  # stamp, and what was made of it
+        self._last: tuple[float, float, float] | None = None  # stamp, what was made of it, arrival
         self._still_s = 0.0  # by how much it is still to go later than it would be by the clock that counts now
         self.delay_s: float | None = None
 
@@ -90,11 +90,15 @@ class CameraTimeline:
         Returns:
             Seconds, never later than the arrival.
         """
+        if stamp_s is None:
+            if self._last is None:
+                return self._arrivals.at_s(None, arrived_s)
+            return self._last[1] + arrived_s - self._last[2]
         by_arrival_s = self._arrivals.at_s(stamp_s, arrived_s)
-        by_camera_s = None if stamp_s is None else self._camera.at_s(stamp_s, taken_s, arrived_s)
+        by_camera_s = self._camera.at_s(stamp_s, taken_s, arrived_s)
         was_believed = self.delay_s is not None
         at_s = by_arrival_s if by_camera_s is None else by_camera_s
-        passed_s = math.inf if self._last is None or stamp_s is None else stamp_s - self._last[0]
+        passed_s = math.inf if self._last is None else stamp_s - self._last[0]
         if self._last is None or abs(passed_s) > _JUMP_S:
             self._still_s = 0.0
         elif was_believed is not (by_camera_s is not None):
@@ -103,7 +107,7 @@ class CameraTimeline:
             left_s = max(0.0, abs(self._still_s) - _CHANGE * max(0.0, passed_s))
             self._still_s = math.copysign(left_s, self._still_s)
         at_s = min(at_s + self._still_s, arrived_s)
-        self._last = None if stamp_s is None else (stamp_s, at_s)
+        self._last = stamp_s, at_s, arrived_s
         self.delay_s = None if by_camera_s is None else max(0.0, by_arrival_s - at_s)
         return at_s
 

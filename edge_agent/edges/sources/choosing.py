@@ -41,6 +41,7 @@ class Choosing:
     def __init__(self, stream: av.VideoStream, notes: DecoderNotes, camera: str) -> None:
         self._coded = Coded.of(stream)
         self._notes, self._camera = notes, camera
+        notes.holder = self
         self._way = decoders.software(self._coded.codec)
         self._decoder: av.VideoCodecContext | None = stream.codec_context  # one of its own once it was let go
         self._contest: Contest | None = None
@@ -165,6 +166,8 @@ class Choosing:
             self._is_anew = False
             self._given, self._ahead = frozenset(winner.due), [picture for picture, _ in winner.ahead.values()]
         self._contest = None
+        if self._notes.holder is not self:
+            return
         self._notes.found = Found(stream=self._coded.looks, best=best, why=contest.why)
         self._notes.say(best, contest.why)
         _log.info("%s: decoded by %s: %s", self._camera, best, contest.why)
@@ -194,6 +197,8 @@ class Choosing:
     def _fall_back(self, packet: VideoPacket, fault: str) -> list[av.VideoFrame]:
         """Go on in software from the next key picture on, which may be this one."""
         name, notes = self._way.name, self._notes
+        if notes.holder is not self:
+            return []
         notes.failed()
         if notes.requested != AUTO:
             raise self._cannot(name, "failed", f": {fault}")

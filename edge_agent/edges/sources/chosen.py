@@ -54,6 +54,7 @@ class DecoderNotes:
         found: by the last comparison, until the hardware that it chose fails.
         within: the hardware whose code a thread is in; whoever finds it set later knows that a thread never came back.
         failures: how often hardware failed.
+        holder: whose notes they are, the last connection's; a thread that hung and comes back is to write nothing.
     """
 
     requested: str = AUTO
@@ -61,6 +62,7 @@ class DecoderNotes:
     found: Found | None = None
     within: str = ""
     failures: int = 0
+    holder: object = None
 
     def say(self, active: str, why: str) -> None:
         """Note which decoder there is."""

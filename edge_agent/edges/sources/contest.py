@@ -167,6 +167,8 @@ class Rival:
         for picture, planes in zip(took.pictures, took.planes, strict=True):
             if picture.pts is not None:
                 self.ahead[picture.pts] = picture, _glance(planes)
+        while len(self.ahead) > MOST_LAG:  # software does not show them
+            del self.ahead[next(iter(self.ahead))]
 
     def _compare(self) -> None:
         """Hold one against the other; both show the same pictures in the same order."""

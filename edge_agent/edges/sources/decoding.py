@@ -61,12 +61,17 @@ class Decoding:
         self._is_key_guessed = False  # the last key picture was damaged, and what follows is made from it
         self._guessed_since_s = math.inf
         self.damaged = 0
-        self.is_decodable = True  # the last picture that was decoded alone was there
+        self._in_vain = 0  # pictures, one after the other, that were decoded alone and were not there
 
     @property
     def asleep(self) -> bool:
         """Whether packets are kept undecoded."""
         return self._gate is not None and self._gate.asleep
+
+    @property
+    def is_decodable(self) -> bool:
+        """Whether key pictures that are decoded alone are there; a single damaged one is no reason for doubt."""
+        return self._in_vain < _IN_VAIN
 
     @property
     def basis(self) -> str:
@@ -115,15 +120,15 @@ class Decoding:
         return self._watched(gate, self._decode(packet, stamp))
 
     def _facts(self, packet: VideoPacket, stamp: Stamp) -> Packet:
-        pts = self._latest_pts if packet.pts is None else packet.pts
-        is_bidirectional = pts < self._latest_pts
-        self._latest_pts = max(pts, self._latest_pts)
         data = memoryview(packet)
         size = len(data)
         if size > 1 and data[-1] == _END_OF_UNIT and data[-2] == _FILLER:
             size = len(bytes(data).rstrip(bytes([_END_OF_UNIT])).rstrip(bytes([_FILLER])))
         first_bytes = _after_lengths(data, self._length_bytes) if self._length_bytes else _after_start_codes(data)
         is_key = packet.is_keyframe and self._is_key is not None and any(map(self._is_key, first_bytes))
+        pts = self._latest_pts if packet.pts is None else packet.pts
+        is_bidirectional = pts < self._latest_pts and not is_key
+        self._latest_pts = pts if is_key else max(pts, self._latest_pts)  # a camera's clock may be set back
         return Packet(
             at_s=stamp.at_s,
             size_bytes=size,
@@ -152,7 +157,7 @@ class Decoding:
     def _alone(self, packet: VideoPacket, stamp: Stamp) -> list[Frame]:
         self._begin_anew()
         alone = list(self._decode(packet, stamp, self._decoder.alone))
-        self.is_decodable = bool(alone)
+        self._in_vain = 0 if alone else self._in_vain + 1
         return alone
 
     def _catch_up(self, gate: PacketGate) -> Iterator[Frame]:
@@ -300,5 +305,6 @@ _LENGTH_SIZE_AT: Mapping[str, int] = {"h264": 4, "hevc": 21}
 _HEAD_BYTES = 4096  # parameter sets and messages stand before the picture
 _FILLER, _END_OF_UNIT = 0xFF, 0x80  # how a unit of filler data ends, which only fills up a constant bit rate
 _MOST_STAMPS = 64
+_IN_VAIN = 2  # key pictures
 _GUESSED_S = 2.0  # after that a picture that is partly wrong is better than none
 _LEAST_STEP_S = 1e-6  # between two frames, whatever their stamps say

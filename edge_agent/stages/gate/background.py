@@ -35,11 +35,11 @@ class Background:
         self._settings = settings
         self._mask = mask
         self._average: FloatArray = np.zeros((0, 0), np.float32)  # (h, w) grey levels
-        self._usual = Usual(settings, (0, 0))
         self._light = Light()
         self._visible: BoolArray = np.ones((0, 0), np.bool_)  # (h, w), false where masked
         self._visible_chroma = self._visible  # some of it
         self._visible_count = 0
+        self._usual = Usual(settings, self._visible)
         self._at_s = -math.inf
 
     def compare(self, frame: Frame) -> tuple[FloatArray, bool]:
@@ -51,9 +51,10 @@ class Background:
         is_stale = passed_s > _LONGEST_SILENCE_S
         if self._average.shape != small.shape or is_stale:
             self._average = small
-            self._usual = Usual(self._settings, small.shape)
-            self._visible = ~geometry.polygon_mask(self._mask, width, height)
+            masked = geometry.polygon_mask(self._mask, width, height).astype(np.float32)
+            self._visible = pixels.highest_around(masked) == 0  # a pixel beside them is made of masked ones, too
             self._visible_count = int(np.count_nonzero(self._visible))
+            self._usual = Usual(self._settings, self._visible)
             self._visible_chroma = self._visible[::_CHROMA_STEP, ::_CHROMA_STEP]
             self._light = Light()
             self._light.switches(self._chroma(frame))
@@ -61,7 +62,6 @@ class Background:
         difference = small - self._average
         difference -= self._level(difference)
         strays, moved = self._usual.exceeded(np.abs(difference, out=difference), passed_s)
-        moved &= self._visible
         is_light, is_other = self._judge(frame, strays, moved)
         if is_light:
             if is_other:
@@ -77,7 +77,7 @@ class Background:
     def _judge(self, frame: Frame, strays: BoolArray, moved: BoolArray) -> tuple[bool, bool]:
         """Whether it is the light that makes a difference, and whether this picture is the background from now on."""
         most = self._settings.light_change * self._visible_count
-        more = int(np.count_nonzero(strays & self._visible)) - self._usual.share * self._visible_count
+        more = int(np.count_nonzero(strays)) - self._usual.share * self._visible_count
         changes = self._light.switches(self._chroma(frame)) or more > most * (1 - self._usual.share)
         was_changing = self._light.is_changing
         is_changing = self._light.observe(frame.at_s, changes=changes)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from edge_agent.records import Frame, Packet, Verdict
-from edge_agent.stages.gate.gops import Gops
+from edge_agent.stages.gate.gops import SHOW_EVERY_S, Gops
 from edge_agent.stages.gate.settings import GateSettings
 
 Times = Callable[[], Sequence[float]]
@@ -144,12 +144,11 @@ class ExternalGate:
             kept_bytes -= self._kept.popleft()[1]
         oldest_s = self._kept[0][0] if self._kept else self._gops.began_s
         silent_s = oldest_s - self._shown_s
-        if silent_s < min(self._settings.refresh_s, _SHOW_EVERY_S) and silent_s + self._gops.longest_s < _SHOW_WITHIN_S:
+        if silent_s < min(self._settings.refresh_s, SHOW_EVERY_S) and silent_s + self._gops.longest_s < _SHOW_WITHIN_S:
             return "hold"
         self._shown_s = oldest_s  # also when it turns out to be damaged, or it would be tried at each packet
         return "show"
 
 
-# Whoever follows things takes 30 s without a frame for an end of the scene, and what is shown is older by the pre-roll.
-_SHOW_EVERY_S = 10.0
+# What is shown is older by the pre-roll.
 _SHOW_WITHIN_S = 15.0  # even where key pictures are so far apart that this means to show one before its time

@@ -10,6 +10,9 @@ from edge_agent.records import Packet
 UNKNOWN = "learning"
 """What a gate goes by before it knows the stream."""
 
+SHOW_EVERY_S = 10.0
+"""So often a picture is shown although nothing moves: whoever follows things takes 30 s without a frame for an end."""
+
 LEAST_GROUPS = 3
 """After so many a stream is known."""
 
@@ -26,6 +29,7 @@ class Gops:
         self._packets = 0
         self._stamp_s = -math.inf  # of the last key picture
         self._first_s: float | None = None
+        self._now_s = 0.0
         self._spans: deque[tuple[float, int, int]] = deque(maxlen=REMEMBERED_GROUPS)  # seconds, bytes, packets
 
     def observe(self, packet: Packet) -> None:
@@ -41,8 +45,6 @@ class Gops:
         self.bytes_so_far += packet.wire_bytes
         self._packets += 1
         self._now_s = packet.at_s
-
-    _now_s = 0.0
 
     @property
     def longest_s(self) -> float:

@@ -14,7 +14,7 @@ from edge_agent import geometry
 from edge_agent.records import Frame, Packet, Verdict
 from edge_agent.settings import Polygon
 from edge_agent.stages.gate.background import Background
-from edge_agent.stages.gate.gops import UNKNOWN, Gops
+from edge_agent.stages.gate.gops import SHOW_EVERY_S, UNKNOWN, Gops
 from edge_agent.stages.gate.pace import LEAST_WATCH_HZ, Pace
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.gate.sizes import Sizes
@@ -54,7 +54,8 @@ class PacketGate:
         self._differed_s = math.inf  # when a picture last differed; not before the first was seen
         self._woken_s = -math.inf
         self._motion_since_s = math.inf
-        self._is_in_doubt = False  # it was woken by sizes, and nothing was seen to move yet
+        self._is_judged = True  # whether sizes were right, when they woke it last
+        self._is_in_doubt = False  # sizes woke it, and nothing was seen to move yet
         self._were_sizes_deaf = False  # the last motion was told by a key picture, not by them
         self._compared_s = -math.inf
         self._shown_s = -math.inf
@@ -100,7 +101,7 @@ class PacketGate:
             return "decode"
         self._kept_bytes += packet.wire_bytes
         if alarmed:
-            self._is_in_doubt = True
+            self._is_in_doubt, self._is_judged = True, False
             return self._wake(at_s, since_s=self._sizes.rising_since_s)
         if self._gops.is_late(at_s, self._settings.max_gop_s) or self._kept_bytes > self._settings.buffer_bytes:
             return self._wake(at_s, since_s=-math.inf)
@@ -121,7 +122,7 @@ class PacketGate:
             regions, scene_changed = self._background.compare(frame)
             self._compared_s = at_s
             differs = len(regions) > 0 or scene_changed
-            if len(regions) and not self._asleep:
+            if not self._asleep:
                 self._sizes.answer(float(geometry.area(regions).sum()) / _BLOCK_PIXELS)
             if differs:
                 self._differed_s = at_s
@@ -149,7 +150,7 @@ class PacketGate:
         )
 
     def _is_stale(self, at_s: float) -> bool:
-        return at_s - self._shown_s >= min(self._settings.refresh_s, _SHOW_EVERY_S)
+        return at_s - self._shown_s >= min(self._settings.refresh_s, SHOW_EVERY_S)
 
     def _wake(self, at_s: float, since_s: float) -> Verdict:
         self._asleep = False
@@ -165,8 +166,9 @@ class PacketGate:
             return False
         if self._gops.bytes_so_far > self._settings.buffer_bytes / 2:  # more may not have been kept
             return False
-        self._sizes.judge(was_right=not self._is_in_doubt)
-        self._is_in_doubt = False
+        if not self._is_judged:
+            self._sizes.judge(was_right=not self._is_in_doubt)
+        self._is_in_doubt, self._is_judged = False, True
         return True
 
     def _obstacle(self) -> str | None:
@@ -210,13 +212,11 @@ class _Sense:
     shortcoming: str
 
 
-_SHOW_EVERY_S = 10.0  # whoever follows things takes a longer silence for an end of the scene
-
-_FINE = _Sense(areas=1.0, gop=math.inf, compare_s=_SHOW_EVERY_S, basis="sizes and key pictures", shortcoming="")
+_FINE = _Sense(areas=1.0, gop=math.inf, compare_s=SHOW_EVERY_S, basis="sizes and key pictures", shortcoming="")
 _COARSE = _Sense(
     areas=10.0,
     gop=1.5,
-    compare_s=_SHOW_EVERY_S,
+    compare_s=SHOW_EVERY_S,
     basis="key pictures and coarse sizes",
     shortcoming="packet sizes show large things only",
 )

@@ -28,7 +28,7 @@ class GateSettings(Section):
     min_area: Ratio = 0.0005
     """Least part of the picture that one moving thing must cover; larger ignores smaller things."""
 
-    background_s: Annotated[Seconds, Field(gt=0)] = 10.0
+    background_s: Annotated[Seconds, Field(ge=1)] = 10.0
     """Time constant with which the background follows the picture; larger forgets a parked car later."""
 
     hold_s: Seconds = 3.0
@@ -41,7 +41,7 @@ class GateSettings(Section):
     """When more than this part of the picture changes it is the light, not a thing: wait until it has settled, for some
     seconds, and learn anew. Larger takes large things near the camera for things, and more light for motion."""
 
-    max_gop_s: Annotated[Seconds, Field(gt=0, le=60)] = 12.0
+    max_gop_s: Annotated[Seconds, Field(gt=0, le=25)] = 12.0
     """Longest distance of key pictures with which a stream may stay undecoded; larger wakes up with more to decode."""
 
     blind_s: Seconds = 4.0

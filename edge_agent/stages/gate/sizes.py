@@ -44,7 +44,7 @@ class Sizes:
         self._typical_bytes = 0.0
         self._sum = 0.0
         self._mean = 0.0
-        self._unanswered: list[float] = []  # excesses since the last picture in which something moved
+        self._recent: deque[float] = deque(maxlen=_RECENT_PACKETS)  # excesses since the last picture that was compared
         self._answers: deque[float] = deque(maxlen=_REMEMBERED_ANSWERS)
 
     @property
@@ -67,7 +67,7 @@ class Sizes:
             return False
         self._current.excesses.append((size - expected, kind))
         if not kind:
-            self._unanswered.append(size - expected)
+            self._recent.append(size - expected)
         spread = self._spreads[kind]
         if not self.is_ready or not spread.is_known:
             return False
@@ -104,11 +104,11 @@ class Sizes:
         self._typical_bytes = math.exp(_median(size for group in self._groups for size, _ in group.sizes))
 
     def answer(self, blocks: float) -> None:
-        """Learn what motion costs this encoder: so many macroblocks differ in the picture of the last packet."""
-        excesses, self._unanswered = self._unanswered, []
-        if excesses and self.is_ready:
-            larger = math.expm1(statistics.fmean(excesses)) * self._typical_bytes
+        """Learn what motion costs this encoder: so many macroblocks, or none, differ in the last packet's picture."""
+        if blocks and self._recent and self.is_ready:
+            larger = math.expm1(statistics.fmean(self._recent)) * self._typical_bytes
             self._answers.append(larger / max(blocks, 1.0))
+        self._recent.clear()
 
     def would_show(self, blocks: float, all_blocks: float, rate_hz: float) -> bool:
         """Whether a thing that covers so many macroblocks of the picture would give an alarm within a second."""
@@ -239,3 +239,4 @@ _BYTES_A_BLOCK = 20.0
 _LIKE_ITS_NOISE = 2.0
 _LEAST_ANSWERS = 20
 _REMEMBERED_ANSWERS = 200
+_RECENT_PACKETS = 12  # two pictures that are compared lie no further apart, at 60 a second

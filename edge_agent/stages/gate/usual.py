@@ -20,11 +20,14 @@ class Usual:
 
     Args:
         settings: see `GateSettings`.
-        shape: of the small picture.
+        visible: (h, w) of the small picture, false where it is masked.
     """
 
-    def __init__(self, settings: GateSettings, shape: tuple[int, ...]) -> None:
+    def __init__(self, settings: GateSettings, visible: BoolArray) -> None:
         self._settings = settings
+        self._visible = visible
+        self._visible_count = max(1, int(np.count_nonzero(visible)))
+        shape = visible.shape
         self._least: FloatArray = np.full(shape, settings.threshold / (1 + _MARGIN), np.float32)
         self._usual = self._least.copy()  # grey levels
         self._limit: FloatArray = np.full(shape, settings.threshold, np.float32)  # what differs by more has moved
@@ -33,12 +36,12 @@ class Usual:
         self.share = 0.0  # the part of the pixels that usually stray: none without noise, else a quarter
 
     def exceeded(self, difference: FloatArray, passed_s: float) -> tuple[BoolArray, BoolArray]:
-        """Where a picture strays farther than usual, and where by a margin; learn from it."""
+        """Where a picture strays farther than usual, and where by a margin, as far as it is visible; learn from it."""
         self._limited_s += passed_s
         if self._limited_s >= _LIMIT_HOLDS_S:
             self._limit, self._limited_s = self._new_limit(), 0.0
-        strays: BoolArray = difference > self._usual
-        moved: BoolArray = difference > self._limit
+        strays: BoolArray = (difference > self._usual) & self._visible
+        moved: BoolArray = (difference > self._limit) & self._visible
         self._learn(strays, moved, min(passed_s, _MOST_STEP_S))
         return strays, moved
 
@@ -62,7 +65,7 @@ class Usual:
         growth += np.float32(down)
         if moved.any():
             growth[moved] = math.exp(step_s / self._settings.background_s * _QUARTILE * _MOVED_COUNTS)
-        share = min(float(np.count_nonzero(strays)) / strays.size, 1 - _QUARTILE)
+        share = min(int(np.count_nonzero(strays)) / self._visible_count, 1 - _QUARTILE)
         self.share += min(1.0, step_s / (_SHARE_IS_SLOWER * self._settings.background_s)) * (share - self.share)
         self._usual *= growth
         np.maximum(self._usual, self._least, out=self._usual)
