@@ -103,6 +103,11 @@ Verdict = Literal["decode", "compare", "keep", "hold", "show"]
 the oldest that is left."""
 
 
+Look = Literal["active", "refresh"]
+"""Why to look at a frame: because something moves or the gate is open for another reason, or only because nobody has
+for long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Motion:
     """What the gate says of one frame.
@@ -110,14 +115,14 @@ class Motion:
     Attributes:
         moving: something moves, or did so less than `hold_s` ago.
         changed: to be said, for `moving` differs from the frame before, or the scene changed.
-        look: the detector should look at this frame.
+        look: why the detector should look at this frame; None when it should not.
         regions: (N, 4) float32 xyxy pixels, where something moves now; None when the gate did not watch this frame.
         scene_changed: the background was learnt anew: the first frame, another size, a long silence, another light.
     """
 
     moving: bool
     changed: bool
-    look: bool
+    look: Look | None
     regions: FloatArray | None
     scene_changed: bool
 
