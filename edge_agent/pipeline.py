@@ -25,8 +25,8 @@ class Pipeline:
     Attributes:
         begin: the rules: what is true before anything was seen?
         observe: the gate: does something move, and should the detector look?
-        detect: the detector: what is in the picture?
-        update: the tracker: which of it is what was there before? None means "not looked".
+        detect: the detector, when it is its turn: what is in the picture? None means "not looked".
+        update: the tracker: which of it is what was there before?
         forget: the gate and the tracker once more: what moved and what was there is over.
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
@@ -35,7 +35,7 @@ class Pipeline:
 
     begin: Callable[[], Sequence[Said]]
     observe: Callable[[Frame], Motion]
-    detect: Callable[[Frame], Detections]
+    detect: Callable[[Frame, Motion], Detections | None]
     update: Callable[[Detections | None, float], Tracks]
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
@@ -49,7 +49,7 @@ class Pipeline:
     def step(self, frame: Frame) -> tuple[Message, ...]:
         """Take one frame through all stages."""
         motion = self.observe(frame)
-        found = self.detect(frame) if motion.look else None
+        found = self.detect(frame, motion) if motion.look else None
         tracks = self.update(found, frame.at_s)
         said = self.evaluate(tracks, frame)
         if motion.changed:
