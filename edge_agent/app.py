@@ -38,10 +38,11 @@ from edge_agent.edges.sources.supervised import Capture, CaptureSettings, LeftBe
 from edge_agent.edges.systemd import Notifier
 from edge_agent.edges.triggers import ways_of
 from edge_agent.edges.triggers.trigger import Listening, Triggers
+from edge_agent.edges.turns import Looks, Turns, places_for
 from edge_agent.errors import ConfigError, SourceError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline, breaks_off
-from edge_agent.records import Frame
+from edge_agent.records import Detections, Frame, Motion
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.gate.external import Attention, ExternalGate, Times
@@ -66,9 +67,23 @@ _SILENCE_S = 30.0
 
 
 def build_pipeline(
-    camera: CameraSettings, vision: Vision, names: Names, meter: Meter, times: Times | None = None
+    camera: CameraSettings,
+    vision: Vision,
+    names: Names,
+    meter: Meter,
+    *,
+    looks: Looks | None = None,
+    times: Times | None = None,
 ) -> Pipeline:
-    """Wire the stages of one camera; `times` tells when triggers came, where it goes by these.
+    """Wire the stages of one camera.
+
+    Args:
+        camera: its settings.
+        vision: the model.
+        names: who speaks, in what is said.
+        meter: what durations are noted in.
+        looks: where looks wait for their turn; without, nobody waits.
+        times: tells when triggers came, where it goes by these.
 
     Raises:
         ConfigError: the camera looks for a label that the model does not know.
@@ -81,15 +96,19 @@ def build_pipeline(
     tracker = Tracker(camera.track)
     rules = Rules(camera.detect.labels, camera.zones)
 
+    def look(frame: Frame, motion: Motion) -> Detections:
+        return detector.detect(frame, motion.regions)
+
     def forget() -> None:
         gate.forget()
         tracker.forget()
 
+    timed_look = meter.timed("detect", look)
     return Pipeline(
         blank=Mask(camera.mask).blank,
         begin=rules.begin,
         observe=meter.timed("gate", gate.observe),
-        detect=meter.timed("detect", detector.detect),
+        detect=looks.in_turn(timed_look) if looks else timed_look,
         update=meter.timed("track", tracker.update),
         forget=forget,
         evaluate=meter.timed("rules", rules.evaluate),
@@ -185,6 +204,7 @@ class Line:
     camera: CameraSettings
     capture: Capture
     triggers: Triggers
+    looks: Looks
     latest: Latest[Frame]
     pipeline: Pipeline
     meter: Meter
@@ -240,9 +260,10 @@ class Agent:
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
         vision = load_vision(self.settings.model)
+        turns = Turns(places_for(self.settings.model.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
-            lines = [self._line(camera, vision, outbox, stop) for camera in self.settings.cameras]
+            lines = [self._line(camera, vision, turns, outbox, stop) for camera in self.settings.cameras]
             runs = {line.camera.id: line.capture.run for line in lines}
             supervisor = Supervisor(
                 settings=self.settings,
@@ -250,6 +271,8 @@ class Agent:
                 vision=vision,
                 cameras={line.camera.id: (line.capture, line.meter) for line in lines},
                 triggers={line.camera.id: line.triggers for line in lines},
+                looks={line.camera.id: line.looks for line in lines},
+                turns=turns,
                 outbox=outbox,
                 deliverer=self._deliverer(outbox),
                 progress=self._progress,
@@ -261,7 +284,9 @@ class Agent:
         finally:
             outbox.close()
 
-    def _line(self, camera: CameraSettings, vision: Vision, outbox: Outbox, stop: threading.Event) -> Line:
+    def _line(
+        self, camera: CameraSettings, vision: Vision, turns: Turns, outbox: Outbox, stop: threading.Event
+    ) -> Line:
         latest: Latest[Frame] = Latest()
         meter = Meter(time.perf_counter)
         names = Names(topics=self._topics, camera=camera.id, run_id=self.run_id)
@@ -292,16 +317,26 @@ class Agent:
             decoder=lambda: decoder.status,
             enabled=camera.enabled,
         )
+        beat = self._progress.watch(f"pipeline of {camera.id}", _SILENCE_S)
+        looks = Looks(
+            turns=turns,
+            clock=self.clock,
+            rate_hz=camera.detect.rate_hz,
+            weight=camera.detect.weight,
+            dropped=lambda: latest.dropped,
+            beat=beat,
+        )
         return Line(
             camera=camera,
             capture=capture,
             triggers=triggers,
+            looks=looks,
             latest=latest,
-            pipeline=build_pipeline(camera, vision, names, meter, times),
+            pipeline=build_pipeline(camera, vision, names, meter, looks=looks, times=times),
             meter=meter,
             outbox=outbox,
             clock=self.clock,
-            beat=self._progress.watch(f"pipeline of {camera.id}", _SILENCE_S),
+            beat=beat,
         )
 
     def _deliverer(self, outbox: Outbox) -> Deliverer:
@@ -348,6 +383,7 @@ class Agent:
             wait(captures.values(), _STOP_S)
             for line in lines:
                 line.latest.close()  # of a capture that hangs in a library, too
+            supervisor.turns.close()
             wait(pipelines, _STOP_S)
             supervisor.say_states()
             stop_delivery.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge_agent.records import Detections, FloatArray, Frame, Message, Motion, Moving, Said, Tracks
+from edge_agent.records import Detections, Frame, Message, Motion, Moving, Said, Tracks
 
 LONGEST_SILENCE_S = 30.0
 """After so long without a frame, who is seen then is not taken for who was seen before."""
@@ -26,8 +26,9 @@ class Pipeline:
         blank: what is masked is taken out of a frame, before all else.
         begin: the rules: what is true before anything was seen?
         observe: the gate: does something move, and should the detector look?
-        detect: the detector: what is in the picture, and, closer, where something moves?
-        update: the tracker: which of it is what was there before? None means "not looked".
+        detect: the detector, when it is its turn: what is in the picture, and, closer, where something moves? None is
+            "not looked".
+        update: the tracker: which of it is what was there before?
         forget: the gate and the tracker once more: what moved and what was there is over.
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
@@ -37,7 +38,7 @@ class Pipeline:
     blank: Callable[[Frame], Frame]
     begin: Callable[[], Sequence[Said]]
     observe: Callable[[Frame], Motion]
-    detect: Callable[[Frame, FloatArray | None], Detections]
+    detect: Callable[[Frame, Motion], Detections | None]
     update: Callable[[Detections | None, float], Tracks]
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
@@ -52,7 +53,7 @@ class Pipeline:
         """Take one frame through all stages."""
         frame = self.blank(frame)
         motion = self.observe(frame)
-        found = self.detect(frame, motion.regions) if motion.look else None
+        found = self.detect(frame, motion) if motion.look else None
         tracks = self.update(found, frame.at_s)
         said = self.evaluate(tracks, frame)
         if motion.changed:

@@ -114,6 +114,11 @@ Verdict = Literal["decode", "compare", "keep", "hold", "show"]
 the oldest that is left."""
 
 
+Look = Literal["active", "refresh"]
+"""Why to look at a frame: because something moves or the gate is open for another reason, or only because nobody has
+for long."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Motion:
     """What the gate says of one frame.
@@ -121,7 +126,7 @@ class Motion:
     Attributes:
         moving: something moves, or did so less than `hold_s` ago.
         changed: to be said, for `moving` differs from the frame before.
-        look: the detector should look at this frame.
+        look: why the detector should look at this frame; None when it should not.
         regions: (N, 4) float32 xyxy pixels, where something moves now; None when the gate did not watch this frame.
         scene_changed: the background is learnt anew: the first frame, another size, a long silence, or light that is
             changing: nothing is said to begin or cease to move then, and what is found may be a shadow.
@@ -129,7 +134,7 @@ class Motion:
 
     moving: bool
     changed: bool
-    look: bool
+    look: Look | None
     regions: FloatArray | None
     scene_changed: bool
 

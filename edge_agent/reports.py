@@ -15,18 +15,20 @@ from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus
 from edge_agent.edges.triggers.trigger import TriggerStatus
-from edge_agent.health import Meter
+from edge_agent.edges.turns import LooksStatus
+from edge_agent.health import Load, Meter, percentile_ms
 from edge_agent.records import Message
 from edge_agent.stages.encode.native import iso_time
 from edge_agent.vision import Vision
 
 
-def health(
+def health(  # noqa: PLR0913  (all that can do well or badly)
     *,
     clock: Clock,
     started_s: float,
     run_id: str,
-    cameras: Mapping[str, tuple[CaptureStatus, TriggerStatus, Meter]],
+    cameras: Mapping[str, tuple[CaptureStatus, TriggerStatus, LooksStatus, Meter]],
+    load: Load,
     outbox: Outbox,
     deliverer: Deliverer,
 ) -> dict[str, Any]:
@@ -39,6 +41,12 @@ def health(
         "time_synced": clock.utc_synced(),
         "memory_rss_bytes": host.memory_rss_bytes(),
         "temperature_celsius": host.temperature_celsius(),
+        "load": {
+            "places": load.places,
+            "busy": round(load.busy, 3),
+            "overloaded": load.overloaded,
+            "since": iso_time(load.since_utc_ns),
+        },
         "cameras": {name: camera_health(*statuses) for name, statuses in cameras.items()},
         "outbox": {
             "waiting": waiting.waiting,
@@ -56,7 +64,7 @@ def camera_status(topic: str, status: CaptureStatus) -> Message:
     return Message(topic=topic, payload=status.presence.encode(), kind="state")
 
 
-def camera_health(status: CaptureStatus, triggers: TriggerStatus, meter: Meter) -> dict[str, Any]:
+def camera_health(status: CaptureStatus, triggers: TriggerStatus, looks: LooksStatus, meter: Meter) -> dict[str, Any]:
     """How one camera is doing."""
     return {
         "state": status.state,
@@ -77,6 +85,12 @@ def camera_health(status: CaptureStatus, triggers: TriggerStatus, meter: Meter) 
             "heard": triggers.heard,
             "failures": triggers.failures,
             "last": None if triggers.last_utc_ns is None else iso_time(triggers.last_utc_ns),
+        },
+        "looks": {
+            "wanted": looks.wanted,
+            "given_up": looks.given_up,
+            "wait_p50_ms": percentile_ms(looks.waits_s, 50) if looks.waits_s else None,
+            "wait_p99_ms": percentile_ms(looks.waits_s, 99) if looks.waits_s else None,
         },
         "stages": meter.snapshot(),
     }

@@ -16,8 +16,9 @@ from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import Capture, State
 from edge_agent.edges.systemd import Notifier
 from edge_agent.edges.triggers.trigger import Triggers, TriggerState
+from edge_agent.edges.turns import Looks, Turns
 from edge_agent.errors import StorageError
-from edge_agent.health import Meter, Progress
+from edge_agent.health import Load, Meter, Progress, Tally
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.vision import Vision
@@ -26,6 +27,10 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 _REPORT_EVERY_S = 30.0
+_AGAINST_OVERLOAD = (
+    "lower detect.rate_hz or the size and rate that the cameras send, choose a smaller model or model.input, "
+    "or give a larger detect.weight to what matters most"
+)
 
 
 def capture_thread(camera: str) -> str:
@@ -48,6 +53,8 @@ class Supervisor:
         vision: the model in use.
         cameras: capture and meter of each, by its id.
         triggers: of each camera, by its id.
+        looks: of each camera, by its id.
+        turns: where they wait for each other.
         outbox: where states and reports go.
         deliverer: who takes them on.
         progress: whether every thread moves on.
@@ -61,6 +68,8 @@ class Supervisor:
     vision: Vision
     cameras: Mapping[str, tuple[Capture, Meter]]
     triggers: Mapping[str, Triggers]
+    looks: Mapping[str, Looks]
+    turns: Turns
     outbox: Outbox
     deliverer: Deliverer
     progress: Progress
@@ -73,6 +82,7 @@ class Supervisor:
         self._topics = topics_of(self.settings)
         self._started_s = self.clock.monotonic_s()
         self._blamed: set[str] = set()
+        self._load = Load(self.turns.places, self.clock.utc_ns)
 
     def watch(
         self,
@@ -96,6 +106,7 @@ class Supervisor:
         report_due_s, reported = self._started_s + _REPORT_EVERY_S, self._news()
         while not self.clock.wait(stop, _TICK_S):
             self.say_states()
+            self._note_load()
             if self.clock.monotonic_s() >= report_due_s or self._news() != reported:
                 report_due_s, reported = self.clock.monotonic_s() + _REPORT_EVERY_S, self._news()
                 self._report()
@@ -123,9 +134,23 @@ class Supervisor:
         statuses = [capture.status() for capture, _meter in self.cameras.values()]
         return [(status.state, status.since_utc_ns) for status in statuses]
 
-    def _news(self) -> tuple[list[tuple[State, int]], list[TriggerState]]:
+    def _news(self) -> tuple[list[tuple[State, int]], list[TriggerState], bool]:
         """What is reported as soon as it changes."""
-        return self._states(), [triggers.status().state for triggers in self.triggers.values()]
+        triggers = [triggers.status().state for triggers in self.triggers.values()]
+        return self._states(), triggers, self._load.overloaded
+
+    def _note_load(self) -> None:
+        """Count what is given up, and log it when that begins to be too much and when it is over."""
+        looks = {camera: looks.status() for camera, looks in self.looks.items()}
+        tallies = {camera: Tally(wanted=one.wanted, given_up=one.given_up) for camera, one in looks.items()}
+        if not self._load.note(self.clock.monotonic_s(), self.turns.taken_s(), tallies):
+            return
+        if self._load.overloaded:
+            lately = {camera: tally for camera, tally in self._load.lately().items() if tally.given_up}
+            shares = ", ".join(f'"{camera}" {one.given_up} of {one.wanted}' for camera, one in lately.items())
+            _log.warning("the machine is too slow, looks are given up, lately %s; %s", shares, _AGAINST_OVERLOAD)
+        else:
+            _log.info("the machine is fast enough again: hardly any look is given up")
 
     def _report(self) -> None:
         """Say how the agent does and what it is made of; the outbox holds back what has not changed."""
@@ -138,9 +163,10 @@ class Supervisor:
                 started_s=self._started_s,
                 run_id=self.run_id,
                 cameras={
-                    camera: (capture.status(), self.triggers[camera].status(), meter)
+                    camera: (capture.status(), self.triggers[camera].status(), self.looks[camera].status(), meter)
                     for camera, (capture, meter) in self.cameras.items()
                 },
+                load=self._load,
                 outbox=self.outbox,
                 deliverer=self.deliverer,
             )

@@ -37,7 +37,11 @@ class Recorder:
     def __init__(self, *, look: bool, changed: bool) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.motion = Motion(
-            moving=look, changed=changed, look=look, regions=boxes_of((0.0, 0.0, 4.0, 4.0)), scene_changed=False
+            moving=look,
+            changed=changed,
+            look="active" if look else None,
+            regions=boxes_of((0.0, 0.0, 4.0, 4.0)),
+            scene_changed=False,
         )
         self.found = Detections.empty()
         self.tracks = Tracks(live=(track_of(),))
@@ -73,7 +77,7 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
     messages = stages.pipeline().step(frame)
     assert stages.calls == [
         ("observe", frame),
-        ("detect", frame, stages.motion.regions),
+        ("detect", frame, stages.motion),
         ("update", stages.found, 2.5),
         ("evaluate", stages.tracks, frame),
     ]
@@ -196,7 +200,7 @@ def real_pipeline() -> Pipeline:
     return Pipeline(
         blank=Mask(()).blank,
         observe=Gate(GateSettings(), 5.0).observe,
-        detect=detector.detect,
+        detect=lambda frame, motion: detector.detect(frame, motion.regions),
         update=tracker.update,
         begin=rules.begin,
         forget=tracker.forget,

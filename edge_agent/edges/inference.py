@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,8 +85,7 @@ def load_model(path: Path, settings: ModelSettings) -> LoadedModel:
             f"this onnxruntime offers {', '.join(onnxruntime.get_available_providers())}"
         )
     signature = _signature(session)
-    permits = threading.BoundedSemaphore(max(1, len(os.sched_getaffinity(0)) // settings.threads))
-    return LoadedModel(infer=_infer(session, signature, permits), signature=signature, provider=active)
+    return LoadedModel(infer=_infer(session, signature), signature=signature, provider=active)
 
 
 _LOG_ERRORS = 3
@@ -129,14 +126,12 @@ def _tensor(described: Any) -> Tensor:
     )
 
 
-def _infer(session: Any, signature: ModelSignature, permits: threading.BoundedSemaphore) -> Infer:
-    """One run; no more at a time than there are cores, for each needs memory of its own and none would be faster."""
+def _infer(session: Any, signature: ModelSignature) -> Infer:
     output_names = [tensor.name for tensor in signature.outputs]
     input_name = signature.inputs[0].name if signature.inputs else ""
 
     def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        with permits:
-            outputs: Sequence[NDArray[Any]] = session.run(output_names, {input_name: tensor})
+        outputs: Sequence[NDArray[Any]] = session.run(output_names, {input_name: tensor})
         return outputs
 
     return infer

@@ -18,7 +18,7 @@ from typing import Generic, ParamSpec, TypeVar
 import numpy as np
 
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Detections, FloatArray, Frame, Infer
+from edge_agent.records import Detections, Frame, Infer, Motion
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -142,9 +142,9 @@ def _run(pipeline: Pipeline, recording: Iterable[Frame]) -> list[bool]:
     """Take a clip through a line; for each frame, whether the detector looked at it."""
     looked: list[bool] = []
 
-    def detect(frame: Frame, regions: FloatArray | None) -> Detections:
+    def detect(frame: Frame, motion: Motion) -> Detections | None:
         looked[-1] = True
-        return pipeline.detect(frame, regions)
+        return pipeline.detect(frame, motion)
 
     noting = replace(pipeline, detect=detect)
     for frame in recording:

@@ -34,8 +34,9 @@ from edge_agent.edges.sources import SOURCES
 from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus, State
 from edge_agent.edges.triggers.trigger import TriggerState, TriggerStatus
+from edge_agent.edges.turns import LooksStatus
 from edge_agent.errors import ConfigError
-from edge_agent.health import Meter
+from edge_agent.health import Load, Meter
 from edge_agent.settings import Section
 from edge_agent.stages.encode.topics import Topics
 
@@ -430,7 +431,8 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
         clock=clock,
         started_s=0.0,
         run_id="0" * 16,
-        cameras={"{camera}": (status, TriggerStatus(), meter)},
+        cameras={"{camera}": (status, TriggerStatus(), LooksStatus(), meter)},
+        load=Load(1, clock.utc_ns),
         outbox=SimpleNamespace(stats=lambda: stats),  # type: ignore[arg-type]
         deliverer=SimpleNamespace(counters=DeliveryCounters()),  # type: ignore[arg-type]
     )

@@ -95,7 +95,9 @@ def test_how_late_frames_are_does_not_change_which_are_looked_at(triggers_s: lis
 
 def test_the_motion_gate_looks_at_its_rate_after_a_trigger_and_each_refresh_s_whatever_moves() -> None:
     gate = Gate(settings_of(refresh_s=30, preroll_s=2), 5.0, (), lambda: [40.0])
-    looked_s = [at_s for i in range(900) if gate.observe(frame_of(at_s := i / RATE_HZ)).look]
+    looks = {at_s: look for i in range(900) if (look := gate.observe(frame_of(at_s := i / RATE_HZ)).look)}
+    looked_s = list(looks)
+    assert {at_s for at_s, look in looks.items() if look == "refresh"} == {0, 30, 80}
     before = [at_s for at_s in looked_s if at_s < 38]
     within = [at_s for at_s in looked_s if 38 <= at_s <= 50]
     assert before == [0, 30]
@@ -110,7 +112,7 @@ def test_the_motion_gate_says_what_moves_although_it_does_not_look() -> None:
     moved[30:50, 30:50] = 250
     assert gate.observe(still).moving is False
     seen = gate.observe(frame_of(1.0, luma=moved))
-    assert (seen.moving, seen.changed, seen.look) == (True, True, False)
+    assert (seen.moving, seen.changed, seen.look) == (True, True, None)
 
 
 def test_without_anything_that_tells_of_triggers_motion_opens_as_in_a_replay() -> None:

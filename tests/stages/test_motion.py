@@ -70,6 +70,19 @@ def test_while_nothing_moves_it_looks_for_hold_s_at_the_start_and_then_every_ref
     assert times(frames, motions, "scene_changed") == [0.0]
 
 
+def test_a_look_is_active_while_it_is_open_and_else_a_refresh() -> None:
+    frames = film(lambda at_s: square(at_s, left=10, begins_s=14.0, ends_s=15.0), fps=10, seconds=30)
+    motions = watch(frames, GateSettings(refresh_s=5.0, hold_s=1.0))
+    looks = [(frame.at_s, motion.look) for frame, motion in zip(frames, motions, strict=True) if motion.look]
+    refreshed_s = [at_s for at_s, look in looks if look == "refresh"]
+    active_s = [at_s for at_s, look in looks if look == "active"]
+    assert refreshed_s[:2] == [6.0, 11.0]  # 5 s after the last look at the start, which was active for a second
+    assert active_s[:6] == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert active_s[6] == 14.0
+    assert refreshed_s[2] == pytest.approx(active_s[-1] + 5.0)
+    assert {motion.look for motion in watch(frames, GateSettings(mode="off", refresh_s=1.0))} == {"active", None}
+
+
 def test_the_first_frame_says_whether_something_moves_and_later_ones_only_when_it_changes() -> None:
     frames = film(lambda at_s: square(at_s, left=10, begins_s=2.0, ends_s=4.0), fps=10, seconds=12)
     motions = watch(frames, GateSettings(hold_s=3.0))
@@ -109,9 +122,9 @@ def test_it_watches_as_many_frames_as_could_be_looked_at_and_at_least_five_a_sec
     before = motions[0]
     for motion in motions:
         if motion.regions is None:  # what is not watched changes nothing, and is not looked at
-            assert (motion.moving, motion.changed, motion.look) == (before.moving, False, False)
+            assert (motion.moving, motion.changed, motion.look) == (before.moving, False, None)
         before = motion
-    assert sum(motion.look for motion in motions) == pytest.approx(min(rate_hz, 25) * 6, abs=1)
+    assert sum(motion.look is not None for motion in motions) == pytest.approx(min(rate_hz, 25) * 6, abs=1)
 
 
 @pytest.mark.parametrize("fps", [5, 7, 10, 12.5, 25, 30])
@@ -120,7 +133,7 @@ def test_open_it_looks_rate_hz_times_a_second_whatever_the_camera_does(fps: floa
     random = np.random.default_rng(1)
     times_s = (np.arange(round(fps * 20)) + random.uniform(-jitter_ratio, jitter_ratio, round(fps * 20))) / fps
     motions = watch([frame_of(at_s) for at_s in times_s], GateSettings(mode="off"))
-    assert_allclose(sum(motion.look for motion in motions) / 20, RATE_HZ, rtol=0.03)
+    assert_allclose(sum(motion.look is not None for motion in motions) / 20, RATE_HZ, rtol=0.03)
 
 
 def test_a_camera_slower_than_rate_hz_is_looked_at_frame_by_frame() -> None:

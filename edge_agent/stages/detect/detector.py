@@ -23,6 +23,10 @@ class DetectSettings(Section):
     """How often to look while something moves; larger follows faster things and costs more. A person who walks across
     at 2 m/s is lost below about 4."""
 
+    weight: Annotated[float, Field(ge=0.1, le=10)] = 1.0
+    """How much this camera matters beside others when the machine is too slow for all: with twice the weight a look
+    waits about half as long. Larger is looked at more often then, and the others less."""
+
     labels: Annotated[tuple[Label, ...], Field(min_length=1)] = ("person",)
     """What to look for; anything else the model sees is left out."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from edge_agent.records import Frame, Motion
+from edge_agent.records import Frame, Look, Motion
 from edge_agent.settings import Polygon
 from edge_agent.stages.gate.background import Background
 from edge_agent.stages.gate.external import Attention, Times
@@ -39,10 +39,10 @@ class Gate:
         self._moving: bool | None = None
 
     def observe(self, frame: Frame) -> Motion:
-        """Say whether something moves, and whether to look at this frame."""
+        """Say whether something moves, and whether and why to look at this frame."""
         at_s = frame.at_s
         if self._moving is not None and not self._watch.is_due(at_s):
-            return Motion(moving=self._moving, changed=False, look=False, regions=None, scene_changed=False)
+            return Motion(moving=self._moving, changed=False, look=None, regions=None, scene_changed=False)
         self._watch.take(at_s)
         regions, scene_changed = self._background.compare(frame)
         if len(regions) or (scene_changed and self._moving):  # while the light changes, what moved is not said to stop
@@ -51,21 +51,21 @@ class Gate:
             self._roused_s = at_s
         moving = at_s - self._moved_s <= self._settings.hold_s
         changed, self._moving = moving is not self._moving, moving
-        look = self._looks(at_s)
+        look = self._look_at(at_s)
         return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
 
     def forget(self) -> None:
         """It was said that nothing moves any more: whatever moves next is news."""
         self._moving = None
 
-    def _looks(self, at_s: float) -> bool:
+    def _look_at(self, at_s: float) -> Look | None:
         is_open = self._is_open(at_s)
         is_stale = at_s - self._looked_s >= self._settings.refresh_s - EARLY_S
         if not is_stale and not (is_open and self._look.is_due(at_s)):
-            return False
+            return None
         self._look.take(at_s)
         self._looked_s = at_s
-        return True
+        return "active" if is_open else "refresh"
 
     def _is_open(self, at_s: float) -> bool:
         if self._attention is not None:
