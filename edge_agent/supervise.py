@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 _REPORT_EVERY_S = 30.0
+_NAMED = 5  # of many cameras those that suffer most; health tells of all
 _AGAINST_OVERLOAD = (
     "lower detect.rate_hz or the size and rate that the cameras send, choose a smaller model or model.input, "
     "or give a larger detect.weight to what matters most"
@@ -146,8 +147,10 @@ class Supervisor:
         if not self._load.note(self.clock.monotonic_s(), self.turns.taken_s(), tallies):
             return
         if self._load.overloaded:
-            lately = {camera: tally for camera, tally in self._load.lately().items() if tally.given_up}
-            shares = ", ".join(f'"{camera}" {one.given_up} of {one.wanted}' for camera, one in lately.items())
+            lately = sorted(self._load.lately().items(), key=lambda each: -each[1].given_up)
+            shares = ", ".join(
+                f'"{camera}" {one.given_up} of {one.wanted}' for camera, one in lately[:_NAMED] if one.given_up
+            )
             _log.warning("the machine is too slow, looks are given up, lately %s; %s", shares, _AGAINST_OVERLOAD)
         else:
             _log.info("the machine is fast enough again: hardly any look is given up")
