@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 import av
+import numpy as np
 
 from edge_agent.edges.sources.planes import view_planes
 from edge_agent.edges.sources.source import Planes
@@ -187,7 +188,7 @@ def measured(
         pictures = decoder.decode(packet)
         planes = [view_planes(picture) for picture in pictures]
         for plane in planes:
-            plane.luma.max()
+            np.max(plane.luma)
     except FAILURES as caught:
         error = caught
     return Took(pictures=pictures, planes=planes, cpu_s=clock() - began_s, error=error)
