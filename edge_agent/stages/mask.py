@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_agent import geometry, pixels
-from edge_agent.records import BoolArray, ByteArray, Frame
+from edge_agent.records import ByteArray, Frame
 from edge_agent.settings import Polygon
 
 
@@ -45,7 +45,7 @@ class Mask:
         masked = geometry.polygon_mask(self._areas, width, height)
         # A sample of colour is of four pixels: it is masked when one of them is.
         even = np.pad(masked, ((0, height % 2), (0, width % 2)), mode="edge")
-        colour: BoolArray = ~np.stack([even[y::2, x::2] for y in (0, 1) for x in (0, 1)]).any(axis=0)
+        colour = ~(even[::2, ::2] | even[1::2, ::2] | even[::2, 1::2] | even[1::2, 1::2])
         self._visible = tuple(plane.astype(np.uint8) for plane in (~masked, colour, colour))
         self._planes = tuple(np.full(visible.shape, _GREY, np.uint8) for visible in self._visible)
         self._size = (width, height)
