@@ -18,10 +18,12 @@ from edge_agent.edges.host import memory_rss_bytes
 
 if sys.argv[1] == "told":
     assert give_back_pictures()
-np.ones({PICTURE_BYTES}, np.uint8)  # the first that goes back makes the allocator keep the next ones of its size
+np.ones(8 * {PICTURE_BYTES}, np.uint8)  # the first that goes back makes the allocator keep all that are smaller
 before_bytes = memory_rss_bytes()
-pictures = [np.ones({PICTURE_BYTES}, np.uint8) for _ in range({PICTURES})]
-last = np.ones(10_000, np.uint8)  # lies behind them, so that the heap cannot shrink
+pictures, others = [], []
+for _ in range({PICTURES}):
+    pictures.append(np.ones({PICTURE_BYTES}, np.uint8))
+    others.append(np.ones(20_000, np.uint8))  # lies behind it, so that the heap cannot shrink
 del pictures
 print(memory_rss_bytes() - before_bytes)
 """
