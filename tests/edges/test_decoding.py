@@ -612,9 +612,11 @@ def test_asleep_neither_a_picture_nor_a_decoder_is_held(films: Films) -> None:
     pictures_held: list[int] = []
 
     def counted(packets: Iterator[Timed]) -> Iterator[Timed]:
-        for timed in packets:
+        for index, timed in enumerate(packets):
             yield timed
             gate.compared.clear()
+            if index < 23 or index % GROUP != GROUP // 2:  # to ask for all objects takes long
+                continue
             pictures_held.append(sum(isinstance(each, Frame) for each in gc.get_objects()))
 
     with av.open(str(films("still, then not"))) as container:
@@ -624,7 +626,7 @@ def test_asleep_neither_a_picture_nor_a_decoder_is_held(films: Films) -> None:
         shown = sum(map(bool, Decoding(stream, gate).frames(counted(stamped(container.demux(stream))))))
         assert not stream.codec_context.is_open  # that one lives as long as the stream
     assert shown > 13 + 15  # and a key picture a second
-    assert set(pictures_held[20:]) == {before}
+    assert set(pictures_held) == {before}
 
 
 SIZES = st.integers(0, 50)
