@@ -247,7 +247,10 @@ def look(clip: Path, manner: Manner, *, seconds: float, transport: Literal["tcp"
         open_it = partial(open_source, camera.url(), settings, clock, threading.Event(), pace="real_time")
         try:
             seen = list(watch(open_it(), seconds, clock))
-        except SourceError:  # a stream over UDP may break off on a busy machine; the agent opens it again, too
+        except SourceError:
+            if transport == "tcp":
+                raise
+            # A stream over UDP may break off on a busy machine; the agent opens it again, too.
             seen = list(watch(open_it(), seconds, clock))
     assert all(earlier.frame.at_s < later.frame.at_s for earlier, later in itertools.pairwise(seen))
     assert all(earlier.frame.utc_ns < later.frame.utc_ns for earlier, later in itertools.pairwise(seen))
