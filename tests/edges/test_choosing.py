@@ -425,6 +425,17 @@ def test_hardware_that_fails_later_gives_way_at_a_key_picture_and_is_said_once(
     assert notes.found is None  # the next connection measures again
 
 
+def test_what_is_left_out_until_software_has_a_key_picture_is_counted(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, Hardware(manner=failing(85, av.error.ExternalError(1, "Generic error"))))
+    with av.open(str(film)) as container:
+        stream = container.streams.video[0]
+        decoding = Decoding(stream, None, Choosing(stream, DecoderNotes(), "the film"))
+        shown = [frame for frame in decoding.frames(stamped(container.demux(stream))) if frame is not None]
+    assert decoding.damaged == PICTURES - len(shown) > 0
+
+
 def test_hardware_that_cannot_be_opened_any_more_gives_way(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     swift = Hardware()
     install(monkeypatch, swift)

@@ -543,6 +543,22 @@ def test_after_a_damaged_packet_frames_go_on(
     assert all(earlier.at_s < later.at_s for earlier, later in itertools.pairwise(shown.frames))
 
 
+@pytest.mark.parametrize("gate", [None, Script(), Script(naps=(range(13, 37),))], ids=["none", "awake", "asleep"])
+@pytest.mark.parametrize("name", ENTANGLED)
+def test_a_packet_of_nothing_is_not_the_end(films: Films, name: str, gate: Gate | None) -> None:
+    def emptied(packets: Iterator[Timed]) -> Iterator[Timed]:
+        for index, (packet, stamp) in enumerate(packets):
+            yield packet, stamp
+            if index == 25:
+                nothing: Any = av.Packet(0)
+                nothing.pts, nothing.dts, nothing.time_base = packet.pts, packet.dts, packet.time_base
+                yield nothing, stamp
+
+    shown = decode(films(name), gate, emptied)
+    assert seen(shown.frames) == decode_all(films(name))
+    assert shown.decoding.damaged == 1
+
+
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_sleeping_camera_none_of_whose_key_pictures_can_be_decoded_has_failed(
     tmp_path: Path, films: Films, *, damaged: bool

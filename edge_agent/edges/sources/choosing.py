@@ -26,8 +26,9 @@ class Choosing:
     """What decodes a stream's packets, one after the other.
 
     With `auto`, software begins where there is hardware too, and a `Contest` says whether hardware goes on. Hardware
-    that fails later gives way to software at the next key picture, until the connection ends. Hardware that is asked
-    for by its name never gives way: its failing is an error.
+    that fails later gives way to software at the next key picture, until the connection ends; `left_out` is how many
+    packets were not decoded until then. Hardware that is asked for by its name never gives way: its failing is an
+    error.
 
     Args:
         stream: what the packets come from.
@@ -50,6 +51,7 @@ class Choosing:
         self._barren: int | None = None  # packets since a picture or the first key picture came, None before that
         self._is_anew = True
         self._waits_for_key = False
+        self.left_out = 0
         if notes.requested == SOFTWARE:
             notes.say(SOFTWARE, _AS_ASKED)
         elif notes.requested == AUTO:
@@ -65,6 +67,7 @@ class Choosing:
             SourceError: the hardware that is asked for has failed.
         """
         if self._waits_for_key and not packet.is_keyframe:
+            self.left_out += 1
             return []
         self._waits_for_key = False
         if self._contest is not None:

@@ -60,13 +60,18 @@ class Decoding:
         self._seq = 0
         self._is_key_guessed = False  # the last key picture was damaged, and what follows is made from it
         self._guessed_since_s = math.inf
-        self.damaged = 0
+        self._damaged = 0
         self._in_vain = 0  # pictures, one after the other, that were decoded alone and were not there
 
     @property
     def asleep(self) -> bool:
         """Whether packets are kept undecoded."""
         return self._gate is not None and self._gate.asleep
+
+    @property
+    def damaged(self) -> int:
+        """How many packets could not be decoded, or gave a picture that had to be guessed."""
+        return self._damaged + self._decoder.left_out
 
     @property
     def is_decodable(self) -> bool:
@@ -81,6 +86,10 @@ class Decoding:
     def frames(self, packets: Iterable[Timed]) -> Generator[Frame | None, None, None]:
         """Give frames in the order of showing; None for packets that gave none."""
         for packet, stamp in packets:
+            if not packet.size and packet.dts is not None:  # a decoder would take it for the end
+                self._damaged += 1
+                yield None
+                continue
             shown = self._decode(packet, stamp) if self._gate is None else self._judge(self._gate, packet, stamp)
             yield from self._forward(shown)
 
@@ -100,7 +109,7 @@ class Decoding:
             yield None
 
     def _judge(self, gate: PacketGate, packet: VideoPacket, stamp: Stamp) -> Iterator[Frame]:
-        if not packet.size:  # the end: what the decoder holds back
+        if not packet.size:  # the end, which has no time: what the decoder holds back
             return self._decode(packet, stamp)
         was_asleep, facts = gate.asleep, self._facts(packet, stamp)
         verdict = gate.observe(facts)
@@ -185,7 +194,7 @@ class Decoding:
         try:
             pictures = (decode or self._decoder.decode)(packet)
         except av.FFmpegError:
-            self.damaged += 1
+            self._damaged += 1
             return
         yield from self._whole(pictures, stamp)
 
@@ -196,7 +205,7 @@ class Decoding:
             if picture.key_frame:
                 self._is_key_guessed = picture.is_corrupt
             is_guessed = picture.is_corrupt or self._is_key_guessed
-            self.damaged += is_guessed
+            self._damaged += is_guessed
             self._guessed_since_s = min(self._guessed_since_s, at_s) if is_guessed else math.inf
             if not is_guessed or at_s - self._guessed_since_s >= _GUESSED_S:
                 yield view_planes(picture).taken(at_s=at_s, utc_ns=utc_ns, utc_synced=utc_synced, seq=self._seq)
