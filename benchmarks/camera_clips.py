@@ -8,7 +8,7 @@ look-ahead, no scene cuts, a fixed distance between key frames.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +72,9 @@ class Encoding:
     b_frames: int = 0
     intra_refresh: bool = False
 
-    def arguments(self) -> list[str]:
+    def arguments(self, fps: float) -> list[str]:
         """For ffmpeg."""
-        gop = round(self.gop_s * FPS)
+        gop = round(self.gop_s * fps)
         extra = {"keyint": gop, "min-keyint": gop, "scenecut": 0, "bframes": self.b_frames}
         if self.kbit_s:
             extra |= {"vbv-maxrate": self.kbit_s, "vbv-bufsize": self.kbit_s // 2}
@@ -92,30 +92,46 @@ class Encoding:
 
 
 def film(
-    paths: Mapping[Path, Encoding],
-    *,
-    size: tuple[int, int],
-    seconds: float,
-    movers: Sequence[Mover],
-    noise: float,
-    seed: int = 1,
+    paths: Mapping[Path, Encoding], pictures: Iterable[ByteArray], *, size: tuple[int, int], fps: float = FPS
 ) -> None:
-    """Draw a scene once and encode it in every way that is asked for."""
+    """Encode pictures, (H * 3 / 2, W) uint8, I420, in every way that is asked for."""
     width, height = size
     head = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p"]
-    head += ["-s", f"{width}x{height}", "-r", str(FPS), "-i", "-"]
+    head += ["-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
     with ExitStack() as stack:
         pipes = []
         for path, encoding in paths.items():
-            command = [*head, *encoding.arguments(), "-pix_fmt", "yuv420p", str(path)]
+            command = [*head, *encoding.arguments(fps), "-pix_fmt", "yuv420p", str(path)]
             encoder = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE))
             pipes.append(cast("IO[bytes]", encoder.stdin))
-        for picture in scene(size=size, seconds=seconds, movers=movers, noise=noise, seed=seed):
+        for picture in pictures:
             for pipe in pipes:
                 pipe.write(picture)
     for path in paths:
         if not path.exists():
             raise SystemExit(f"ffmpeg could not write {path}")
+
+
+def stop_and_go(
+    clip: Path, spans: Sequence[tuple[float, float]], *, seconds: float, noise: float
+) -> Iterator[ByteArray]:
+    """Draw a real clip that stands still but for some spans of time, with noise: I420 as `scene` gives.
+
+    What moves is what moved there, from where it was when the clip stopped; the clip begins anew when it is over.
+    """
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        fps = float(stream.average_rate or FPS)
+        pictures = [picture.to_ndarray(format="yuv420p") for picture in container.decode(stream)]
+    height = pictures[0].shape[0] * 2 // 3
+    random, place = np.random.default_rng(1), 0
+    for number in range(round(seconds * fps)):
+        place += any(begins_s <= number / fps < ends_s for begins_s, ends_s in spans)
+        picture = pictures[place % len(pictures)].copy()
+        luma = picture[:height].astype(np.float32)
+        luma += noise * random.standard_normal(luma.shape, dtype=np.float32)
+        picture[:height] = np.clip(luma, 16, 235)
+        yield picture
 
 
 def scene(

@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from camera_clips import Encoding, film
+from camera_clips import Encoding, film, scene
 from truth import timed_packets
 
 from edge_agent.edges.sources.decoding import Decoding, Stamp
@@ -54,7 +54,8 @@ def main() -> None:
 def make_clip(folder: Path, minutes: int, gop_s: float, noise: float) -> Path:
     """A minute of a still scene, again and again."""
     minute, clip = folder / "minute.mp4", folder / "idle.mp4"
-    film({minute: Encoding(gop_s=gop_s, crf=27)}, size=SIZE, seconds=MINUTE_S, movers=(), noise=noise)
+    pictures = scene(size=SIZE, seconds=MINUTE_S, movers=(), noise=noise, seed=1)
+    film({minute: Encoding(gop_s=gop_s, crf=27)}, pictures, size=SIZE)
     print(
         f"{minute.stat().st_size * 8 / MINUTE_S / 1e6:.2f} Mbit/s, key pictures every {gop_s:g} s, {SIZE[0]}x{SIZE[1]}"
     )

@@ -18,7 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import numpy as np
-from camera_clips import Encoding, film
+from camera_clips import Encoding, film, scene
 from rtsp import rtsp_camera
 
 from edge_agent.app import Agent
@@ -46,7 +46,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "stream.mp4"
-        film({clip: Encoding(gop_s=args.gop_s, crf=27)}, size=SIZE, seconds=CLIP_S, movers=(), noise=args.noise)
+        pictures = scene(size=SIZE, seconds=CLIP_S, movers=(), noise=args.noise, seed=1)
+        film({clip: Encoding(gop_s=args.gop_s, crf=27)}, pictures, size=SIZE)
         print(f"{SIZE[0]}x{SIZE[1]}, 15 a second, {clip.stat().st_size * 8 / CLIP_S / 1e6:.2f} Mbit/s each, one core")
         print("cameras  CPU of the core  asleep  packets  late over 1 s  p99 ms  max ms   RSS MB  MB a further camera")
         with rtsp_camera(Path(folder)) as camera:
