@@ -1,6 +1,7 @@
 """Many idle RTSP cameras on one core: memory a camera, and whether their packets are read in time.
 
-The daemon runs in a process of its own that is held to one core; the cameras are served by another on the others.
+The daemon runs in a process of its own that is held to one core; the cameras are served by another on the others. They
+show a clip from different places on, for cameras do not all make the same noise at the same moment.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import av
 import numpy as np
-from camera_clips import Encoding, film, scene
+from camera_clips import FPS, Encoding, film, scene
 from rtsp import rtsp_camera
 
 from edge_agent.app import Agent
@@ -30,6 +34,7 @@ from edge_agent.edges.sources.timeline import LiveTimeline
 SIZE = (1920, 1080)
 CLIP_S = 60.0
 LATE_S = 1.0
+_KEY_PICTURES_APART = 3
 
 
 def main() -> None:
@@ -50,9 +55,11 @@ def main() -> None:
         film({clip: Encoding(gop_s=args.gop_s, crf=27)}, pictures, size=SIZE)
         print(f"{SIZE[0]}x{SIZE[1]}, 15 a second, {clip.stat().st_size * 8 / CLIP_S / 1e6:.2f} Mbit/s each, one core")
         print("cameras  CPU of the core  asleep  packets  late over 1 s  p99 ms  max ms   RSS MB  MB a further camera")
+        clips = out_of_phase(clip)
         with rtsp_camera(Path(folder)) as camera:
             for count in args.cameras:
-                rows.append(_in_a_process(camera.url(), count, args.seconds, args.settle_s))
+                urls = [camera.url(stream=clips[number % len(clips)].stem) for number in range(count)]
+                rows.append(_in_a_process(urls, args.seconds, args.settle_s))
                 _print(rows)
 
 
@@ -64,22 +71,49 @@ def _print(rows: list[dict[str, Any]]) -> None:
     print(f"{line} {row['p99_ms']:7.0f} {row['max_ms']:7.0f} {row['rss_mb']:8.0f} {further}", flush=True)
 
 
-def _in_a_process(url: str, count: int, seconds: float, settle_s: float) -> dict[str, Any]:
+def out_of_phase(clip: Path) -> list[Path]:
+    """Copies of a clip, none encoded again, that begin at every third of its key pictures and end where they began."""
+    groups: list[list[bytes]] = []
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        for packet in container.demux(stream):
+            if packet.is_keyframe:
+                groups.append([])
+            if packet.size:
+                groups[-1].append(bytes(packet))
+        made = []
+        for first in range(0, len(groups), _KEY_PICTURES_APART):
+            path = clip.with_name(f"from{first}.mp4")
+            with av.open(str(path), "w") as target:
+                copy = target.add_stream_from_template(stream)
+                turned_groups = groups[first:] + groups[:first]
+                packets = ((place == 0, data) for group in turned_groups for place, data in enumerate(group))
+                for number, (is_key, data) in enumerate(packets):
+                    turned = av.Packet(data)
+                    turned.pts = turned.dts = number
+                    turned.time_base, turned.stream = Fraction(1, FPS), copy
+                    turned.is_keyframe = is_key
+                    target.mux(turned)
+            made.append(path)
+    return made
+
+
+def _in_a_process(urls: Sequence[str], seconds: float, settle_s: float) -> dict[str, Any]:
     context = multiprocessing.get_context("spawn")
     results: Any = context.Queue()
-    process = context.Process(target=watch, args=(url, count, seconds, settle_s, results))
+    process = context.Process(target=watch, args=(urls, seconds, settle_s, results))
     process.start()
     result: dict[str, Any] = results.get()
     process.join()
     return result
 
 
-def watch(url: str, count: int, seconds: float, settle_s: float, results: Any) -> None:
+def watch(urls: Sequence[str], seconds: float, settle_s: float, results: Any) -> None:
     """Run the daemon on one core, and put what was seen into `results`."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     lateness_s, captures = _note_lateness(), _note_captures()
     with tempfile.TemporaryDirectory() as folder:
-        cameras = [{"id": f"c{number}", "source": url} for number in range(count)]
+        cameras = [{"id": f"c{number}", "source": url} for number, url in enumerate(urls)]
         settings = Settings.model_validate(
             {
                 "device": {"id": "box"},
@@ -98,7 +132,7 @@ def watch(url: str, count: int, seconds: float, settle_s: float, results: Any) -
         late = np.array(lateness_s)
         results.put(
             {
-                "cameras": count,
+                "cameras": len(urls),
                 "cpu": (time.process_time() - cpu_s) / (time.monotonic() - began_s),
                 "asleep": sum(capture.status().state == "asleep" for capture in captures),
                 "packets": len(late),
