@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent import runtimes
 from edge_agent.records import BoolArray, ByteArray, FloatArray, Frame
@@ -54,18 +55,31 @@ def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
     return cv2.cvtColor(small, cv2.COLOR_YUV2BGR_I420)
 
 
-def fill_channels(picture: ByteArray, table: FloatArray, channels: FloatArray) -> None:
+def fill_channels(picture: ByteArray, table: NDArray[Any], channels: NDArray[Any]) -> None:
     """Write a picture's channels apart from each other, each value replaced by what a table has for it.
 
     Args:
         picture: (h, w, 3) uint8.
-        table: (3, 256) float32, one row a channel.
-        channels: (3, H, W) float32 with H >= h and W >= w; its top left is written.
+        table: (3, 256), one row a channel, of the channels' type.
+        channels: (3, H, W) with H >= h and W >= w; its top left is written.
     """
     cv2 = _cv2()
     height, width = picture.shape[:2]
     for plane, row, target in zip(cv2.split(picture), table, channels, strict=True):
         cv2.LUT(plane, row, dst=target[:height, :width])
+
+
+def fill_pixels(picture: ByteArray, table: NDArray[Any], target: NDArray[Any]) -> None:
+    """Write a picture, each value replaced by what a table has for it in its channel.
+
+    Args:
+        picture: (h, w, 3) uint8.
+        table: (3, 256), one row a channel, of the target's type.
+        target: (H, W, 3) with H >= h and W >= w; its top left is written.
+    """
+    height, width = picture.shape[:2]
+    lookup = np.ascontiguousarray(table.T)[:, None]  # (256, 1, 3)
+    _cv2().LUT(np.ascontiguousarray(picture), lookup, dst=target[:height, :width])
 
 
 def blobs(mask: BoolArray, least_pixels: float) -> FloatArray:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.edges import catalogue, inference
 from edge_agent.edges.catalogue import CatalogueEntry
-from edge_agent.edges.inference import ModelSettings
+from edge_agent.edges.inference import LoadedModel, ModelSettings
 from edge_agent.errors import ModelError
-from edge_agent.records import Infer
+from edge_agent.records import Infer, ModelSignature
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
-from edge_agent.stages.detect.head import Head
+from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
+from edge_agent.stages.detect.picture_input import picture_input
 
 _FREE_INPUT_SIZE = (416, 256)
 """Width and height for a model that takes any, unless told otherwise: nearly 16:9, as cameras are."""
+
+_USUAL_STEP = 32
+"""A model that takes any size takes multiples of this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +36,9 @@ class Vision:
         name: the built-in's name, or the file's.
         infer: one run; several threads may run it at once.
         head: how to prepare its input and read its output.
-        label_names: what its class columns mean.
+        signature: what goes in and what comes out.
+        label_names: what its classes mean.
+        labels_from: where that was read.
         input_size: width and height that it sees.
         threshold: least score of a detection unless a label has its own.
         sha256: of its file.
@@ -39,7 +48,9 @@ class Vision:
     name: str
     infer: Infer
     head: Head
+    signature: ModelSignature
     label_names: tuple[str, ...]
+    labels_from: str
     input_size: tuple[int, int]
     threshold: float
     sha256: str
@@ -74,18 +85,43 @@ def load_vision(settings: ModelSettings) -> Vision:
     path, sha256 = (entry.path, entry.sha256) if entry else _own_file(settings)
     loaded = inference.load_model(path, settings)
     try:
-        head = recognise(loaded.signature)
-        input_size = _input_size(settings, head, entry)
-        _try_out(loaded.infer, head, input_size)
-        label_names = _label_names(settings, head, loaded.signature.metadata, entry)
+        return _understood(loaded, settings, entry, path, sha256)
     except ValueError as error:
         raise ModelError(f"model {path}: {error}") from error
+
+
+def _understood(
+    loaded: LoadedModel, settings: ModelSettings, entry: CatalogueEntry | None, path: Path, sha256: str
+) -> Vision:
+    metadata = loaded.signature.metadata
+    _refuse_other_tasks(metadata)
+    picture = picture_input(loaded.signature)
+    told, labels_from = _told_labels(settings, metadata, entry)
+    size = _trial_size(settings, picture, entry)
+    infer = _infer(loaded, picture, size)
+    outputs = _try_out(infer, picture, size)
+    answer = Answer(
+        size=size,
+        names=tuple(tensor.name for tensor in loaded.signature.outputs),
+        outputs=tuple(outputs),
+        is_byte=picture.dtype == "uint8",
+        classes=None if told is None else len(told),
+        extra_inputs=tuple(tensor.name for tensor in loaded.signature.inputs if tensor.name != picture.name),
+    )
+    head = _adjusted(recognise(answer, settings.family), settings, picture)
+    asked = settings.input or size
+    if picture.size is None and any(side % head.size_step for side in asked):
+        raise ValueError(f"model.input is {list(asked)}; both must be multiples of {head.size_step}")
+    label_names = _label_names(told, head)
+    _prove_scores(head, outputs, size, len(label_names))
     return Vision(
         name=entry.name if entry else path.name,
-        infer=loaded.infer,
+        infer=infer,
         head=head,
+        signature=loaded.signature,
         label_names=label_names,
-        input_size=input_size,
+        labels_from=labels_from,
+        input_size=size,
         threshold=settings.threshold,
         sha256=sha256,
         provider=loaded.provider,
@@ -97,32 +133,73 @@ def _own_file(settings: ModelSettings) -> tuple[Path, str]:
     return path, catalogue.sha256_of(path)
 
 
-def _input_size(settings: ModelSettings, head: Head, entry: CatalogueEntry | None) -> tuple[int, int]:
+def _refuse_other_tasks(metadata: Mapping[str, str]) -> None:
+    task = metadata.get("task", _DETECTION)
+    if task != _DETECTION:
+        raise ValueError(f'its metadata say that its task is "{task}"; only models that detect can be used')
+
+
+def _trial_size(settings: ModelSettings, picture: PictureInput, entry: CatalogueEntry | None) -> tuple[int, int]:
+    """The size that is asked for; where a model takes any, made a multiple of what it most probably wants."""
     asked = settings.input
-    if head.input_size:
-        if any(side % 2 for side in head.input_size):
-            raise ValueError(f"its input is {list(head.input_size)}; pictures with odd sides cannot be made here")
-        if asked not in {None, head.input_size}:
-            raise ValueError(f"its input is fixed at {list(head.input_size)}, model.input asks for {list(asked or ())}")
-        return head.input_size
-    size = asked or (entry.input_size if entry else _FREE_INPUT_SIZE)
-    if any(side % head.size_step for side in size):
-        raise ValueError(f"model.input is {list(size)}; both must be multiples of {head.size_step}")
-    return size
+    if picture.size:
+        if any(side % 2 for side in picture.size):
+            raise ValueError(f"its input is {list(picture.size)}; pictures with odd sides cannot be made here")
+        if asked not in {None, picture.size}:
+            raise ValueError(f"its input is fixed at {list(picture.size)}, model.input asks for {list(asked or ())}")
+        return picture.size
+    width, height = asked or (entry.input_size if entry else _FREE_INPUT_SIZE)
+    return -(-width // _USUAL_STEP) * _USUAL_STEP, -(-height // _USUAL_STEP) * _USUAL_STEP
 
 
-def _try_out(infer: Infer, head: Head, input_size: tuple[int, int]) -> None:
+def _infer(loaded: LoadedModel, picture: PictureInput, size: tuple[int, int]) -> Infer:
+    """One run on a picture; what else the model wants to know is the size of it."""
+    sizes = {
+        tensor.name: np.array([size], np.dtype(tensor.dtype))
+        for tensor in loaded.signature.inputs
+        if tensor.name != picture.name
+    }
+
+    def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        return loaded.run({picture.name: tensor, **sizes})
+
+    return infer
+
+
+def _try_out(infer: Infer, picture: PictureInput, size: tuple[int, int]) -> Sequence[NDArray[Any]]:
     """Run the model once on zeros: an answer of another form than the head's fails here, not at night."""
-    width, height = input_size
     try:
-        outputs = infer(np.zeros((1, 3, height, width), np.float32))
+        outputs = infer(np.zeros(shape_of(picture.layout, size), picture.dtype))
     except Exception as error:  # onnxruntime raises a class of its own for each cause, all derived from Exception
-        raise ValueError(f"it does not take one picture of {width}x{height}: {' '.join(str(error).split())}") from error
+        words = " ".join(str(error).split())
+        raise ValueError(f"it does not take one picture of {size[0]}x{size[1]}: {words}") from error
+    if not all(isinstance(output, np.ndarray) and output.dtype.kind in "fiub" for output in outputs):
+        raise ValueError("it answers with something else than tensors of numbers")
     if not all(np.isfinite(output).all() for output in outputs):
         raise ValueError("it answers zeros with numbers that are not finite")
-    everything, no_floor = np.arange(head.classes), np.full(head.classes, -np.inf, np.float32)
+    return outputs
+
+
+def _adjusted(head: Head, settings: ModelSettings, picture: PictureInput) -> Head:
+    """The head with the form of its input, and with what the user knows better."""
+    if picture.dtype == "uint8" and (settings.mean or settings.std):
+        raise ValueError("it takes pictures as bytes, so there is nothing to scale; leave model.mean and std out")
+    return replace(
+        head,
+        layout=picture.layout,
+        dtype=picture.dtype,
+        colour=settings.colour or head.colour,
+        resize=settings.resize or head.resize,
+        mean=settings.mean or head.mean,
+        std=settings.std or head.std,
+    )
+
+
+def _prove_scores(head: Head, outputs: Sequence[NDArray[Any]], size: tuple[int, int], classes: int) -> None:
+    """Read the answer to the trial whole."""
+    everything, no_floor = np.arange(classes), np.full(classes, -np.inf, np.float32)
     try:
-        found = head.decode(outputs, input_size, everything, no_floor)
+        found = head.decode(outputs, size, everything, no_floor)
     except (ValueError, IndexError) as error:
         raise ValueError(f"its answer does not fit the head of the family {head.family}: {error}") from error
     least, most = (float(np.min(found.scores)), float(np.max(found.scores))) if len(found.scores) else (0.0, 0.0)
@@ -130,18 +207,50 @@ def _try_out(infer: Infer, head: Head, input_size: tuple[int, int]) -> None:
         raise ValueError(f"its scores reach from {least:.3g} to {most:.3g}, not 0 to 1")
 
 
-def _label_names(
-    settings: ModelSettings, head: Head, metadata: Mapping[str, str], entry: CatalogueEntry | None
-) -> tuple[str, ...]:
-    """The model's labels: from the user's file, the catalogue, the file's own metadata, or COCO's where they fit."""
+def _told_labels(
+    settings: ModelSettings, metadata: Mapping[str, str], entry: CatalogueEntry | None
+) -> tuple[tuple[str, ...] | None, str]:
+    """The model's labels, and where they stand: the user's file, the catalogue, its metadata; None when nobody says."""
     if settings.labels:
-        labels = catalogue.read_labels(settings.labels)
-    elif entry:
-        labels = entry.labels
-    elif "labels" in metadata:
-        labels = tuple(label.strip() for label in metadata["labels"].split(","))
-    else:
-        labels = catalogue.read_labels(catalogue.FOLDER / catalogue.COCO_LABELS)
-    if len(labels) != head.classes:
-        raise ValueError(f"it tells {head.classes} classes apart and there are {len(labels)} labels; set model.labels")
-    return labels
+        return catalogue.read_labels(settings.labels), settings.labels.name
+    if entry:
+        return entry.labels, "the catalogue"
+    if "labels" in metadata:
+        return tuple(label.strip() for label in metadata["labels"].split(",")), "its metadata"
+    named = _named(metadata["names"]) if "names" in metadata else None
+    return named, "its metadata" if named else "COCO, for nobody says"
+
+
+def _named(names: str) -> tuple[str, ...] | None:
+    """Labels from what some exporters write: a mapping of numbers to names, or a list of names, as Python has them."""
+    try:
+        value = ast.literal_eval(names)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    if isinstance(value, dict) and sorted(map(str, value)) == sorted(map(str, range(len(value)))):
+        value = [value.get(number, value.get(str(number))) for number in range(len(value))]
+    if isinstance(value, list | tuple) and value and all(isinstance(label, str) for label in value):
+        return tuple(value)
+    return None
+
+
+def _label_names(told: tuple[str, ...] | None, head: Head) -> tuple[str, ...]:
+    """What the classes mean: what is said of them, or COCO's labels where they fit."""
+    if told is None:
+        told = _coco(head.classes or head.coco)
+    if head.classes not in {None, len(told)}:
+        raise ValueError(f"it tells {head.classes} classes apart and there are {len(told)} labels; set model.labels")
+    return told
+
+
+def _coco(classes: int) -> tuple[str, ...]:
+    """COCO's labels as models count them: the 80 that are used, all 90 with gaps, either after a background."""
+    if classes in {_COCO_WITH_GAPS, _COCO_WITH_GAPS + 1}:
+        return catalogue.read_labels(catalogue.FOLDER / catalogue.COCO_WITH_GAPS)[-classes:]
+    labels = catalogue.read_labels(catalogue.FOLDER / catalogue.COCO_LABELS)
+    return (_BACKGROUND, *labels) if classes == len(labels) + 1 else labels
+
+
+_BACKGROUND = "background"
+_DETECTION = "detect"
+_COCO_WITH_GAPS = 90

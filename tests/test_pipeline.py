@@ -176,7 +176,7 @@ def bright_boxes(
 def real_pipeline() -> Pipeline:
     head = Head(
         family="bright",
-        input_size=None,
+        why="",
         size_step=32,
         resize="letterbox",
         colour="bgr",

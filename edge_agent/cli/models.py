@@ -1,11 +1,13 @@
-"""List the built-in models, show one with its model card, or verify their files."""
+"""List the built-in models, show one with its model card or what is made of a file, or verify their files."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from edge_agent.cli.main import EXIT_FAILED
+from edge_agent.edges.inference import ModelSettings
 from edge_agent.tools import models
 
 
@@ -13,8 +15,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
     parser.add_argument("action", choices=("list", "info", "verify"), help="what to do")
     parser.add_argument(
-        "name", nargs="?", help="of a model; for `info` the default one and for `verify` all, when left out"
+        "name",
+        nargs="?",
+        help="of a model, for `info` also an ONNX file; for `info` the default one and for `verify` all, when left out",
     )
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="for a file: its labels, one a line")
+    parser.add_argument("--family", metavar="NAME", help="for a file: how its answer is to be read")
+    parser.add_argument("--input", metavar="WxH", type=_size, help="for a file that takes any size: which one")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -35,10 +42,55 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _size(text: str) -> tuple[int, int]:
+    width, _x, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text} is no size such as 416x256")
+    return int(width), int(height)
+
+
 def _info(args: argparse.Namespace) -> int:
+    if args.name and models.is_file(args.name):
+        return _inspect(args)
     described, card = models.describe(args.name or "default")
     print(json.dumps(described, indent=2) if args.json else card.rstrip())
     return 0
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    settings = ModelSettings.model_construct(
+        path=Path(args.name), labels=args.labels, family=args.family, input=args.input
+    )
+    found = models.inspect(settings)
+    if args.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    width, height = found["input"]
+    labels = found["labels"]
+    shown = ", ".join(labels[:_SHOWN_LABELS]) + (", …" if len(labels) > _SHOWN_LABELS else "")
+    scale = "bytes" if found["dtype"] == "uint8" else f"less {_numbers(found['mean'])}, by {_numbers(found['std'])}"
+    nms = "in the model or not needed" if found["suppressed"] else "by the agent"
+    rows = {
+        "file": f"{found['name']}, {found['bytes'] / 1e6:.1f} MB, sha256 {found['sha256']}",
+        "takes": "; ".join(found["inputs"]),
+        "answers": "; ".join(found["outputs"]),
+        "family": f"{found['family']}: {found['why']}",
+        "picture": f"{width}x{height}, {found['resize']}, {found['colour'].upper()}, {scale}",
+        "labels": f"{len(labels)}, from {found['labels_from']}: {shown}",
+        "suppression": nms,
+        "assumed": f"{', '.join(found['assumed']) or 'nothing'}: the graph does not say",
+        "runs": f"on {found['provider']}, {found['ms']} ms",
+    }
+    for name, value in rows.items():
+        print(f"{name:12} {value}")
+    return 0
+
+
+def _numbers(values: list[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)
+
+
+_SHOWN_LABELS = 5
 
 
 def _verify(args: argparse.Namespace) -> int:

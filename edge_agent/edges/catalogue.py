@@ -15,7 +15,11 @@ DEFAULT = "default"
 COCO_LABELS = "coco80.txt"
 """Labels of a model with 80 classes that says nothing of its own."""
 
+COCO_WITH_GAPS = "coco91.txt"
+"""The background and COCO's 90 numbers, of which ten are not used: for a model with as many classes."""
+
 _CHUNK_BYTES = 1 << 20
+_MOST_BYTES = 2 << 30  # protobuf, which ONNX is written in, allows no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +109,8 @@ def sha256_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ModelError(f"model file {path} is larger than 2 GB, and no ONNX file can be; check model.path")
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent import runtimes
 from edge_agent.errors import ModelError
-from edge_agent.records import Infer, ModelSignature, Tensor
+from edge_agent.records import ModelSignature, Tensor
 from edge_agent.settings import Ratio, Section
+
+Spread = Annotated[float, Field(gt=0)]
+
+Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
+"""Input tensors by name in, all output tensors out, in the order of the `ModelSignature`; none of them float16."""
 
 
 class ModelSettings(Section):
@@ -26,11 +32,26 @@ class ModelSettings(Section):
     path: Path | None = None
     """A model of your own: an ONNX file of a known family, instead of `name`."""
 
+    family: str | None = None
+    """How the answer of a `path` is read, such as `yolox`, where its graph leaves that open."""
+
     labels: Path | None = None
     """A text file with the model's labels, one a line, for a `path` whose labels cannot be read from the file."""
 
     input: tuple[Annotated[int, Field(ge=32, le=4096)], Annotated[int, Field(ge=32, le=4096)]] | None = None
     """Width and height that the model sees, for a model that takes any; larger finds smaller things and costs more."""
+
+    colour: Literal["bgr", "rgb"] | None = None
+    """Order of the channels that a `path` was trained with, where its family's is another."""
+
+    resize: Literal["letterbox", "stretch"] | None = None
+    """How a picture is made to fit a `path`'s input, where its family does it otherwise: padded, or stretched."""
+
+    mean: tuple[float, float, float] | None = None
+    """Subtracted from each channel's 0..255, in the model's order, where its family subtracts something else."""
+
+    std: tuple[Spread, Spread, Spread] | None = None
+    """Divides what is left."""
 
     threshold: Annotated[Ratio, Field(gt=0)] = 0.4
     """Least score of a detection; larger means fewer false alarms and more missed objects."""
@@ -50,12 +71,12 @@ class LoadedModel:
     """A model that is ready to run.
 
     Attributes:
-        infer: one run; safe to call from several threads at once.
+        run: one run; safe to call from several threads at once.
         signature: what goes in and what comes out.
         provider: the execution provider that is active.
     """
 
-    infer: Infer
+    run: Run
     signature: ModelSignature
     provider: str
 
@@ -72,7 +93,7 @@ def load_model(path: Path, settings: ModelSettings) -> LoadedModel:
         RuntimeMissingError: onnxruntime is not installed.
     """
     onnxruntime = runtimes.load("onnxruntime")
-    onnxruntime.set_default_logger_severity(_LOG_ERRORS)
+    onnxruntime.set_default_logger_severity(_SAY_NOTHING)
     providers = _providers(settings, onnxruntime.get_available_providers())
     try:
         session = onnxruntime.InferenceSession(str(path), _options(onnxruntime, settings), providers=providers)
@@ -85,10 +106,10 @@ def load_model(path: Path, settings: ModelSettings) -> LoadedModel:
             f"this onnxruntime offers {', '.join(onnxruntime.get_available_providers())}"
         )
     signature = _signature(session)
-    return LoadedModel(infer=_infer(session, signature), signature=signature, provider=active)
+    return LoadedModel(run=_run(session, signature), signature=signature, provider=active)
 
 
-_LOG_ERRORS = 3
+_SAY_NOTHING = 4  # but what is fatal: what matters comes as an exception, and is said once
 _PREFERRED = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -126,15 +147,19 @@ def _tensor(described: Any) -> Tensor:
     )
 
 
-def _infer(session: Any, signature: ModelSignature) -> Infer:
+def _run(session: Any, signature: ModelSignature) -> Run:
     output_names = [tensor.name for tensor in signature.outputs]
-    input_name = signature.inputs[0].name if signature.inputs else ""
+    is_half = any(tensor.dtype == "float16" for tensor in signature.outputs)
 
-    def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        outputs: Sequence[NDArray[Any]] = session.run(output_names, {input_name: tensor})
-        return outputs
+    def run(tensors: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        outputs: Sequence[NDArray[Any]] = session.run(output_names, dict(tensors))
+        return [np.asarray(output, _FULL.get(output.dtype)) for output in outputs] if is_half else outputs
 
-    return infer
+    return run
+
+
+_FULL = {np.dtype(np.float16): np.float32}
+"""What is easier to reckon with."""
 
 
 def _first_line(error: Exception) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edge_agent.edges import catalogue
 from edge_agent.edges.catalogue import CatalogueEntry
+from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError
+from edge_agent.stages.detect.head import shape_of
+from edge_agent.vision import Vision, load_vision
 
 SOUND = "ok"
 
@@ -29,6 +36,59 @@ def describe(name: str) -> tuple[dict[str, Any], str]:
     """
     entry = catalogue.find(name)
     return _describe(entry), entry.card.read_text(encoding="utf-8")
+
+
+def is_file(name: str) -> bool:
+    """Whether a person means a file of their own, and no built-in model."""
+    return name not in labels_by_name() and ("/" in name or "." in name or Path(name).exists())
+
+
+def inspect(settings: ModelSettings) -> dict[str, Any]:
+    """What the agent makes of a model file: everything that it read in it, and what it takes for granted.
+
+    Raises:
+        ModelError: it is none that can be used; the message says why.
+        RuntimeMissingError: onnxruntime is not installed.
+    """
+    vision = load_vision(settings)
+    head = vision.head
+    return {
+        "name": vision.name,
+        "sha256": vision.sha256,
+        "bytes": settings.path.stat().st_size if settings.path else None,
+        "inputs": [str(tensor) for tensor in vision.signature.inputs],
+        "outputs": [str(tensor) for tensor in vision.signature.outputs],
+        "family": head.family,
+        "why": head.why,
+        "input": list(vision.input_size),
+        "layout": head.layout,
+        "dtype": head.dtype,
+        "resize": head.resize,
+        "colour": head.colour,
+        "mean": list(head.mean),
+        "std": list(head.std),
+        "assumed": list(head.assumed),
+        "classes": head.classes,
+        "labels": list(vision.label_names),
+        "labels_from": vision.labels_from,
+        "suppressed": not head.suppresses,
+        "provider": vision.provider,
+        "ms": round(_ms_a_run(vision), 2),
+    }
+
+
+def _ms_a_run(vision: Vision) -> float:
+    """Milliseconds of a run: the quickest of some."""
+    blob = np.zeros(shape_of(vision.head.layout, vision.input_size), vision.head.dtype)
+    spent = []
+    for _run in range(_RUNS):
+        began = time.perf_counter()
+        vision.infer(blob)
+        spent.append(time.perf_counter() - began)
+    return min(spent) * 1000
+
+
+_RUNS = 5
 
 
 def verify(name: str | None) -> dict[str, str]:

@@ -49,7 +49,7 @@ class FakeModel:
 
 PLAIN = Head(
     family="fake",
-    input_size=None,
+    why="",
     size_step=32,
     resize="letterbox",
     colour="bgr",

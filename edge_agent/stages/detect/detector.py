@@ -11,7 +11,7 @@ from pydantic import Field
 from edge_agent import geometry, pixels
 from edge_agent.records import ByteArray, Detections, FloatArray, Frame, Infer
 from edge_agent.settings import Label, Ratio, Section
-from edge_agent.stages.detect.head import Candidates, Head
+from edge_agent.stages.detect.head import Candidates, Head, shape_of
 from edge_agent.stages.detect.nms import suppress
 from edge_agent.stages.detect.zoom import Part, part_around
 
@@ -52,7 +52,7 @@ class Detector:
     Args:
         infer: one run of the model.
         head: how to prepare its input and read its output.
-        label_names: what its class columns mean, (head.classes,).
+        label_names: what its classes mean; as many as head.classes, where it says how many.
         input_size: width and height that the model sees.
         threshold: least score of a detection, for labels without one of their own.
         settings: see `DetectSettings`.
@@ -87,8 +87,10 @@ class Detector:
         self._thresholds[self._wanted] = thresholds
         # What the model wants for each of 0..255, a row a channel in the model's order.
         levels = np.arange(256, dtype=np.float32)
-        self._table = (levels - np.array(head.mean, np.float32)[:, None]) / np.array(head.std, np.float32)[:, None]
-        self._blob = np.empty((1, 3, input_size[1], input_size[0]), np.float32)
+        table = (levels - np.array(head.mean, np.float32)[:, None]) / np.array(head.std, np.float32)[:, None]
+        dtype = np.uint8 if head.dtype == "uint8" else np.float32
+        self._table = table.astype(dtype)
+        self._blob = np.empty(shape_of(head.layout, input_size), dtype)
         self._picture_size = (0, 0)
 
     def detect(self, frame: Frame, regions: FloatArray | None = None) -> Detections:
@@ -109,7 +111,8 @@ class Detector:
         """Run the model on a frame; boxes are in pixels of the frame."""
         width, height = self._place(frame)
         self._fill(pixels.to_bgr(frame, width, height))
-        found = self._head.decode(self._infer(self._blob), self._size, self._wanted, self._floors)
+        blob = self._blob.astype(np.float16) if self._head.dtype == "float16" else self._blob
+        found = self._head.decode(self._infer(blob), self._size, self._wanted, self._floors)
         return replace(
             found, boxes=found.boxes * np.array([frame.width / width, frame.height / height] * 2, np.float32)
         )
@@ -126,17 +129,23 @@ class Detector:
         size = self._size if self._head.resize == "stretch" else letterbox(frame.width, frame.height, *self._size)
         if size != self._picture_size:
             self._picture_size = size
-            self._blob[:] = self._table[:, self._head.padding, None, None]
+            padding = self._table[:, self._head.padding]
+            self._blob[:] = padding[:, None, None] if self._head.layout == "nchw" else padding
         return size
 
     def _fill(self, picture: ByteArray) -> None:
         """Put a BGR picture (h, w, 3) into the top left of the input tensor."""
         # The table is in the model's order and the picture in BGR: for an RGB model the channels are written backwards.
         order = slice(None) if self._head.colour == "bgr" else slice(None, None, -1)
-        pixels.fill_channels(picture, self._table[order], self._blob[0, order])
+        if self._head.layout == "nchw":
+            pixels.fill_channels(picture, self._table[order], self._blob[0, order])
+        else:
+            pixels.fill_pixels(picture[..., order], self._table, self._blob[0])
 
     def _finish(self, found: Candidates, frame: Frame) -> Detections:
-        kept = suppress(found.boxes, found.scores, found.label_ids, self._nms_iou)
+        # A model that finds each thing once is not to lose those that stand close together.
+        max_iou = self._nms_iou if self._head.suppresses or self._zooms else _ANY_OVERLAP
+        kept = suppress(found.boxes, found.scores, found.label_ids, max_iou)
         boxes = geometry.clip(found.boxes[kept], frame.width, frame.height)
         visible = geometry.area(boxes) > 0  # a model may find things in its padding, where there is no picture
         boxes, kept = boxes[visible], kept[visible]
@@ -158,6 +167,7 @@ def _merged(one: Candidates, other: Candidates) -> Candidates:
     )
 
 
+_ANY_OVERLAP = 1.0
 _BORDER = 2.0  # pixels as the model sees them: so near an end of its picture a box means a thing that goes on there
 
 

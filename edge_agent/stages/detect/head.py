@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.records import FloatArray, IntArray, ModelSignature
-
-_BATCH_OF_PICTURES = 4  # dimensions: batch, channels, height, width
-_CHANNELS = 3
+from edge_agent.records import FloatArray, IntArray
 
 Resize = Literal["letterbox", "stretch"]
 Colour = Literal["bgr", "rgb"]
+Layout = Literal["nchw", "nhwc"]
+Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,53 +37,223 @@ Decode = Callable[[Sequence[NDArray[Any]], tuple[int, int], IntArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureInput:
+    """How the tensor that takes the picture is laid out.
+
+    Attributes:
+        name: of the tensor.
+        layout: channels before rows and columns, or after.
+        dtype: `float32`, `float16` or `uint8`.
+        size: width and height when the graph fixes them, None when it takes any.
+    """
+
+    name: str
+    layout: Layout
+    dtype: str
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Answer:
+    """What a model said to one picture, and what else is known of it: what families recognise it by.
+
+    Attributes:
+        size: width and height of the picture it was shown.
+        names: of its outputs.
+        outputs: the tensors themselves.
+        is_byte: whether it takes pictures as bytes, 0..255.
+        classes: how many labels there are, from the user's file or the model's own; None when nobody says.
+        extra_inputs: names of what it takes besides a picture.
+    """
+
+    size: tuple[int, int]
+    names: tuple[str, ...]
+    outputs: tuple[NDArray[Any], ...]
+    is_byte: bool = False
+    classes: int | None = None
+    extra_inputs: tuple[str, ...] = ()
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of its outputs."""
+        return tuple(output.shape for output in self.outputs)
+
+    def place(self, *names: str) -> int | None:
+        """Index of the output that has one of the names; None when none has."""
+        for index, name in enumerate(self.names):
+            if _bare(name) in names:
+                return index
+        return None
+
+
+def _bare(name: str) -> str:
+    """An output's name without what converters add: `detection_boxes:0`."""
+    return name.rpartition(":")[0] or name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """One model as the detector needs to know it.
 
     Attributes:
         family: name of the family.
-        input_size: width and height when the graph fixes them, None when it takes any.
+        why: what in the graph it was recognised by.
+        assumed: what the graph does not say, and is taken to be as the family usually has it.
+        layout: of the tensor that takes the picture.
+        dtype: of that tensor: `float32`, `float16` or `uint8`.
         size_step: width and height must be multiples of this.
         resize: keep the aspect and pad (at the right and the bottom), or stretch.
         colour: order of the three channels.
         mean: subtracted from each channel's 0..255.
         std: divides what is left.
         padding: grey level, 0..255, of what the picture does not cover.
-        classes: how many class columns the model has.
+        classes: how many class columns the model has; None where it gives numbers of classes.
+        coco: which list of COCO's labels numbers of classes count through, when nobody says what they mean: the 80 that
+            are used, all 90, or 91 with the background first.
+        suppresses: whether boxes of one thing are left for the detector to suppress.
         decode: reads the output tensors.
     """
 
     family: str
-    input_size: tuple[int, int] | None
-    size_step: int
+    why: str
+    assumed: tuple[str, ...] = ()
+    layout: Layout = "nchw"
+    dtype: str = "float32"
+    size_step: int = 1
     resize: Resize
     colour: Colour
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    padding: int
-    classes: int
-    decode: Decode
+    mean: Triple
+    std: Triple
+    padding: int = 114
+    classes: int | None
+    coco: Literal[80, 90, 91] = 80
+    suppresses: bool = True
+    decode: Decode = field(repr=False)
 
 
-Recognise = Callable[[ModelSignature], Head | None]
-"""Looks at a model's signature and says how to read it, or None when it is of another family."""
+def shape_of(layout: Layout, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Dimensions of the tensor for a picture of that width and height."""
+    width, height = size
+    return (1, 3, height, width) if layout == "nchw" else (1, height, width, 3)
 
 
-def takes_pictures(signature: ModelSignature) -> bool:
-    """Whether the model has one input, a batch of three-channel pictures: float32 (1, 3, H, W)."""
-    if len(signature.inputs) != 1:
-        return False
-    tensor = signature.inputs[0]
-    return tensor.dtype == "float32" and len(tensor.shape) == _BATCH_OF_PICTURES and tensor.shape[1] == _CHANNELS
+Recognise = Callable[[Answer], Iterator[Head]]
+"""Looks at what a model answered and gives each way in which the family could read it."""
 
 
-def fixed_size(signature: ModelSignature) -> tuple[int, int] | None:
-    """Width and height of the pictures that the graph is made for; None when it takes any."""
-    height, width = signature.inputs[0].shape[2:]
-    return None if height is None or width is None else (width, height)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How a family usually wants to see a picture: what no graph tells.
+
+    Attributes:
+        resize: keep the aspect and pad, or stretch.
+        colour: order of the three channels.
+        mean: subtracted from each channel's 0..255.
+        std: divides what is left.
+        scale: the same for people.
+    """
+
+    resize: Resize
+    colour: Colour
+    mean: Triple
+    std: Triple
+    scale: str
+
+
+def _unit(resize: Resize, colour: Colour) -> Look:
+    return Look(resize=resize, colour=colour, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0), scale="0 to 1")
+
+
+PADDED_RGB = _unit("letterbox", "rgb")
+PADDED_BGR = _unit("letterbox", "bgr")
+STRETCHED_RGB = _unit("stretch", "rgb")
+RAW_BGR = Look(resize="letterbox", colour="bgr", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), scale="0 to 255")
+HALF_RANGE_RGB = Look(
+    resize="stretch", colour="rgb", mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), scale="-1 to 1"
+)
+IMAGENET_RGB = Look(
+    resize="stretch",
+    colour="rgb",
+    mean=(123.675, 116.28, 103.53),
+    std=(58.395, 57.12, 57.375),
+    scale="ImageNet's mean and spread",
+)
+
+
+def seen_as(look: Look, answer: Answer, *more: str, **rest: Any) -> Head:
+    """A head that sees pictures as its family usually does; a model that takes bytes scales them itself.
+
+    Args:
+        look: how that is.
+        answer: of the model.
+        more: what else is assumed.
+        rest: the head's other attributes.
+    """
+    raw = answer.is_byte
+    assumed = (look.colour.upper(), *(() if raw else (look.scale,)), _RESIZED[look.resize], *more)
+    return Head(
+        assumed=assumed,
+        resize=look.resize,
+        colour=look.colour,
+        mean=RAW_BGR.mean if raw else look.mean,
+        std=RAW_BGR.std if raw else look.std,
+        **rest,
+    )
+
+
+_RESIZED = {"letterbox": "letterboxed", "stretch": "stretched"}
+
+
+def cells_of(size: tuple[int, int], strides: Sequence[int]) -> int:
+    """How many cells the grids of a picture have together."""
+    return sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
+
+
+def are_pixels(centres: FloatArray, size: tuple[int, int], last: int) -> bool:
+    """Whether the boxes of cells are where their cells are, in pixels, and not offsets, which are small everywhere.
+
+    Args:
+        centres: (cells, 2), of a picture of nothing.
+        size: of that picture.
+        last: which of them is in the bottom right corner of the finest grid, where no centre is far from its cell.
+    """
+    return bool((centres[last, :2] > np.array(size) / 3).all())
 
 
 def above(scores: FloatArray, floors: FloatArray) -> tuple[IntArray, IntArray]:
     """Rows and columns of the scores (N, K) that reach the floor (K,) of their column."""
     rows, columns = np.nonzero(scores >= floors)
     return rows, columns
+
+
+def chosen(
+    boxes: NDArray[Any], scores: NDArray[Any], label_ids: NDArray[Any], wanted: IntArray, floors: FloatArray
+) -> Candidates:
+    """Of boxes (N, 4) that have one label each, (N,), those that are wanted and reach their label's floor."""
+    scores = scores.astype(np.float32, copy=False)
+    # Wanted labels have a floor, all others one that nothing reaches; numbers beyond what is known are others, too.
+    highest = int(wanted.max(initial=0))
+    floor_of = np.full(highest + 2, np.inf, np.float32)
+    floor_of[wanted] = floors
+    numbers = np.round(label_ids).astype(np.int64)
+    known = (numbers >= 0) & (numbers <= highest)
+    kept = np.flatnonzero(scores >= floor_of[np.where(known, numbers, highest + 1)])
+    return Candidates(boxes=boxes[kept].astype(np.float32, copy=False), scores=scores[kept], label_ids=numbers[kept])
+
+
+def decode_numbered(
+    places: Sequence[int],
+    outputs: Sequence[NDArray[Any]],
+    _size: tuple[int, int],
+    wanted: IntArray,
+    floors: FloatArray,
+) -> Candidates:
+    """Read boxes (N, 4) in pixels, scores (N,) and numbers of classes (N,), which lie at those places."""
+    boxes, scores, labels = (outputs[place] for place in places)
+    return chosen(boxes.reshape(-1, 4), scores.ravel(), labels.ravel(), wanted, floors)
+
+
+def corners(centres_and_sizes: FloatArray) -> FloatArray:
+    """Boxes (N, 4) cx, cy, w, h as xyxy."""
+    centres, halves = centres_and_sizes[:, :2], centres_and_sizes[:, 2:4] / 2
+    return np.concatenate([centres - halves, centres + halves], axis=1).astype(np.float32, copy=False)

@@ -1,24 +1,123 @@
-"""The families of models that are understood, one file each; add a file and a line here to teach another."""
+"""The families of models that are understood, one file each; add a file and a line here to teach another.
 
-from edge_agent.records import ModelSignature
-from edge_agent.stages.detect.families import nanodet, ssd, yolox
-from edge_agent.stages.detect.head import Head, Recognise
+A family gives every way in which it could read what a model answered. Where several are left, the labels decide, if
+their number is known, and the person who set the agent up does otherwise: nothing is guessed between two readings.
+"""
 
-FAMILIES: dict[str, Recognise] = {
-    "nanodet": nanodet.recognise,
-    "ssd": ssd.recognise,
-    "yolox": yolox.recognise,
-}
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_agent.stages.detect.families import (
+    detr,
+    in_graph,
+    nanodet,
+    nanodet_plus,
+    ssd,
+    tensorflow,
+    torchvision,
+    yolo_end_to_end,
+    yolo_nas,
+    yolov5,
+    yolov8,
+    yolox,
+)
+from edge_agent.stages.detect.head import Answer, Head, Recognise
+
+_MODULES: tuple[Recognise, ...] = (
+    nanodet.recognise,
+    nanodet_plus.recognise,
+    yolox.recognise,
+    yolov5.recognise,
+    yolov8.recognise,
+    yolo_end_to_end.recognise,
+    yolo_nas.recognise,
+    ssd.recognise,
+    tensorflow.recognise,
+    detr.recognise,
+    torchvision.recognise,
+    in_graph.recognise,
+)
+
+FAMILIES = (
+    nanodet.FAMILY,
+    nanodet_plus.FAMILY,
+    yolox.FAMILY,
+    yolox.DECODED,
+    yolov5.FAMILY,
+    yolov8.FAMILY,
+    yolo_end_to_end.FAMILY,
+    yolo_nas.FAMILY,
+    ssd.FAMILY,
+    tensorflow.FAMILY,
+    tensorflow.LITE,
+    detr.FAMILY,
+    detr.DEPLOYED,
+    torchvision.FAMILY,
+    in_graph.FAMILY,
+    in_graph.FLAT,
+    in_graph.FLAT_NAS,
+)
+"""What `model.family` may say."""
 
 
-def recognise(signature: ModelSignature) -> Head:
-    """Find the family that a model belongs to.
+def recognise(answer: Answer, family: str | None = None) -> Head:
+    """Find the one way to read a model's answer.
+
+    Args:
+        answer: to any picture.
+        family: what the user says it is; None leaves it to the graph.
 
     Raises:
-        ValueError: none knows it; the message says what was found in the graph.
+        ValueError: there is no such way, or there are several; the message says what was found and what decides.
     """
-    for family in FAMILIES.values():
-        head = family(signature)
-        if head is not None:
-            return head
-    raise ValueError(f"the head of this model is none of {', '.join(FAMILIES)}; found in the graph: {signature}")
+    if family is not None and family not in FAMILIES:
+        raise ValueError(f"model.family is {family}, which is unknown; there are {', '.join(FAMILIES)}")
+    readings = [head for module in _MODULES for head in module(answer)]
+    if family is not None:
+        mine = [head for head in readings if head.family == family]
+        if not mine:
+            others = ", ".join(dict.fromkeys(head.family for head in readings)) or "none that is known"
+            raise ValueError(f"model.family is {family}, and its answer {_found(answer)} is not; it could be {others}")
+        readings = mine
+    if not readings:
+        raise ValueError(f"{_why_none(answer)}; its answer is {_found(answer)}")
+    readings = _with_as_many_classes(readings, answer.classes)
+    if len(readings) > 1:
+        ways = " or ".join(f"{head.family} ({head.why})" for head in readings)
+        kinds = dict.fromkeys(head.family for head in readings)
+        decides = "model.family" if len(kinds) > 1 else "model.labels"
+        raise ValueError(f"its answer {_found(answer)} can be read as {ways}; {decides} decides")
+    return readings[0]
+
+
+def _with_as_many_classes(readings: Sequence[Head], classes: int | None) -> list[Head]:
+    """Those with as many classes as there are labels; when nobody says how many, those with as many as COCO has.
+
+    All of them when none has: what is wrong then is said by whoever reads the labels.
+    """
+    for count in _COCO if classes is None else (classes,):
+        fitting = [head for head in readings if head.classes in {None, count}]
+        if fitting:
+            return fitting
+    return list(readings)
+
+
+def _why_none(answer: Answer) -> str:
+    """What else it may be."""
+    shapes = answer.shapes
+    if len(shapes) == 1 and len(shapes[0]) <= _MATRIX and shapes[0][-1] > _A_BOX:
+        return "it looks like a classifier, which says what is in a picture and not where"
+    if any(len(shape) == _MAPS and min(shape[-2:]) > _A_BOX for shape in shapes):
+        return "it looks like one that gives maps of the picture, as for segments or depth, and no boxes"
+    return f"its head is none of {', '.join(FAMILIES)}"
+
+
+def _found(answer: Answer) -> str:
+    return "; ".join(f"{name} {shape}" for name, shape in zip(answer.names, answer.shapes, strict=True)) or "nothing"
+
+
+_COCO = (80, 90, 91, 81)  # the labels that are used, all numbers, both after a background; what is most usual first
+_MATRIX = 2  # dimensions
+_MAPS = 4
+_A_BOX = 7  # numbers, at most, with its label and score

@@ -1,0 +1,317 @@
+"""Model files as users bring them: every kind of head in a real graph, and files that no detector is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from builders import coloured_frame
+from data import shared_data
+from heads import CLASSES, KINDS, P3, SIZE, Kind, centres, zeros
+from numpy.testing import assert_allclose
+from onnx import TensorProto, helper
+from onnx_files import write_model
+from program import run_program
+
+from edge_agent.edges.inference import ModelSettings
+from edge_agent.errors import ModelError
+from edge_agent.stages.detect.detector import DetectSettings
+from edge_agent.vision import load_vision
+
+LABELS = ("cat", "dog", "cow")
+TYPES = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "uint8": TensorProto.UINT8}
+
+
+def labels_file(folder: Path, *labels: str) -> Path:
+    path = folder / "labels.txt"
+    path.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    return path
+
+
+def written(kind: Kind, path: Path, **rest: object) -> Path:
+    width, height = SIZE
+    return write_model(
+        path,
+        kind.outputs,
+        picture=(1, 3, height, width) if kind.layout == "nchw" else (1, height, width, 3),
+        dtype=TYPES[kind.dtype],
+        more_inputs=kind.more_inputs,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+# What is understood
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_graph_of_every_kind_detects_what_it_says(tmp_path: Path, kind: Kind) -> None:
+    path = written(kind, tmp_path / "model.onnx")
+    vision = load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS)))
+    assert (vision.head.family, vision.label_names, vision.input_size) == (kind.family, LABELS, SIZE)
+    found = vision.detector(DetectSettings(labels=("dog",))).detect(coloured_frame(120, 128, 128, size=SIZE))
+    assert_allclose(found.boxes, [kind.box], rtol=1e-5, atol=1e-4)
+    assert_allclose(found.scores, [kind.score], rtol=1e-5)
+    assert [found.label_names[label] for label in found.label_ids] == ["dog"]
+
+
+@pytest.mark.parametrize("name", ["YOLOv8, v9, v11, v12", "NanoDet-m"])
+def test_half_precision_is_read_as_well(tmp_path: Path, name: str) -> None:
+    halves = {output: tensor.astype(np.float16) for output, tensor in KINDS[name].outputs.items()}
+    path = write_model(tmp_path / "model.onnx", halves, dtype=TensorProto.FLOAT16)
+    vision = load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS)))
+    found = vision.detector(DetectSettings(labels=("dog",))).detect(coloured_frame(120, 128, 128, size=SIZE))
+    assert_allclose(found.boxes, [KINDS[name].box], atol=0.02)
+    assert found.scores.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("metadata", "labels"),
+    [
+        ({"names": "{0: 'cat', 1: 'dog', 2: 'cow'}", "task": "detect"}, LABELS),
+        ({"names": '{"0": "cat", "1": "dog", "2": "cow"}'}, LABELS),
+        ({"names": "['cat', 'dog', 'cow']"}, LABELS),
+        ({"labels": "cat, dog ,cow"}, LABELS),
+    ],
+)
+def test_labels_are_read_from_what_exporters_write_into_the_file(
+    tmp_path: Path, metadata: dict[str, str], labels: tuple[str, ...]
+) -> None:
+    path = written(KINDS["YOLOv8, v9, v11, v12"], tmp_path / "model.onnx", metadata=metadata)
+    assert load_vision(ModelSettings(path=path)).label_names == labels
+
+
+@pytest.mark.parametrize("names", ["{0: 'cat', 2: 'cow'}", "[1, 2, 3]", "{", "cat", "__import__('os')", "[" * 9999])
+def test_names_that_are_none_are_not_taken_for_labels(tmp_path: Path, names: str) -> None:
+    path = written(KINDS["YOLOX"], tmp_path / "model.onnx", metadata={"names": names})
+    with pytest.raises(ModelError, match=r"it tells 3 classes apart and there are 80 labels; set model\.labels$"):
+        load_vision(ModelSettings(path=path))
+
+
+@pytest.mark.parametrize(
+    ("classes", "first", "person"), [(80, "person", 0), (81, "background", 1), (90, "person", 0), (91, "background", 1)]
+)
+def test_without_labels_coco_s_are_taken_as_many_as_there_are(
+    tmp_path: Path, classes: int, first: str, person: int
+) -> None:
+    rows = zeros(1, 4 + classes, 42)
+    rows[0, :2] = centres(P3).T
+    labels = load_vision(ModelSettings(path=write_model(tmp_path / "model.onnx", {"output0": rows}))).label_names
+    assert (len(labels), labels[0], labels.index("person")) == (classes, first, person)
+
+
+def test_a_model_that_takes_any_size_is_tried_at_the_one_that_is_asked_for(tmp_path: Path) -> None:
+    path = written(KINDS["YOLOX"], tmp_path / "model.onnx")
+    model = onnx.load(path)
+    for place, name in ((2, "height"), (3, "width")):
+        model.graph.input[0].type.tensor_type.shape.dim[place].dim_param = name
+    onnx.save(model, path)
+    labels = labels_file(tmp_path, *LABELS)
+    assert load_vision(ModelSettings(path=path, labels=labels, input=SIZE)).input_size == SIZE
+    with pytest.raises(ModelError, match=r"model\.input is \[60, 32\]; both must be multiples of 32$"):
+        load_vision(ModelSettings(path=path, labels=labels, input=(60, 32)))
+
+
+def test_what_the_user_knows_better_counts(tmp_path: Path) -> None:
+    path = written(KINDS["YOLOv5, v7"], tmp_path / "model.onnx")
+    settings = ModelSettings(
+        path=path,
+        labels=labels_file(tmp_path, *LABELS),
+        colour="bgr",
+        resize="stretch",
+        mean=(1, 2, 3),
+        std=(4, 5, 6),
+    )
+    head = load_vision(settings).head
+    assert (head.colour, head.resize, head.mean, head.std) == ("bgr", "stretch", (1, 2, 3), (4, 5, 6))
+
+
+@pytest.mark.parametrize(
+    ("file", "family", "classes"),
+    [
+        ("yolox_nano", "yolox", 80),
+        ("nanodet_m_416", "nanodet", 80),
+        ("nanodet_g_coco_fp32", "nanodet", 80),
+        ("ssd_mobilenet_v2_fpnlite_10_256_int8", "ssd", 81),
+    ],
+)
+def test_real_models_are_understood(tmp_path: Path, file: str, family: str, classes: int) -> None:
+    labels = labels_file(tmp_path, *(f"label-{number}" for number in range(classes)))
+    vision = load_vision(ModelSettings(path=shared_data(f"models/{file}.onnx"), labels=labels))
+    assert (vision.head.family, vision.head.classes) == (family, classes)
+
+
+# What is refused
+
+
+def good(folder: Path, name: str = "YOLOX") -> Path:
+    return written(KINDS[name], folder / "good.onnx")
+
+
+def text(folder: Path) -> Path:
+    return _bytes(folder, b"this is no model\n" * 100)
+
+
+def empty(folder: Path) -> Path:
+    return _bytes(folder, b"")
+
+
+def zeros_only(folder: Path) -> Path:
+    return _bytes(folder, bytes(1 << 20))
+
+
+def _bytes(folder: Path, content: bytes) -> Path:
+    (folder / "wrong.onnx").write_bytes(content)
+    return folder / "wrong.onnx"
+
+
+def truncated(share: float) -> Callable[[Path], Path]:
+    def cut(folder: Path) -> Path:
+        content = good(folder).read_bytes()
+        return _bytes(folder, content[: round(len(content) * share)])
+
+    return cut
+
+
+def sparse(folder: Path) -> Path:
+    with (folder / "wrong.onnx").open("wb") as file:
+        file.truncate((2 << 30) + 1)
+    return folder / "wrong.onnx"
+
+
+def later_opset(folder: Path) -> Path:
+    return written(KINDS["YOLOX"], folder / "wrong.onnx", opset=99)
+
+
+def later_ir(folder: Path) -> Path:
+    model = onnx.load(good(folder))
+    model.ir_version = 99
+    onnx.save(model, folder / "wrong.onnx")
+    return folder / "wrong.onnx"
+
+
+def unknown_operator(folder: Path) -> Path:
+    model = onnx.load(good(folder))
+    model.graph.node[0].op_type = "Unheard"
+    onnx.save(model, folder / "wrong.onnx")
+    return folder / "wrong.onnx"
+
+
+def weights_elsewhere(folder: Path) -> Path:
+    model = onnx.load(good(folder))
+    onnx.save(model, folder / "wrong.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (folder / "weights.bin").unlink()
+    return folder / "wrong.onnx"
+
+
+def answering(outputs: dict[str, tuple[int, ...]], **rest: object) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        tensors = {name: zeros(*shape) for name, shape in outputs.items()}
+        return write_model(folder / "wrong.onnx", tensors, **rest)  # type: ignore[arg-type]
+
+    return write
+
+
+def with_number(value: float) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        outputs = {name: tensor.copy() for name, tensor in KINDS["YOLOX"].outputs.items()}
+        outputs["output"][0, 3, 5] = value
+        return write_model(folder / "wrong.onnx", outputs)
+
+    return write
+
+
+def failing(folder: Path) -> Path:
+    """A graph that loads, and cannot run: it reshapes what does not fit."""
+    rows = helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 42, 8])
+    picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, "height", "width"])
+    shape = onnx.numpy_helper.from_array(np.array([1, 42, 8]), "shape")
+    nodes = [helper.make_node("Reshape", ["images", "shape"], ["output"])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "fails", [picture], [rows], [shape]),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    onnx.save(model, folder / "wrong.onnx")
+    return folder / "wrong.onnx"
+
+
+CANNOT_LOAD = "onnxruntime cannot load it: "
+WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "text": (text, CANNOT_LOAD),
+    "empty": (empty, CANNOT_LOAD),
+    "zeros": (zeros_only, CANNOT_LOAD),
+    "a tenth of a file": (truncated(0.1), CANNOT_LOAD),
+    "half a file": (truncated(0.5), CANNOT_LOAD),
+    "nearly a file": (truncated(0.99), CANNOT_LOAD),
+    "2 GB of nothing": (sparse, "is larger than 2 GB"),
+    "a folder": (lambda folder: folder, "cannot be read: Is a directory"),
+    "nothing there": (lambda folder: folder / "gone.onnx", "cannot be read: No such file or directory"),
+    "opset of the future": (later_opset, CANNOT_LOAD),
+    "format of the future": (later_ir, CANNOT_LOAD),
+    "an operator nobody knows": (unknown_operator, CANNOT_LOAD),
+    "weights in another file that is not there": (weights_elsewhere, CANNOT_LOAD),
+    "a classifier": (answering({"probabilities": (1, 1000)}), "it looks like a classifier"),
+    "a small classifier": (answering({"probabilities": (1, 10)}), "it looks like a classifier"),
+    "segments": (answering({"out": (1, 21, 32, 64)}), "maps of the picture"),
+    "segments of things": (answering({"a": (1, 116, 42), "b": (1, 32, 8, 16)}), "maps of the picture"),
+    "key points": (
+        answering({"output0": (1, 56, 42)}, metadata={"task": "pose"}),
+        'its metadata say that its task is "pose"',
+    ),
+    "turned boxes": (
+        answering({"output0": (1, 20, 42)}, metadata={"task": "obb"}),
+        'its metadata say that its task is "obb"',
+    ),
+    "depth": (answering({"depth": (1, 1, 32, 64)}), "maps of the picture"),
+    "features": (answering({"features": (1, 512)}), "it looks like a classifier"),
+    "boxes of another size": (answering({"output": (1, 8400, 85)}), "its head is none of"),
+    "a batch of four": (answering({"output": (1, 42, 8)}, picture=(4, 3, 32, 64)), "takes 4 pictures at once"),
+    "a grey picture": (answering({"output": (1, 42, 8)}, picture=(1, 1, 32, 64)), "its inputs are"),
+    "four channels": (answering({"output": (1, 42, 8)}, picture=(1, 4, 32, 64)), "its inputs are"),
+    "words": (answering({"output": (1, 42, 8)}, picture=(1, 77)), "its inputs are"),
+    "a second picture": (
+        answering({"output": (1, 42, 8)}, more_inputs={"other": (1, 3)}),
+        "it has to take one picture of three channels, and orig_target_sizes",
+    ),
+    "odd sides": (answering({"output": (1, 42, 8)}, picture=(1, 3, 33, 65)), "pictures with odd sides"),
+    "64-bit pictures": (answering({"output": (1, 42, 8)}, dtype=TensorProto.DOUBLE), "is of a type that no picture"),
+    "no numbers": (with_number(np.nan), "numbers that are not finite"),
+    "endless numbers": (with_number(np.inf), "numbers that are not finite"),
+    "too many labels": (answering({"output": (1, 42, 9)}), "it tells 4 classes apart and there are 3 labels"),
+    "cannot run": (failing, "it does not take one picture of 416x256"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_file_that_is_no_detector_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    write, words = WRONG[name]
+    settings = ModelSettings(path=write(tmp_path), labels=labels_file(tmp_path, *LABELS))
+    with pytest.raises(ModelError, match=r"^model ") as caught:
+        load_vision(settings)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_there_are_thirty_of_them() -> None:
+    assert len(WRONG) >= 30
+
+
+@pytest.mark.parametrize("name", ["text", "2 GB of nothing", "a classifier", "cannot run", "opset of the future"])
+def test_the_command_line_refuses_it_with_exit_code_78(tmp_path: Path, name: str) -> None:
+    path = WRONG[name][0](tmp_path)
+    done = run_program("models", "info", path, cwd=tmp_path)
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("edge-agent: model ")
+
+
+def test_scores_are_proved_on_what_the_model_answers(tmp_path: Path) -> None:
+    outputs = {"output": KINDS["YOLOX"].outputs["output"].copy()}
+    outputs["output"][0, 3, 4:7] = 1, 7, 0  # objectness times class is the score
+    settings = ModelSettings(path=write_model(tmp_path / "model.onnx", outputs), labels=labels_file(tmp_path, *LABELS))
+    with pytest.raises(ModelError, match=r"its scores reach from 0 to 7, not 0 to 1$"):
+        load_vision(settings)
+    assert len(LABELS) == CLASSES
