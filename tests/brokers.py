@@ -17,6 +17,7 @@ from typing import IO
 import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 MOSQUITTO_PASSWD = shutil.which("mosquitto_passwd")
@@ -262,14 +263,6 @@ def openssl(*arguments: str | Path) -> None:
     """Run the openssl program."""
     assert OPENSSL
     subprocess.run([OPENSSL, *map(str, arguments)], check=True, capture_output=True)
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody uses now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(

@@ -15,17 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from videos import CHROMA_BLUE, CHROMA_RED, HEIGHT_PX, RATE_HZ, WIDTH_PX, brightness, encode_picture
 
 _PATIENCE_S = 10.0
 _SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's bindings are built for that one
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket(socket.AF_INET, kind) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

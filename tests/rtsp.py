@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ports import free_port
 from rtp import Film
 
 Send = Callable[[bytes], object]
@@ -64,7 +65,7 @@ class RtspCamera:
         self._clips = clips
         self._credentials = credentials
         self._manner = json.dumps(asdict(manner))
-        self._port = 0
+        self._port = free_port()
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -87,7 +88,7 @@ class RtspCamera:
         command = [sys.executable, __file__, str(self._clips), str(self._port), self._manner, self._credentials]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        self._port = int(self._process.stdout.readline())
+        assert int(self._process.stdout.readline()) == self._port
 
     def freeze(self) -> None:
         """Let it fall silent without closing anything, as a hung camera does."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from cameras import GStreamer, GStreamerOfOpenCv, RibbonCamera
-from peers import free_port
+from ports import free_port
 from videos import write_clip
 
 from edge_agent import runtimes

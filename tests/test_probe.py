@@ -19,7 +19,7 @@ import av.codec.hwaccel
 import numpy as np
 import pytest
 from hardware import Hardware, early, failing, install, losing
-from peers import free_port
+from ports import free_port
 from program import run_program
 from rtsp import rtsp_camera
 from videos import encode_picture

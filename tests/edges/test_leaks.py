@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from ports import free_port
 from rtsp import Manner, rtsp_camera
 from videos import encode_picture, write_clip
 
@@ -66,9 +67,7 @@ def rtsp_camera_that_hangs_up(folder: Path) -> Iterator[str]:
 @contextmanager
 def nobody() -> Iterator[str]:
     """The address of a camera that is switched off."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    yield f"rtsp://127.0.0.1:{port}/stream"
+    yield f"rtsp://127.0.0.1:{free_port()}/stream"
 
 
 @pytest.mark.parametrize("kind", ["RTSP", "HTTP", "refused"])

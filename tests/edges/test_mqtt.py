@@ -14,6 +14,7 @@ from typing import Any
 import brokers
 import pytest
 from brokers import ACCEPT_5, ACCEPT_311, CONNECT, LEVEL, PUBLISH, Mosquitto, ScriptedBroker, packet_id, until
+from ports import free_port
 from pydantic import SecretStr
 
 from edge_agent.edges.mqtt import Connection, MqttSettings, Receipt, check_files, connect, reconnect
@@ -289,7 +290,7 @@ def test_certificate_files_that_cannot_be_read_are_for_a_person_to_mend(tmp_path
 
 def test_a_port_where_nobody_listens_is_said() -> None:
     with pytest.raises(BrokerError, match="nobody listens there; check the port, and that the broker runs"):
-        open_connection(f"mqtt://127.0.0.1:{brokers.free_port()}")
+        open_connection(f"mqtt://127.0.0.1:{free_port()}")
 
 
 def test_a_name_that_nobody_knows_is_said() -> None:

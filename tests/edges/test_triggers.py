@@ -18,9 +18,10 @@ from typing import Any
 
 import brokers
 import pytest
-from brokers import Mosquitto, free_port, listening, needs_mosquitto, until
+from brokers import Mosquitto, listening, needs_mosquitto, until
 from fakes import FakeClock
 from paho.mqtt import publish
+from ports import free_port
 
 from edge_agent.edges.clock import Backoff, SystemClock
 from edge_agent.edges.mqtt import MqttSettings, reconnect
@@ -374,16 +375,18 @@ def test_who_calls_and_says_nothing_keeps_others_waiting_for_two_seconds_only(
 
 
 def test_it_listens_on_loopback_only_and_a_port_in_use_is_said_and_tried_again() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with listened({"front": (WebhookTriggerSettings(kind="webhook"),)}, port=port) as triggers:
-            front = triggers["front"]
-            until(lambda: front.status().state == "blind")
-            assert front.status().reason == f"port {port} of 127.0.0.1 cannot be opened: Address already in use"
-            other.close()
-            ready(front)
-            with socket.socket() as elsewhere, pytest.raises(OSError, match="refused"):
-                elsewhere.connect(("127.0.0.2", port))
+    port = free_port()
+    with (
+        socket.create_server(("127.0.0.1", port)) as other,
+        listened({"front": (WebhookTriggerSettings(kind="webhook"),)}, port=port) as triggers,
+    ):
+        front = triggers["front"]
+        until(lambda: front.status().state == "blind")
+        assert front.status().reason == f"port {port} of 127.0.0.1 cannot be opened: Address already in use"
+        other.close()
+        ready(front)
+        with socket.socket() as elsewhere, pytest.raises(OSError, match="refused"):
+            elsewhere.connect(("127.0.0.2", port))
 
 
 # On a wire

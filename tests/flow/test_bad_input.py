@@ -15,8 +15,9 @@ from typing import Any
 import program
 import pytest
 import videos
-from brokers import free_port, needs_mosquitto, until
+from brokers import needs_mosquitto, until
 from brokers import running as running_broker
+from ports import free_port
 from program import ROOT, camera, run_program, write_config
 
 from edge_agent.clips import PEDESTRIANS

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import brokers
 import program
 import pytest
 from brokers import Heard, Listener, listening, needs_mosquitto, until
 from brokers import running as running_broker
+from ports import free_port
 
 STRACE = shutil.which("strace")
 
@@ -282,7 +282,7 @@ CULPRITS = {
     "makes a folder": "import os; os.mkdir(os.path.expanduser('~/.cache'))",
     "moves a file out": "import os; open('state/x', 'w').close(); os.rename('state/x', 'x')",
     "starts a program": "import subprocess; subprocess.run(['true'])",
-    "listens to everybody": f"import socket; socket.socket().bind(('0.0.0.0', {brokers.free_port()}))",
+    "listens to everybody": f"import socket; socket.socket().bind(('0.0.0.0', {free_port()}))",
 }
 
 

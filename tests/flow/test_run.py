@@ -14,8 +14,9 @@ from typing import Any
 import program
 import pytest
 import videos
-from brokers import Listener, Mosquitto, free_port, listening, needs_mosquitto, until
+from brokers import Listener, Mosquitto, listening, needs_mosquitto, until
 from brokers import running as running_broker
+from ports import free_port
 from program import LOOP, PATIENCE_S, ROOT, SOON_S, ZONES, camera, hearing, wait_for_new
 from rtsp import rtsp_camera
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -13,8 +14,9 @@ from typing import Any
 
 import program
 import pytest
-from brokers import Listener, Mosquitto, free_port, needs_mosquitto, until
+from brokers import Listener, Mosquitto, needs_mosquitto, until
 from paho.mqtt import publish
+from ports import free_port
 from program import PATIENCE_S, ROOT
 from rtsp import rtsp_camera
 
@@ -130,8 +132,8 @@ def test_a_camera_that_nothing_can_trigger_says_that_it_is_blind(
     tmp_path: Path, broker: Mosquitto, news: Listener
 ) -> None:
     front = camera(f"file://{PEDESTRIANS}", {"kind": "webhook"}) | {"capture": {"loop": True}}
-    with closing(http.client.socket.create_server(("127.0.0.1", 0))) as other:  # type: ignore[attr-defined]
-        port = other.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) as other:
         with program.running(tmp_path, front, mqtt={"url": broker.url}, webhook={"port": port}) as agent:
             until(lambda: health(news)["triggers"].get("state") == "blind", within_s=PATIENCE_S)
             assert health(news)["triggers"]["reason"].startswith(f"port {port} of 127.0.0.1 cannot be opened")
