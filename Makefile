@@ -4,6 +4,9 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 
+# Tests wait for real streams, stalls and retries more than they compute: more of them than cores, side by side.
+JOBS ?= 3
+
 .PHONY: help demo test check format bench wheel clean
 
 help: ## this list
@@ -13,7 +16,7 @@ demo: $(VENV)/.demo ## real people in a real clip become events on a real MQTT b
 	$(BIN)/edge-agent demo
 
 test: $(VENV)/.dev ## all tests, with a real broker, real video, real models
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev ## formatting, lint, types, the unit file
 	$(BIN)/ruff format --check .

@@ -168,6 +168,12 @@ class Agent:
         assert self._process
         self._process.send_signal(which)
 
+    def heeds(self, which: signal.Signals) -> bool:
+        """Whether it has come so far that it catches a signal, which would just kill it before."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        (caught,) = re.findall(r"^SigCgt:\s+([0-9a-f]+)$", status, re.MULTILINE)  # proc_pid_status(5)
+        return bool(int(caught, 16) >> (which - 1) & 1)
+
     def wait(self, within_s: float) -> int:
         """Wait until it ends by itself, and give its exit code."""
         assert self._process

@@ -18,7 +18,7 @@ import videos
 from brokers import needs_mosquitto, until
 from brokers import running as running_broker
 from ports import free_port
-from program import ROOT, camera, run_program, write_config
+from program import ROOT, SOON_S, camera, run_program, write_config
 
 from edge_agent.clips import PEDESTRIANS
 
@@ -350,7 +350,7 @@ def test_a_camera_that_is_not_there_is_tried_again_and_again_while_the_rest_goes
         program.running(tmp_path, front, mqtt={"url": broker.url}) as agent,
     ):
         warning = re.compile(rf'WARNING camera "front": {why}; next try in \d+ s$', re.MULTILINE)
-        until(lambda: warning.search(agent.log), f"it does not say {why}")
+        until(lambda: warning.search(agent.log), f"it does not say {why}", within_s=SOON_S)
         news.wait_for(f"{ROOT}/camera/front/status", b"offline")
         news.wait_for(f"{ROOT}/status", b"online")
         assert agent.alive
@@ -376,8 +376,9 @@ def test_a_password_is_shown_nowhere(mqtt: dict[str, str], tmp_path: Path) -> No
         settings = {"url": broker.url, "username": "box", **mqtt}
         with program.running(tmp_path, *cameras, mqtt=settings, env=environment) as agent:
             refused = f"broker {broker.url}: refuses the connection: .*; check mqtt.username and its password"
-            until(lambda: re.search(refused, agent.log), "it is not refused")
-            until(lambda: agent.log.count("connection refused") == len(cameras), "not every camera was tried")
+            until(lambda: re.search(refused, agent.log), "it is not refused", within_s=SOON_S)
+            every = "not every camera was tried"
+            until(lambda: agent.log.count("connection refused") == len(cameras), every, within_s=SOON_S)
             assert agent.stop() == 0
         shown = [agent.log]
         for command in (f"check {agent.config}", f"check {agent.config} --json", f"watch -c {agent.config}"):

@@ -140,7 +140,7 @@ def test_cameras_that_are_dead_delay_neither_the_start_nor_another_and_a_disable
 
 def test_an_agent_whose_cameras_are_all_disabled_stays(tmp_path: Path, broker: Mosquitto, news: Listener) -> None:
     with program.running(tmp_path, camera(enabled=False), mqtt={"url": broker.url}) as agent:
-        news.wait_for(f"{ROOT}/camera/front/status", b"disabled")
+        until(lambda: news.payloads(f"{ROOT}/camera/front/status") == [b"disabled"], within_s=SOON_S)
         time.sleep(2.0)  # two looks at whether all is over
         assert agent.alive
         assert agent.stop(within_s=STOP_S) == 0
@@ -279,7 +279,7 @@ def test_a_recording_that_is_over_ends_the_agent_with_everything_delivered(
 ) -> None:
     clip = videos.excerpt(PEDESTRIANS, tmp_path / "start.mp4", last_s=3.0)
     with program.running(tmp_path, camera(clip=clip), mqtt={"url": broker.url}) as agent:
-        assert agent.wait(SOON_S) == 0
+        assert agent.wait(PATIENCE_S) == 0
         assert agent.waiting() == []
     until(lambda: news.payloads(f"{ROOT}/status")[-1] == b"offline")
     events = program.events_in(news.heard)
