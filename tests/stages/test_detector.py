@@ -13,8 +13,9 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from edge_agent.records import Box, FloatArray, IntArray
-from edge_agent.stages.detect.detector import Detector, DetectSettings, letterbox
+from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.head import Candidates, Head
+from edge_agent.stages.detect.preparation import letterbox
 
 LABELS = ("person", "car", "dog")
 RED, RED_BGR = (81, 90, 240), (0, 0, 255)  # Y, Cb, Cr of BT.601, and what it is on a screen
