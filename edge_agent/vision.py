@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,17 @@ _USUAL_STEP = 32
 """A model that takes any size takes multiples of this."""
 
 
+Feed = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+"""The tensor of a picture in, all input tensors by name out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Vision:
     """A model that is loaded, understood and proved to run.
 
     Attributes:
         name: the built-in's name, or the file's.
+        feed: what a run takes: the picture, and what else the model wants to know of it.
         infer: one run; several threads may run it at once.
         head: how to prepare its input and read its output.
         signature: what goes in and what comes out.
@@ -46,6 +51,7 @@ class Vision:
     """
 
     name: str
+    feed: Feed
     infer: Infer
     head: Head
     signature: ModelSignature
@@ -98,7 +104,11 @@ def _understood(
     picture = picture_input(loaded.signature)
     told, labels_from = _told_labels(settings, metadata, entry)
     size = _trial_size(settings, picture, entry)
-    infer = _infer(loaded, picture, size)
+    feed = _feed(loaded, picture, size)
+
+    def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        return loaded.run(feed(tensor))
+
     outputs = _try_out(infer, picture, size)
     answer = Answer(
         size=size,
@@ -116,6 +126,7 @@ def _understood(
     _prove_scores(head, outputs, size, len(label_names))
     return Vision(
         name=entry.name if entry else path.name,
+        feed=feed,
         infer=infer,
         head=head,
         signature=loaded.signature,
@@ -152,18 +163,14 @@ def _trial_size(settings: ModelSettings, picture: PictureInput, entry: Catalogue
     return -(-width // _USUAL_STEP) * _USUAL_STEP, -(-height // _USUAL_STEP) * _USUAL_STEP
 
 
-def _infer(loaded: LoadedModel, picture: PictureInput, size: tuple[int, int]) -> Infer:
-    """One run on a picture; what else the model wants to know is the size of it."""
+def _feed(loaded: LoadedModel, picture: PictureInput, size: tuple[int, int]) -> Feed:
+    """What a run on a picture takes; what else the model wants to know is the size of it."""
     sizes = {
         tensor.name: np.array([size], np.dtype(tensor.dtype))
         for tensor in loaded.signature.inputs
         if tensor.name != picture.name
     }
-
-    def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        return loaded.run({picture.name: tensor, **sizes})
-
-    return infer
+    return lambda tensor: {picture.name: tensor, **sizes}
 
 
 def _try_out(infer: Infer, picture: PictureInput, size: tuple[int, int]) -> Sequence[NDArray[Any]]:

@@ -23,6 +23,7 @@ COMMANDS = {
     "doctor": "what this machine has for capturing",
     "bench": "what each stage costs on this machine",
     "models": "the built-in models",
+    "quantize": "an INT8 model from a float one, with its loss and speed measured",
     "outbox": "what waits for the broker",
 }
 """Each is the module of that name beside this one, with `arguments(parser)` and `run(args)`."""

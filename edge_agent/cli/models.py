@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from edge_agent.cli.main import EXIT_FAILED
-from edge_agent.edges.inference import ModelSettings
+from edge_agent.cli.own_model import file_arguments, file_settings
 from edge_agent.tools import models
 
 
@@ -19,9 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="of a model, for `info` also an ONNX file; for `info` the default one and for `verify` all, when left out",
     )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="for a file: its labels, one a line")
-    parser.add_argument("--family", metavar="NAME", help="for a file: how its answer is to be read")
-    parser.add_argument("--input", metavar="WxH", type=_size, help="for a file that takes any size: which one")
+    file_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -42,13 +40,6 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _x, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text} is no size such as 416x256")
-    return int(width), int(height)
-
-
 def _info(args: argparse.Namespace) -> int:
     if args.name and models.is_file(args.name):
         return _inspect(args)
@@ -58,10 +49,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    settings = ModelSettings.model_construct(
-        path=Path(args.name), labels=args.labels, family=args.family, input=args.input
-    )
-    found = models.inspect(settings)
+    found = models.inspect(file_settings(args, Path(args.name)))
     if args.json:
         print(json.dumps(found, indent=2))
         return 0

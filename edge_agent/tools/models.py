@@ -43,6 +43,15 @@ def is_file(name: str) -> bool:
     return name not in labels_by_name() and ("/" in name or "." in name or Path(name).exists())
 
 
+def file_of(name: str) -> Path:
+    """The file of a model that is built in or a person's own.
+
+    Raises:
+        ModelError: it is no file, and no built-in model is called so.
+    """
+    return Path(name) if is_file(name) else catalogue.find(name).path
+
+
 def inspect(settings: ModelSettings) -> dict[str, Any]:
     """What the agent makes of a model file: everything that it read in it, and what it takes for granted.
 
