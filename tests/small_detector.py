@@ -43,7 +43,7 @@ def write_small_detector(
         wide: one channel between `wide` and `narrow` is ten thousand times as large as the others, which one scale for
             all channels cannot take.
         metadata: beside its labels.
-        opset: of the graph.
+        opset: of the graph; in 11 there is a Resize as that had it, and weights are listed as inputs.
         weights: their type.
     """
     graph = _Graph(weights)
@@ -58,6 +58,8 @@ def write_small_detector(
     cells = graph.conv("narrow", cells, less[..., None, None], np.full(4, 0.01))
     for number in range(4):
         cells = graph.conv(f"deep_{number}", cells, np.eye(4)[..., None, None], np.full(4, 0.01))
+    if opset == 11:
+        cells = graph.old_resize(cells)
     halves = np.zeros((4, 4, 2, 2))
     halves[range(4), range(4)] = 0.25
     rows = []
@@ -81,7 +83,10 @@ def write_small_detector(
     made = helper.make_graph(
         graph.nodes,
         "squares",
-        [helper.make_tensor_value_info("images", kind, (1, 3, SIDE, SIDE))],
+        [
+            helper.make_tensor_value_info("images", kind, (1, 3, SIDE, SIDE)),
+            *(graph.as_inputs() if opset == 11 else []),
+        ],
         [helper.make_tensor_value_info("output", kind, (1, 84, 7))],
         graph.weights,
     )
@@ -113,6 +118,19 @@ class _Graph:
             return f"{name}_out"
         self.nodes.append(helper.make_node("Relu", [f"{name}_out"], [f"{name}_relu"], f"{name}_relu"))
         return f"{name}_relu"
+
+    def as_inputs(self) -> list[Any]:
+        """The weights, as what can be given anew."""
+        return [helper.make_tensor_value_info(one.name, one.data_type, one.dims) for one in self.weights]
+
+    def old_resize(self, of: str) -> str:
+        """To the size that it has, with the empty scales that only this form of the operation takes."""
+        self.weights += [
+            numpy_helper.from_array(np.zeros(0, np.float32), "no_scales"),
+            numpy_helper.from_array(np.array([1, 4, SIDE // 8, SIDE // 8]), "same_size"),
+        ]
+        self.nodes.append(helper.make_node("Resize", [of, "no_scales", "no_scales", "same_size"], ["same"], "same"))
+        return "same"
 
     def rows(self, stride: int, boxes: str, scores: str) -> str:
         """(1, 7, cells) of one stride."""

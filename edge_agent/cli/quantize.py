@@ -18,6 +18,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.tools import calibration_pictures, models
 from edge_agent.tools.quantize import FORMS, LEAST_PICTURES, Order, Quantized, quantize, write
 
+_SHOWN_NODES = 6
 _MINUTE_S = 60.0
 
 
@@ -92,6 +93,7 @@ def _say(words: str) -> None:
 def _lines(made: Quantized, path: Path) -> list[str]:
     source, measured, nodes = (made.manifest[key] for key in ("source", "measured", "nodes"))
     kept = nodes["kept_float"]
+    some = f"{', '.join(kept[:_SHOWN_NODES])}{', …' * (len(kept) > _SHOWN_NODES)}"
     rows: list[tuple[str, str, str, str]] = [
         ("", "float", "INT8", "ratio"),
         _row("MB", source["bytes"] / 1e6, made.manifest["bytes"] / 1e6, 1),
@@ -100,7 +102,7 @@ def _lines(made: Quantized, path: Path) -> list[str]:
     ]
     return [
         *(f"{name:14} {before:>8} {after:>8} {ratio:>7}" for name, before, after, ratio in rows),
-        f"INT8 are {nodes['int8']} of {nodes['all']} nodes; kept float for their loss: {', '.join(kept) or 'none'}",
+        f"INT8 are {nodes['int8']} of {nodes['all']} nodes; kept float for their loss: {len(kept)} {some}".rstrip(),
         f"{path.name}: {made.verdict}",
     ]
 

@@ -25,6 +25,7 @@ biases left float, which is what TensorRT reads."""
 _OPSET = 13
 """The first in which a weight can have a scale for each channel."""
 
+_IR_VERSION = 7  # of the same release; since 4, weights need not be inputs
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "ConvInteger"}
 
 
@@ -134,6 +135,7 @@ class Quantizer:
                 metadata = {entry.key: entry.value for entry in model.metadata_props}
                 model = self._onnx.version_converter.convert_version(model, _OPSET)
                 self._onnx.helper.set_model_props(model, metadata)
+            _fix_weights(model)
             _name_nodes(model.graph)
             return self._onnx.shape_inference.infer_shapes(model)
 
@@ -187,6 +189,14 @@ def _reader(library: ModuleType, inputs: Iterable[Mapping[str, NDArray[Any]]]) -
             return None if following is None else dict(following)
 
     return Reader()
+
+
+def _fix_weights(model: Any) -> None:
+    """Take weights from among the inputs, where old forms list them: what can be given anew is no constant."""
+    weights = {weight.name for weight in model.graph.initializer}
+    for tensor in [tensor for tensor in model.graph.input if tensor.name in weights]:
+        model.graph.input.remove(tensor)
+    model.ir_version = max(model.ir_version, _IR_VERSION)
 
 
 def _name_nodes(graph: Any) -> None:

@@ -123,12 +123,18 @@ class Trials:
         quantizer: makes them.
         teacher: the float model.
         settings: how it is used.
+        accuracy: tells how well each sees.
         path: where each is written, in place of the one before.
     """
 
-    def __init__(self, quantizer: Quantizer, teacher: Vision, settings: ModelSettings, path: Path) -> None:
+    def __init__(
+        self, quantizer: Quantizer, teacher: Vision, settings: ModelSettings, accuracy: Accuracy, path: Path
+    ) -> None:
         self._quantizer = quantizer
         self._teacher = teacher
+        self._accuracy = accuracy
+        self.before = accuracy.measure(teacher)
+        """Of the float model."""
         self._settings = settings.model_copy(update={"path": path, "name": None, "family": teacher.head.family})
         self._path = path
 
@@ -141,13 +147,12 @@ class Trials:
         """The file of the one that was loaded last."""
         return self._path.read_bytes()
 
-    def loss(self, accuracy: Accuracy, names: Collection[str]) -> float:
+    def loss(self, names: Collection[str]) -> float:
         """Of accuracy with these nodes INT8; all of it where the model cannot even be read any more."""
-        before = accuracy.measure(self._teacher)
         try:
-            return before - accuracy.measure(self.load(names))
+            return self.before - self._accuracy.measure(self.load(names))
         except ModelError:
-            return before
+            return self.before
 
     def damage(self, pictures: Sequence[ByteArray], names: Collection[str]) -> float:
         """How far the answers go astray with these nodes INT8."""
@@ -190,11 +195,11 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
         accuracy = _agreement(order, teacher, held_out)
         say(f"calibrating with {len(calibration)} pictures; {len(held_out)} with {accuracy.things} things are held out")
         quantizer.calibrate(teacher.feed(preparation.tensor(picture)) for picture in calibration)
-        trials = Trials(quantizer, teacher, order.model, Path(folder) / "trial.onnx")
+        trials = Trials(quantizer, teacher, order.model, accuracy, Path(folder) / "trial.onnx")
         began_s = time.monotonic()
         found = search(
             may,
-            loss_of=partial(trials.loss, accuracy),
+            loss_of=trials.loss,
             damage_of=partial(trials.damage, held_out[:: -(-len(held_out) // _DAMAGE_PICTURES)]),
             max_loss=order.max_loss,
             is_over=lambda: time.monotonic() - began_s >= order.search_s,
@@ -202,8 +207,7 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
         )
         speed = compare(teacher, trials.load(found.nodes), preparation.tensor(held_out[0]))
         model = trials.written()
-    before = accuracy.measure(teacher)
-    pays, verdict = judge(order, speed, accuracy.name, before, found.loss)
+    pays, verdict = judge(order, speed, accuracy.name, trials.before, found.loss)
     manifest = {
         "schema": MANIFEST_SCHEMA,
         "sha256": hashlib.sha256(model).hexdigest(),
@@ -229,8 +233,8 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
             "accuracy": accuracy.name,
             "pictures": len(held_out),
             "things": accuracy.things,
-            "before": round(before, 4),
-            "after": round(before - found.loss, 4),
+            "before": round(trials.before, 4),
+            "after": round(trials.before - found.loss, 4),
             **_told(speed),
             "on": host.board() or host.processor() or host.system(),
             "provider": teacher.provider,
