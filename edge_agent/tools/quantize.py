@@ -188,6 +188,7 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
             raise ModelError(
                 f"model {order.path}: it has neither convolutions nor matrix products, which INT8 speeds up"
             )
+        say(f"taking pictures of {order.pictures_of}")
         pictures = list(take(preparation.picture))
         if len(pictures) < LEAST_PICTURES:
             raise ConfigError(f"{order.pictures_of} gives {len(pictures)} pictures; {LEAST_PICTURES} are the least")
@@ -304,7 +305,7 @@ def write(quantized: Quantized, path: Path) -> tuple[Path, ...]:
     """
     manifest = {"file": path.name} | quantized.manifest
     texts = {
-        path.with_suffix(".json"): json.dumps(manifest, indent=2) + "\n",
+        path.with_suffix(".json"): json.dumps(manifest, indent=2, ensure_ascii=False) + "\n",
         path.with_suffix(".md"): card_of(manifest),
     }
     files = {path: quantized.model} | {place: text.encode() for place, text in texts.items()}
