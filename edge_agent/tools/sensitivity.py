@@ -1,9 +1,9 @@
 """Which nodes of a model lose most when they are made INT8: a search that measures the loss.
 
-What stands behind the heads, where nothing is convolved any more, stays float always: it costs next to nothing there,
-and one scale for boxes and scores together ruins both. If the rest loses too much, the graph is cut into blocks, a
-convolution with what follows it; each is made INT8 alone, and what it does to the model's answers is its damage. Then
-the worst ones are kept float: one, two, four, and so on until the loss is small enough, and of those as few as do.
+What stands behind the heads, where nothing is convolved any more, stays float always: INT8 saves next to nothing there,
+and boxes and scores would share one scale. If the rest loses too much, the graph is cut into blocks, a convolution with
+what follows it; each is made INT8 alone, and what it does to the model's answers is its damage. Then the worst ones are
+kept float: one, two, four, and so on until the loss is small enough, and of those as few as do.
 """
 
 from __future__ import annotations
