@@ -259,7 +259,7 @@ class Agent:
         """
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
-        vision = load_vision(self.settings.model)
+        vision = load_vision(self.settings.model, self.settings.outbox.path.parent)
         turns = Turns(places_for(self.settings.model.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:

@@ -112,6 +112,9 @@ def capabilities(
         "provider": {
             "requested": settings.model.require_provider or settings.model.provider,
             "active": vision.provider,
+            "why": vision.provider_why,
+            "nodes": vision.nodes,
+            "fallback_nodes": vision.fallback_nodes,
         },
         "cameras": {
             camera.id: {

@@ -21,6 +21,9 @@ from edge_agent.stages.detect.families import recognise
 from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
 from edge_agent.stages.detect.picture_input import picture_input
 
+_ENGINES = "engines"
+"""The folder in the state folder."""
+
 _FREE_INPUT_SIZE = (416, 256)
 """Width and height for a model that takes any, unless told otherwise: nearly 16:9, as cameras are."""
 
@@ -42,7 +45,10 @@ class Vision:
         input_size: width and height that it sees.
         threshold: least score of a detection unless a label has its own.
         sha256: of its file.
-        provider: the execution provider that is active.
+        provider: what the model runs on.
+        provider_why: it runs there, fit to be published.
+        nodes: operations in its graph; None where the runtime does not tell.
+        fallback_nodes: those of them that run elsewhere than on what was asked for; None where nobody tells.
     """
 
     name: str
@@ -55,6 +61,9 @@ class Vision:
     threshold: float
     sha256: str
     provider: str
+    provider_why: str
+    nodes: int | None
+    fallback_nodes: int | None
 
     def detector(self, settings: DetectSettings) -> Detector:
         """A detector of its own for one camera.
@@ -72,8 +81,12 @@ class Vision:
         )
 
 
-def load_vision(settings: ModelSettings) -> Vision:
+def load_vision(settings: ModelSettings, state: Path | None = None) -> Vision:
     """Load the model that the settings name.
+
+    Args:
+        settings: of the model.
+        state: a folder to keep what a runtime compiles at length; None to compile it anew each time.
 
     Raises:
         ModelError: it is missing, damaged, not understood, or cannot do what the settings ask of it.
@@ -83,7 +96,7 @@ def load_vision(settings: ModelSettings) -> Vision:
     if entry:
         catalogue.verify(entry)
     path, sha256 = (entry.path, entry.sha256) if entry else _own_file(settings)
-    loaded = inference.load_model(path, settings)
+    loaded = inference.load_model(path, settings, state / _ENGINES / sha256 if state else None)
     try:
         return _understood(loaded, settings, entry, path, sha256)
     except ValueError as error:
@@ -125,6 +138,9 @@ def _understood(
         threshold=settings.threshold,
         sha256=sha256,
         provider=loaded.provider,
+        provider_why=loaded.why,
+        nodes=loaded.nodes,
+        fallback_nodes=loaded.fallback_nodes,
     )
 
 

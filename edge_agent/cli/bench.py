@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, and print a table."""
     settings = app.one_camera(args.clip, args.model, {"rate_hz": args.rate_hz})
     camera = settings.cameras[0]
-    vision = load_vision(settings.model)
+    vision = load_vision(settings.model, settings.outbox.path.parent)
     benchmark = run_benchmark(
         build=lambda: app.build_replay(settings, camera, vision, run_id="0" * 6),
         record=lambda: app.open_recording(args.clip).frames(),

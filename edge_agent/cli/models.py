@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.edges.inference import ModelSettings
@@ -79,11 +80,16 @@ def _inspect(args: argparse.Namespace) -> int:
         "labels": f"{len(labels)}, from {found['labels_from']}: {shown}",
         "suppression": nms,
         "assumed": f"{', '.join(found['assumed']) or 'nothing'}: the graph does not say",
-        "runs": f"on {found['provider']}, {found['ms']} ms",
+        "runs": f"on {found['provider']}, {found['ms']} ms; {found['provider_why']}{_elsewhere(found)}",
     }
     for name, value in rows.items():
         print(f"{name:12} {value}")
     return 0
+
+
+def _elsewhere(found: dict[str, Any]) -> str:
+    left, nodes = found["fallback_nodes"], found["nodes"]
+    return f"; {left} of {nodes} operations run elsewhere" if left else ""
 
 
 def _numbers(values: list[float]) -> str:

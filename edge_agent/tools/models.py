@@ -73,6 +73,9 @@ def inspect(settings: ModelSettings) -> dict[str, Any]:
         "labels_from": vision.labels_from,
         "suppressed": not head.suppresses,
         "provider": vision.provider,
+        "provider_why": vision.provider_why,
+        "nodes": vision.nodes,
+        "fallback_nodes": vision.fallback_nodes,
         "ms": round(_ms_a_run(vision), 2),
     }
 
