@@ -21,9 +21,13 @@ SIZE = (64, 48)
 GRID = (SIZE[1] // CELL, SIZE[0] // CELL)
 
 
-def picture_with(row: int, column: int, channel: int) -> NDArray[np.uint8]:
+LARGE = (416, 256)
+"""Of a picture with which a run takes long enough for another thread to come in between."""
+
+
+def picture_with(row: int, column: int, channel: int, size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
     """Black, but for one cell of one colour."""
-    picture = np.zeros((1, SIZE[1], SIZE[0], 3), np.uint8)
+    picture = np.zeros((1, size[1], size[0], 3), np.uint8)
     picture[0, row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL, channel] = 255
     return picture
 
@@ -72,17 +76,17 @@ def test_integers_are_taken_and_given_as_the_numbers_that_they_stand_for(tmp_pat
 
 
 def test_several_threads_run_it_at_once_and_each_gets_its_own_answer(tmp_path: Path) -> None:
-    loaded = load_model(write_ssd(tmp_path / "ssd.tflite", schema, size=SIZE), ModelSettings())
-    cells = [(number % GRID[0], number % GRID[1]) for number in range(4)]
+    loaded = load_model(write_ssd(tmp_path / "ssd.tflite", schema, size=LARGE), ModelSettings())
+    cells = [(4 * number, 2 * number) for number in range(4)]
     wrong: list[int] = []
     begin = threading.Barrier(len(cells))
 
     def look(number: int) -> None:
-        picture = picture_with(*cells[number], 0)
+        picture = picture_with(*cells[number], 0, LARGE)
         begin.wait()
         for _again in range(50):
             boxes = loaded.run({"picture": picture})[0]
-            if abs(boxes[0, 0, 0] * GRID[0] - cells[number][0]) > 0.1:
+            if abs(boxes[0, 0, 0] * LARGE[1] / CELL - cells[number][0]) > 0.1:
                 wrong.append(number)
 
     threads = [threading.Thread(target=look, args=(number,)) for number in range(len(cells))]
