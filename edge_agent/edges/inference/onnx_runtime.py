@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,17 @@ from numpy.typing import NDArray
 from edge_agent import runtimes
 from edge_agent.edges.inference import contest
 from edge_agent.edges.inference.model import AUTO, LoadedModel, ModelSettings, Run
-from edge_agent.edges.inference.providers import CPU, NEEDS, TENSORRT, Setup, bare, chain, has_engine, offered
+from edge_agent.edges.inference.providers import (
+    CPU,
+    NEEDS,
+    ON_THE_CPU,
+    TENSORRT,
+    Setup,
+    bare,
+    chain,
+    has_engine,
+    offered,
+)
 from edge_agent.errors import ModelError
 from edge_agent.records import ModelSignature, Tensor
 
@@ -265,7 +276,9 @@ def _raced(
         else:
             _log.warning("%s %s", name, DISAGREES)
             problems[name] = DISAGREES
-    return contest.timed(runs, shown[0][0]), problems
+    undisturbed = contest.undisturbed(settings.threads)
+    clocks = {name: undisturbed if name in ON_THE_CPU else time.perf_counter for name in runs}
+    return contest.timed(runs, shown[0][0], clocks), problems
 
 
 def _loaded(made: _Made, why: str, fallback_nodes: int | None = None) -> LoadedModel:

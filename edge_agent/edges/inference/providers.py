@@ -24,6 +24,9 @@ NEEDS = {
 }
 """How a person gets each; the order is that in which they are named."""
 
+ON_THE_CPU = {CPU, XNNPACK, OPENVINO}
+"""Those that compute on the CPU, each on as many threads as it is told."""
+
 DEVICE = ":"
 """Stands before the device in the name of a provider that has several, as in `OpenVINOExecutionProvider:GPU`."""
 
