@@ -133,7 +133,7 @@ def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(
             {
                 "device": {"id": "local"},
-                "model": {"path": model} if model.endswith(".onnx") else {"name": model},
+                "model": {"path": model} if model.endswith((".onnx", ".tflite")) else {"name": model},
                 "cameras": [{"id": "clip", "source": recording_url(clip), "detect": detect}],
             }
         )

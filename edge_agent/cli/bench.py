@@ -17,7 +17,7 @@ from edge_agent.vision import load_vision
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
     parser.add_argument("clip", nargs="?", type=Path, default=clips.PEDESTRIANS, help="a video; else the built-in one")
-    parser.add_argument("--model", default="default", help="a built-in model's name, or an ONNX file")
+    parser.add_argument("--model", default="default", help="a built-in model's name, or an ONNX or .tflite file")
     parser.add_argument("--rate-hz", type=float, default=5.0, help="how often to look while something moves")
     parser.add_argument(
         "--rounds", type=_at_least_one, default=3, help="how often to measure; the cheapest round counts"

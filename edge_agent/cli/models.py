@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name",
         nargs="?",
-        help="of a model, for `info` also an ONNX file; for `info` the default one and for `verify` all, when left out",
+        help="of a model, for `info` also a model file; for `info` the default one and for `verify` all, when left out",
     )
     parser.add_argument("--labels", type=Path, metavar="FILE", help="for a file: its labels, one a line")
     parser.add_argument("--family", metavar="NAME", help="for a file: how its answer is to be read")

@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from tflite_files import BACKGROUND, CELL, GAIN, OFFSET_SCALE, SCORE_SCALE, write_ssd
 
+from edge_agent.app import one_camera
+from edge_agent.clips import PEDESTRIANS
 from edge_agent.edges.inference import ModelSettings, load_model
 from edge_agent.errors import ModelError, RuntimeMissingError
 from edge_agent.vision import load_vision
@@ -126,3 +128,9 @@ def test_without_litert_the_line_that_installs_it_is_said(tmp_path: Path, monkey
         RuntimeMissingError, match=r"^ai_edge_litert.interpreter cannot be loaded .*edge-agent\[litert\]"
     ):
         load_model(path, ModelSettings())
+
+
+def test_bench_takes_a_file_of_either_runtime_for_a_file_and_not_for_a_name() -> None:
+    for name in ("own/model.tflite", "model.onnx"):
+        assert one_camera(PEDESTRIANS, name, {}).model.path == Path(name)
+    assert one_camera(PEDESTRIANS, "ssdlite", {}).model.name == "ssdlite"
