@@ -282,7 +282,7 @@ def _raced(
 
 
 def _loaded(made: _Made, why: str, fallback_nodes: int | None = None) -> LoadedModel:
-    _log.info("the model runs on %s: %s", made.name, why)
+    _log.debug("the model runs on %s: %s", made.name, why)
     return LoadedModel(
         run=made.run,
         signature=made.signature,
