@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.edges import catalogue, inference
+from edge_agent.edges import catalogue, host, inference
 from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import LoadedModel, ModelSettings
 from edge_agent.errors import ModelError
@@ -20,6 +20,7 @@ from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
 from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
 from edge_agent.stages.detect.picture_input import picture_input
+from edge_agent.stages.detect.proof import Fingerprint, difference, prove
 
 _FREE_INPUT_SIZE = (416, 256)
 """Width and height for a model that takes any, unless told otherwise: nearly 16:9, as cameras are."""
@@ -43,6 +44,9 @@ class Vision:
         threshold: least score of a detection unless a label has its own.
         sha256: of its file.
         provider: the execution provider that is active.
+        ms: milliseconds of a run on this machine.
+        memory_bytes: what loading it and running it took.
+        fingerprint: what it answered to the picture that it was proved on, in short.
     """
 
     name: str
@@ -55,6 +59,9 @@ class Vision:
     threshold: float
     sha256: str
     provider: str
+    ms: float
+    memory_bytes: int
+    fingerprint: Fingerprint
 
     def detector(self, settings: DetectSettings) -> Detector:
         """A detector of its own for one camera.
@@ -83,16 +90,22 @@ def load_vision(settings: ModelSettings) -> Vision:
     if entry:
         catalogue.verify(entry)
     path, sha256 = (entry.path, entry.sha256) if entry else _own_file(settings)
+    memory_before = host.memory_rss_bytes() or 0
     loaded = inference.load_model(path, settings)
     try:
-        return _understood(loaded, settings, entry, path, sha256)
+        return _understood(loaded, settings, entry, (path, sha256), memory_before)
     except ValueError as error:
         raise ModelError(f"model {path}: {error}") from error
 
 
 def _understood(
-    loaded: LoadedModel, settings: ModelSettings, entry: CatalogueEntry | None, path: Path, sha256: str
+    loaded: LoadedModel,
+    settings: ModelSettings,
+    entry: CatalogueEntry | None,
+    file: tuple[Path, str],
+    memory_before: int,
 ) -> Vision:
+    path, sha256 = file
     metadata = loaded.signature.metadata
     _refuse_other_tasks(metadata)
     picture = picture_input(loaded.signature)
@@ -114,6 +127,9 @@ def _understood(
         raise ValueError(f"model.input is {list(asked)}; both must be multiples of {head.size_step}")
     label_names = _label_names(told, head)
     _prove_scores(head, outputs, size, len(label_names))
+    spent_s: list[float] = []
+    fingerprint = prove(inference.timed(infer, spent_s), head, label_names, size, outputs)
+    _compare(fingerprint, entry, size)
     return Vision(
         name=entry.name if entry else path.name,
         infer=infer,
@@ -125,6 +141,9 @@ def _understood(
         threshold=settings.threshold,
         sha256=sha256,
         provider=loaded.provider,
+        ms=round(min(spent_s) * 1000, 2),
+        memory_bytes=max(0, (host.memory_rss_bytes() or 0) - memory_before),
+        fingerprint=fingerprint,
     )
 
 
@@ -205,6 +224,21 @@ def _prove_scores(head: Head, outputs: Sequence[NDArray[Any]], size: tuple[int, 
     least, most = (float(np.min(found.scores)), float(np.max(found.scores))) if len(found.scores) else (0.0, 0.0)
     if not 0 <= least <= most <= 1:
         raise ValueError(f"its scores reach from {least:.3g} to {most:.3g}, not 0 to 1")
+
+
+def _compare(found: Fingerprint, entry: CatalogueEntry | None, size: tuple[int, int]) -> None:
+    """A built-in model has to answer here as it did where it was made: another CPU may reckon otherwise."""
+    if entry is None or size != entry.input_size:
+        return
+    apart = difference(found, entry.fingerprint)
+    if apart > _MOST_APART:
+        raise ValueError(
+            f"on this machine it answers a known picture otherwise than it should, by {apart:.0%}; "
+            "another version of onnxruntime or another model.provider may help"
+        )
+
+
+_MOST_APART = 0.25  # FP32 and INT8 of the same model lie 0.03 apart, two quantizations 0.02
 
 
 def _told_labels(

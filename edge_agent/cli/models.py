@@ -79,7 +79,7 @@ def _inspect(args: argparse.Namespace) -> int:
         "labels": f"{len(labels)}, from {found['labels_from']}: {shown}",
         "suppression": nms,
         "assumed": f"{', '.join(found['assumed']) or 'nothing'}: the graph does not say",
-        "runs": f"on {found['provider']}, {found['ms']} ms",
+        "runs": f"on {found['provider']}, {found['ms']:g} ms, {found['memory_bytes'] / 1e6:.0f} MB",
     }
     for name, value in rows.items():
         print(f"{name:12} {value}")

@@ -38,6 +38,7 @@ class CatalogueEntry:
         licence: SPDX expression.
         source: package and version it was made from.
         card: its model card.
+        fingerprint: what it answers to the picture that models are proved on, in short.
     """
 
     name: str
@@ -51,6 +52,7 @@ class CatalogueEntry:
     licence: str
     source: str
     card: Path
+    fingerprint: list[list[float]]
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
@@ -69,6 +71,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             licence=model["licence"],
             source=model["source"]["package"],
             card=FOLDER / model["card"],
+            fingerprint=[[float(number) for number in output.split()] for output in model["fingerprint"]],
         )
         for model in manifest["models"]
     )

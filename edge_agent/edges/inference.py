@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from edge_agent import runtimes
 from edge_agent.errors import ModelError
-from edge_agent.records import ModelSignature, Tensor
+from edge_agent.records import Infer, ModelSignature, Tensor
 from edge_agent.settings import Ratio, Section
 
 Spread = Annotated[float, Field(gt=0)]
@@ -160,6 +161,18 @@ def _run(session: Any, signature: ModelSignature) -> Run:
 
 _FULL = {np.dtype(np.float16): np.float32}
 """What is easier to reckon with."""
+
+
+def timed(infer: Infer, spent_s: list[float]) -> Infer:
+    """The same model, which notes how many seconds each run takes."""
+
+    def run(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        began_s = time.perf_counter()
+        outputs = infer(tensor)
+        spent_s.append(time.perf_counter() - began_s)
+        return outputs
+
+    return run
 
 
 def _first_line(error: Exception) -> str:

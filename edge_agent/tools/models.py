@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edge_agent.edges import catalogue
 from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError
-from edge_agent.stages.detect.head import shape_of
-from edge_agent.vision import Vision, load_vision
+from edge_agent.vision import load_vision
 
 SOUND = "ok"
 
@@ -73,22 +69,9 @@ def inspect(settings: ModelSettings) -> dict[str, Any]:
         "labels_from": vision.labels_from,
         "suppressed": not head.suppresses,
         "provider": vision.provider,
-        "ms": round(_ms_a_run(vision), 2),
+        "ms": vision.ms,
+        "memory_bytes": vision.memory_bytes,
     }
-
-
-def _ms_a_run(vision: Vision) -> float:
-    """Milliseconds of a run: the quickest of some."""
-    blob = np.zeros(shape_of(vision.head.layout, vision.input_size), vision.head.dtype)
-    spent = []
-    for _run in range(_RUNS):
-        began = time.perf_counter()
-        vision.infer(blob)
-        spent.append(time.perf_counter() - began)
-    return min(spent) * 1000
-
-
-_RUNS = 5
 
 
 def verify(name: str | None) -> dict[str, str]:
