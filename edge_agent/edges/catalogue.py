@@ -77,6 +77,63 @@ def entries() -> tuple[CatalogueEntry, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteEntry:
+    """One model that is known and not part of the package.
+
+    Attributes:
+        name: what `models pull` calls it.
+        title: for people.
+        file: its file's name.
+        url: where it is published.
+        sha256: of the file.
+        size_bytes: of the file.
+        licence: SPDX expression.
+    """
+
+    name: str
+    title: str
+    file: str
+    url: str
+    sha256: str
+    size_bytes: int
+    licence: str
+
+    def is_right(self, path: Path) -> bool:
+        """Whether a file is this model's."""
+        return sha256_of(path) == self.sha256
+
+
+def remote_entries() -> tuple[RemoteEntry, ...]:
+    """All models that can be pulled."""
+    table = json.loads((FOLDER / "remote.json").read_text(encoding="utf-8"))
+    return tuple(
+        RemoteEntry(
+            name=model["name"],
+            title=model["title"],
+            file=model["file"],
+            url=model["url"],
+            sha256=model["sha256"],
+            size_bytes=model["bytes"],
+            licence=model["licence"],
+        )
+        for model in table["models"]
+    )
+
+
+def find_remote(name: str) -> RemoteEntry:
+    """The model of that name that can be pulled.
+
+    Raises:
+        ModelError: there is none.
+    """
+    known = remote_entries()
+    for entry in known:
+        if entry.name == name:
+            return entry
+    raise ModelError(f"model {name!r} cannot be pulled; there are: {', '.join(entry.name for entry in known)}")
+
+
 def find(name: str) -> CatalogueEntry:
     """The built-in model of that name.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge_agent.edges import catalogue
+from edge_agent.edges import catalogue, downloads
 from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError
@@ -32,6 +33,56 @@ def describe(name: str) -> tuple[dict[str, Any], str]:
     """
     entry = catalogue.find(name)
     return _describe(entry), entry.card.read_text(encoding="utf-8")
+
+
+def describe_remote() -> list[dict[str, Any]]:
+    """Every model that can be pulled, in numbers and names."""
+    return [
+        {
+            "name": entry.name,
+            "built_in": False,
+            "title": entry.title,
+            "bytes": entry.size_bytes,
+            "sha256": entry.sha256,
+            "licence": entry.licence,
+            "source": entry.url,
+        }
+        for entry in catalogue.remote_entries()
+    ]
+
+
+def pull(name: str, folder: Path, origin: str | None, told: Callable[[int, int], None]) -> Path:
+    """Get a model's file and prove it.
+
+    Args:
+        name: of the model.
+        folder: where its file goes.
+        origin: a folder, or an address above the file, to take it from instead of where it is published.
+        told: called with the bytes that are there, and those that there will be.
+
+    Raises:
+        ModelError: there is none of that name, or another file is there or came.
+        SourceError: it cannot be had, for now.
+        StorageError: it cannot be written.
+    """
+    entry = catalogue.find_remote(name)
+    if origin is None:
+        address = entry.url
+    elif "://" in origin:
+        if not origin.startswith(("http://", "https://")):
+            raise ModelError(f"--from {origin}: an address begins with http:// or https://; a folder has no ://")
+        address = f"{origin.rstrip('/')}/{entry.file}"
+    else:
+        address = str(Path(origin) / entry.file)
+    target = folder / entry.file
+    downloads.fetch(
+        address,
+        target,
+        size_bytes=entry.size_bytes,
+        is_right=entry.is_right,
+        told=lambda there: told(there, entry.size_bytes),
+    )
+    return target
 
 
 def is_file(name: str) -> bool:
@@ -95,6 +146,7 @@ def _verdict(entry: CatalogueEntry) -> str:
 def _describe(entry: CatalogueEntry) -> dict[str, Any]:
     return {
         "name": entry.name,
+        "built_in": True,
         "title": entry.title,
         "family": entry.family,
         "input": list(entry.input_size),
