@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 
 from edge_agent import app
 from edge_agent.edges import allocator
@@ -32,8 +31,7 @@ Counts = dict[str, float]
 def limit(job: dict[str, Any], every: int = 1) -> Counts:
     """Decode everything, and run the bare model."""
     vision = load_vision(app.one_camera(Path(job["clip"]), "default", {}).model)
-    width, height = vision.input_size
-    blob, looks, frames = np.zeros((1, 3, height, width), np.float32), 0, 0
+    blob, looks, frames = vision.blank(), 0, 0
     clocks = started()
     with av.open(job["clip"]) as container:
         stream = container.streams.video[0]

@@ -63,6 +63,10 @@ class Vision:
     memory_bytes: int
     fingerprint: Fingerprint
 
+    def blank(self) -> NDArray[Any]:
+        """A picture of nothing, as the model takes one."""
+        return np.zeros(shape_of(self.head.layout, self.input_size), self.head.dtype)
+
     def detector(self, settings: DetectSettings) -> Detector:
         """A detector of its own for one camera.
 

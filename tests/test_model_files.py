@@ -370,3 +370,10 @@ def test_scores_are_proved_on_what_the_model_answers(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"its scores reach from 0 to 7, not 0 to 1$"):
         load_vision(settings)
     assert len(LABELS) == CLASSES
+
+
+@pytest.mark.parametrize("name", ["SSD, scores, bytes", "YOLOv8, v9, v11, v12"])
+def test_a_picture_of_nothing_is_what_the_model_takes(tmp_path: Path, name: str) -> None:
+    path = written(KINDS[name], tmp_path / "model.onnx")
+    vision = load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS)))
+    assert len(vision.infer(vision.blank())) == len(KINDS[name].outputs)
