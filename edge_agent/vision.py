@@ -19,6 +19,7 @@ from edge_agent.records import Infer, ModelSignature
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
 from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
+from edge_agent.stages.detect.nms import MAX_CANDIDATES
 from edge_agent.stages.detect.picture_input import picture_input
 from edge_agent.stages.detect.proof import Fingerprint, difference, prove
 
@@ -67,8 +68,12 @@ class Vision:
         """A picture of nothing, as the model takes one."""
         return np.zeros(shape_of(self.head.layout, self.input_size), self.head.dtype)
 
-    def detector(self, settings: DetectSettings) -> Detector:
+    def detector(self, settings: DetectSettings, *, max_candidates: int = MAX_CANDIDATES) -> Detector:
         """A detector of its own for one camera.
+
+        Args:
+            settings: what to look for.
+            max_candidates: how many boxes at most are compared with each other.
 
         Raises:
             ValueError: a wanted label is none of the model's.
@@ -80,6 +85,7 @@ class Vision:
             input_size=self.input_size,
             threshold=self.threshold,
             settings=settings,
+            max_candidates=max_candidates,
         )
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from edge_agent.cli.main import EXIT_FAILED
-from edge_agent.edges.inference import ModelSettings
+from edge_agent.cli.model_options import add_options, model_settings
 from edge_agent.errors import ModelError
 from edge_agent.tools import models
 
@@ -21,9 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="of a model, for `info` also an ONNX file; for `info` the default one and for `verify` all, when left out",
     )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="for a file: its labels, one a line")
-    parser.add_argument("--family", metavar="NAME", help="for a file: how its answer is to be read")
-    parser.add_argument("--input", metavar="WxH", type=_size, help="for a file that takes any size: which one")
+    add_options(parser)
     parser.add_argument("--to", type=Path, metavar="DIR", default=Path(), help="for `pull`: where to (default: here)")
     parser.add_argument(
         "--from", dest="origin", metavar="DIR_OR_URL", help="for `pull`: where from, instead of where it is published"
@@ -73,13 +71,6 @@ class _Progress:
         self._tenth = tenth
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _x, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text} is no size such as 416x256")
-    return int(width), int(height)
-
-
 def _info(args: argparse.Namespace) -> int:
     if args.name and models.is_file(args.name):
         return _inspect(args)
@@ -89,10 +80,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    settings = ModelSettings.model_construct(
-        path=Path(args.name), labels=args.labels, family=args.family, input=args.input
-    )
-    found = models.inspect(settings)
+    found = models.inspect(model_settings(args.name, args))
     if args.json:
         print(json.dumps(found, indent=2))
         return 0

@@ -14,6 +14,9 @@ from edge_agent.vision import load_vision
 
 SOUND = "ok"
 
+MEANINGLESS = frozenset({"-", "background"})
+"""What stands among labels for a class column that is no kind of thing."""
+
 
 def labels_by_name() -> dict[str, tuple[str, ...]]:
     """What each built-in model can tell apart."""
@@ -150,7 +153,7 @@ def _describe(entry: CatalogueEntry) -> dict[str, Any]:
         "title": entry.title,
         "family": entry.family,
         "input": list(entry.input_size),
-        "labels": [label for label in entry.labels if label not in {"-", "background"}],
+        "labels": [label for label in entry.labels if label not in MEANINGLESS],
         "bytes": entry.size_bytes,
         "sha256": entry.sha256,
         "licence": entry.licence,
