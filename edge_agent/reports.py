@@ -108,6 +108,8 @@ def capabilities(
             "family": vision.head.family,
             "sha256": vision.sha256,
             "input": list(vision.input_size),
+            "ms": vision.ms,
+            "memory_bytes": vision.memory_bytes,
         },
         "provider": {
             "requested": settings.model.require_provider or settings.model.provider,

@@ -20,12 +20,13 @@ INSTALL = {
     "gpiod": "pip install 'gpiod>=2', or on Debian 13: sudo apt install -y python3-libgpiod, and a virtual environment "
     "made with --system-site-packages, which sees it",
     "iotcore": "pip install 'edge-agent[demo]', or install mosquitto",
+    "pycocotools": "pip install 'edge-agent[eval]'",
 }
 """How a person gets each of them."""
 
 
 def load(name: str) -> ModuleType:
-    """Import a library that may be absent.
+    """Import a library that may be absent, or a module of it.
 
     Raises:
         RuntimeMissingError: it is not installed or does not load here; the message holds the install line.

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         build=lambda: app.build_replay(settings, camera, vision, run_id="0" * 6),
         record=lambda: app.open_recording(args.clip).frames(),
         infer=vision.infer,
-        input_size=vision.input_size,
+        blank=vision.blank(),
         rounds=args.rounds,
     )
     print(json.dumps(_summary(benchmark), indent=2) if args.json else _table(benchmark, args))

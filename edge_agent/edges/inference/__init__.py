@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge_agent.edges.inference import litert, onnx_runtime
-from edge_agent.edges.inference.model import AUTO, LoadedModel, ModelSettings
+from edge_agent.edges.inference.model import AUTO, LoadedModel, ModelSettings, timed
 
-__all__ = ["AUTO", "LoadedModel", "ModelSettings", "load_model"]
+__all__ = ["AUTO", "LoadedModel", "ModelSettings", "load_model", "timed"]
 
 BACKENDS: dict[str, Callable[[Path, ModelSettings, Path | None], LoadedModel]] = {".tflite": litert.load}
 """By the suffix of the files that they run; onnxruntime takes all others."""

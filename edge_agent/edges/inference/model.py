@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edge_agent.records import ModelSignature
+from edge_agent.records import Infer, ModelSignature
 from edge_agent.settings import Ratio, Section
 
 Spread = Annotated[float, Field(gt=0)]
@@ -63,6 +64,18 @@ class ModelSettings(Section):
 
     require_provider: str | None = None
     """Refuse to start unless this provider is the active one, and runs a part of the model at least."""
+
+
+def timed(infer: Infer, spent_s: list[float]) -> Infer:
+    """The same model, which notes how many seconds each run takes."""
+
+    def run(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        began_s = time.perf_counter()
+        outputs = infer(tensor)
+        spent_s.append(time.perf_counter() - began_s)
+        return outputs
+
+    return run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
