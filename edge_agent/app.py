@@ -133,7 +133,7 @@ def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(
             {
                 "device": {"id": "local"},
-                "model": {"path": model} if model.endswith(".onnx") else {"name": model},
+                "model": {"path": model} if model.endswith((".onnx", ".tflite")) else {"name": model},
                 "cameras": [{"id": "clip", "source": recording_url(clip), "detect": detect}],
             }
         )
@@ -271,7 +271,7 @@ class Agent:
         """
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
-        vision = load_vision(self.settings.model)
+        vision = load_vision(self.settings.model, self.settings.outbox.path.parent)
         turns = Turns(places_for(self.settings.model.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:

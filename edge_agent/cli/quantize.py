@@ -12,7 +12,7 @@ from pathlib import Path
 import edge_agent
 from edge_agent import app
 from edge_agent.cli.main import EXIT_FAILED
-from edge_agent.cli.own_model import file_arguments, file_settings
+from edge_agent.cli.model_options import add_options, file_settings
 from edge_agent.cli.probe import filled
 from edge_agent.errors import ConfigError
 from edge_agent.tools import calibration_pictures, models
@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a video, a folder of pictures, or a camera's address, of what the model is to see; nothing of it is kept",
     )
     parser.add_argument("-o", "--output", type=_onnx, required=True, metavar="OUT.onnx", help="where the model goes")
-    file_arguments(parser)
+    add_options(parser)
     parser.add_argument(
         "--pictures",
         type=_pictures,
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     name, source = app.open_pictures(filled(args.calibrate), threading.Event())
     order = Order(
         path=path,
-        model=file_settings(args, path),
+        model=file_settings(path, args),
         agent_version=edge_agent.__version__,
         pictures_of=name,
         form=FORMS[args.target],

@@ -141,7 +141,7 @@ class Trials:
     def load(self, names: Collection[str]) -> Vision:
         """The model with these of its nodes INT8."""
         self._quantizer.write(self._path, names)
-        return load_vision(self._settings)
+        return load_vision(self._settings, is_trial=True)
 
     def written(self) -> bytes:
         """The file of the one that was loaded last."""

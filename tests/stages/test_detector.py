@@ -255,6 +255,13 @@ def test_boxes_of_a_label_that_overlap_more_than_nms_iou_are_one() -> None:
     assert found.label_ids.tolist() == [0, 1]
 
 
+def test_only_so_many_of_the_best_boxes_are_compared_as_is_asked_for() -> None:
+    apart = [(20.0 * number, 0.0, 20.0 * number + 10, 10.0) for number in range(3)]
+    model = FakeModel((apart[0], 0.6, 0), (apart[1], 0.9, 1), (apart[2], 0.7, 0))
+    found = detector_of(model, max_candidates=2).detect(frame_of(size=(64, 64)))
+    assert_allclose(found.scores, [0.9, 0.7])
+
+
 def test_an_unknown_label_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(ValueError, match="the model knows no cat, bird; it knows person, car, dog"):
         detector_of(FakeModel(), settings=DetectSettings(labels=("cat", "person", "bird")))

@@ -12,7 +12,7 @@ from edge_agent import geometry
 from edge_agent.records import Detections, FloatArray, Frame, Infer
 from edge_agent.settings import Label, Ratio, Section
 from edge_agent.stages.detect.head import Candidates, Head
-from edge_agent.stages.detect.nms import suppress
+from edge_agent.stages.detect.nms import MAX_CANDIDATES, suppress
 from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.stages.detect.zoom import Part, part_around
 
@@ -57,12 +57,13 @@ class Detector:
         input_size: width and height that the model sees.
         threshold: least score of a detection, for labels without one of their own.
         settings: see `DetectSettings`.
+        max_candidates: how many boxes at most are compared with each other.
 
     Raises:
         ValueError: a wanted label is none of the model's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a model is, and what to look for with it)
         self,
         *,
         infer: Infer,
@@ -71,6 +72,7 @@ class Detector:
         input_size: tuple[int, int],
         threshold: float,
         settings: DetectSettings,
+        max_candidates: int = MAX_CANDIDATES,
     ) -> None:
         unknown = [label for label in settings.labels if label not in label_names]
         if unknown:
@@ -80,6 +82,7 @@ class Detector:
         self._label_names = label_names
         self._size = input_size
         self._nms_iou = settings.nms_iou
+        self._max_candidates = max_candidates
         self._zooms = settings.zoom
         self._wanted = np.array([label_names.index(label) for label in settings.labels], np.int64)
         thresholds = [settings.thresholds.get(label, threshold) for label in settings.labels]
@@ -121,7 +124,7 @@ class Detector:
     def _finish(self, found: Candidates, frame: Frame) -> Detections:
         # A model that finds each thing once is not to lose those that stand close together.
         max_iou = self._nms_iou if self._head.suppresses or self._zooms else _ANY_OVERLAP
-        kept = suppress(found.boxes, found.scores, found.label_ids, max_iou)
+        kept = suppress(found.boxes, found.scores, found.label_ids, max_iou, self._max_candidates)
         boxes = geometry.clip(found.boxes[kept], frame.width, frame.height)
         visible = geometry.area(boxes) > 0  # a model may find things in its padding, where there is no picture
         boxes, kept = boxes[visible], kept[visible]
