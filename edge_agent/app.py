@@ -33,7 +33,7 @@ from edge_agent.edges.mqtt import Listener, MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxReader
 from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.chosen import DecoderNotes
-from edge_agent.edges.sources.source import Recording
+from edge_agent.edges.sources.source import PIPELINE, Recording, Source, redact
 from edge_agent.edges.sources.supervised import Capture, CaptureSettings, LeftBehindError
 from edge_agent.edges.systemd import Notifier
 from edge_agent.edges.triggers import ways_of
@@ -133,7 +133,7 @@ def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(
             {
                 "device": {"id": "local"},
-                "model": {"path": model} if model.endswith(".onnx") else {"name": model},
+                "model": {"path": model} if model.endswith((".onnx", ".tflite")) else {"name": model},
                 "cameras": [{"id": "clip", "source": recording_url(clip), "detect": detect}],
             }
         )
@@ -174,6 +174,18 @@ def open_recording(clip: Path) -> Recording:
     """Open a clip or a folder of pictures, to be read as fast as it goes."""
     source = open_source(recording_url(clip), CaptureSettings(), SystemClock(), threading.Event(), pace="as_fast")
     return cast("Recording", source)
+
+
+def open_pictures(address: str, stop: threading.Event) -> tuple[str, Source]:
+    """Open a clip, a folder of pictures or a camera, by its path or its address, and name it without its secrets.
+
+    Raises:
+        ConfigError: no kind of source has such an address.
+    """
+    is_url = "://" in address or address.startswith(PIPELINE)
+    url = address if is_url else recording_url(Path(address))
+    name = redact(url) if is_url else Path(address).name
+    return name, open_source(url, CaptureSettings(), SystemClock(), stop, pace="as_fast")
 
 
 def demo_broker(folder: Path) -> AbstractContextManager[tuple[str, str]]:
@@ -259,7 +271,7 @@ class Agent:
         """
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
-        vision = load_vision(self.settings.model)
+        vision = load_vision(self.settings.model, self.settings.outbox.path.parent)
         turns = Turns(places_for(self.settings.model.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:

@@ -108,10 +108,15 @@ def capabilities(
             "family": vision.head.family,
             "sha256": vision.sha256,
             "input": list(vision.input_size),
+            "ms": vision.ms,
+            "memory_bytes": vision.memory_bytes,
         },
         "provider": {
             "requested": settings.model.require_provider or settings.model.provider,
             "active": vision.provider,
+            "why": vision.provider_why,
+            "nodes": vision.nodes,
+            "fallback_nodes": vision.fallback_nodes,
         },
         "cameras": {
             camera.id: {

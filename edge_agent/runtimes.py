@@ -11,6 +11,9 @@ INSTALL = {
     "cv2": "pip install 'edge-agent[cpu]'; on a Jetson or with Debian's build: apt install python3-opencv and a "
     "virtual environment made with --system-site-packages",
     "onnxruntime": "pip install 'edge-agent[cpu]'; on a Jetson: NVIDIA's onnxruntime-gpu wheel for its JetPack",
+    "onnx": "pip install 'edge-agent[quantize]'",
+    "onnxruntime.quantization": "pip install 'edge-agent[quantize]'",
+    "ai_edge_litert": "pip install 'edge-agent[litert]'",
     "picamera2": "sudo apt install -y python3-picamera2 (Raspberry Pi OS only), and a virtual environment made with "
     "--system-site-packages, which sees it",
     "gi": "sudo apt install -y python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-base "
@@ -19,12 +22,13 @@ INSTALL = {
     "gpiod": "pip install 'gpiod>=2', or on Debian 13: sudo apt install -y python3-libgpiod, and a virtual environment "
     "made with --system-site-packages, which sees it",
     "iotcore": "pip install 'edge-agent[demo]', or install mosquitto",
+    "pycocotools": "pip install 'edge-agent[eval]'",
 }
 """How a person gets each of them."""
 
 
 def load(name: str) -> ModuleType:
-    """Import a library that may be absent.
+    """Import a library that may be absent, or a module of it.
 
     Raises:
         RuntimeMissingError: it is not installed or does not load here; the message holds the install line.
@@ -32,4 +36,4 @@ def load(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise RuntimeMissingError(f"{name} cannot be loaded ({error}); {INSTALL[name]}") from error
+        raise RuntimeMissingError(f"{name} cannot be loaded ({error}); {INSTALL[name.partition('.')[0]]}") from error

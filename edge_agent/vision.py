@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.edges import catalogue, inference
+from edge_agent.edges import catalogue, host, inference
 from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import LoadedModel, ModelSettings
 from edge_agent.errors import ModelError
@@ -19,7 +19,12 @@ from edge_agent.records import Infer, ModelSignature
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
 from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
+from edge_agent.stages.detect.nms import MAX_CANDIDATES
 from edge_agent.stages.detect.picture_input import picture_input
+from edge_agent.stages.detect.proof import Fingerprint, difference, prove
+
+_ENGINES = "engines"
+"""The folder in the state folder."""
 
 _FREE_INPUT_SIZE = (416, 256)
 """Width and height for a model that takes any, unless told otherwise: nearly 16:9, as cameras are."""
@@ -28,12 +33,17 @@ _USUAL_STEP = 32
 """A model that takes any size takes multiples of this."""
 
 
+Feed = Callable[[NDArray[Any]], Mapping[str, NDArray[Any]]]
+"""The tensor of a picture in, all input tensors by name out."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Vision:
     """A model that is loaded, understood and proved to run.
 
     Attributes:
         name: the built-in's name, or the file's.
+        feed: what a run takes: the picture, and what else the model wants to know of it.
         infer: one run; several threads may run it at once.
         head: how to prepare its input and read its output.
         signature: what goes in and what comes out.
@@ -42,10 +52,17 @@ class Vision:
         input_size: width and height that it sees.
         threshold: least score of a detection unless a label has its own.
         sha256: of its file.
-        provider: the execution provider that is active.
+        provider: what the model runs on.
+        provider_why: it runs there, fit to be published.
+        nodes: operations in its graph; None where the runtime does not tell.
+        fallback_nodes: those of them that run elsewhere than on what was asked for; None where nobody tells.
+        ms: milliseconds of a run on this machine.
+        memory_bytes: what loading it and running it took.
+        fingerprint: what it answered to the picture that it was proved on, in short.
     """
 
     name: str
+    feed: Feed
     infer: Infer
     head: Head
     signature: ModelSignature
@@ -55,9 +72,23 @@ class Vision:
     threshold: float
     sha256: str
     provider: str
+    provider_why: str
+    nodes: int | None
+    fallback_nodes: int | None
+    ms: float
+    memory_bytes: int
+    fingerprint: Fingerprint
 
-    def detector(self, settings: DetectSettings) -> Detector:
+    def blank(self) -> NDArray[Any]:
+        """A picture of nothing, as the model takes one."""
+        return np.zeros(shape_of(self.head.layout, self.input_size), self.head.dtype)
+
+    def detector(self, settings: DetectSettings, *, max_candidates: int = MAX_CANDIDATES) -> Detector:
         """A detector of its own for one camera.
+
+        Args:
+            settings: what to look for.
+            max_candidates: how many boxes at most are compared with each other.
 
         Raises:
             ValueError: a wanted label is none of the model's.
@@ -69,11 +100,17 @@ class Vision:
             input_size=self.input_size,
             threshold=self.threshold,
             settings=settings,
+            max_candidates=max_candidates,
         )
 
 
-def load_vision(settings: ModelSettings) -> Vision:
+def load_vision(settings: ModelSettings, state: Path | None = None, *, is_trial: bool = False) -> Vision:
     """Load the model that the settings name.
+
+    Args:
+        settings: of the model.
+        state: a folder to keep what a runtime compiles at length; None to compile it anew each time.
+        is_trial: whoever loads it judges its answers, so it is not proved, and has neither `ms` nor a fingerprint.
 
     Raises:
         ModelError: it is missing, damaged, not understood, or cannot do what the settings ask of it.
@@ -83,22 +120,34 @@ def load_vision(settings: ModelSettings) -> Vision:
     if entry:
         catalogue.verify(entry)
     path, sha256 = (entry.path, entry.sha256) if entry else _own_file(settings)
-    loaded = inference.load_model(path, settings)
+    memory_before = host.memory_rss_bytes() or 0
+    loaded = inference.load_model(path, settings, state / _ENGINES / sha256 if state else None)
     try:
-        return _understood(loaded, settings, entry, path, sha256)
+        return _understood(loaded, settings, entry, (path, sha256), memory_before, is_trial=is_trial)
     except ValueError as error:
         raise ModelError(f"model {path}: {error}") from error
 
 
 def _understood(
-    loaded: LoadedModel, settings: ModelSettings, entry: CatalogueEntry | None, path: Path, sha256: str
+    loaded: LoadedModel,
+    settings: ModelSettings,
+    entry: CatalogueEntry | None,
+    file: tuple[Path, str],
+    memory_before: int,
+    *,
+    is_trial: bool,
 ) -> Vision:
+    path, sha256 = file
     metadata = loaded.signature.metadata
     _refuse_other_tasks(metadata)
     picture = picture_input(loaded.signature)
     told, labels_from = _told_labels(settings, metadata, entry)
     size = _trial_size(settings, picture, entry)
-    infer = _infer(loaded, picture, size)
+    feed = _feed(loaded, picture, size)
+
+    def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        return loaded.run(feed(tensor))
+
     outputs = _try_out(infer, picture, size)
     answer = Answer(
         size=size,
@@ -114,8 +163,14 @@ def _understood(
         raise ValueError(f"model.input is {list(asked)}; both must be multiples of {head.size_step}")
     label_names = _label_names(told, head)
     _prove_scores(head, outputs, size, len(label_names))
+    spent_s: list[float] = []
+    fingerprint: Fingerprint = []
+    if not is_trial:
+        fingerprint = prove(inference.timed(infer, spent_s), head, label_names, size, outputs)
+        _compare(fingerprint, entry, size)
     return Vision(
         name=entry.name if entry else path.name,
+        feed=feed,
         infer=infer,
         head=head,
         signature=loaded.signature,
@@ -125,6 +180,12 @@ def _understood(
         threshold=settings.threshold,
         sha256=sha256,
         provider=loaded.provider,
+        provider_why=loaded.why,
+        nodes=loaded.nodes,
+        fallback_nodes=loaded.fallback_nodes,
+        ms=round(min(spent_s, default=0.0) * 1000, 2),
+        memory_bytes=max(0, (host.memory_rss_bytes() or 0) - memory_before),
+        fingerprint=fingerprint,
     )
 
 
@@ -152,18 +213,14 @@ def _trial_size(settings: ModelSettings, picture: PictureInput, entry: Catalogue
     return -(-width // _USUAL_STEP) * _USUAL_STEP, -(-height // _USUAL_STEP) * _USUAL_STEP
 
 
-def _infer(loaded: LoadedModel, picture: PictureInput, size: tuple[int, int]) -> Infer:
-    """One run on a picture; what else the model wants to know is the size of it."""
+def _feed(loaded: LoadedModel, picture: PictureInput, size: tuple[int, int]) -> Feed:
+    """What a run on a picture takes; what else the model wants to know is the size of it."""
     sizes = {
         tensor.name: np.array([size], np.dtype(tensor.dtype))
         for tensor in loaded.signature.inputs
         if tensor.name != picture.name
     }
-
-    def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
-        return loaded.run({picture.name: tensor, **sizes})
-
-    return infer
+    return lambda tensor: {picture.name: tensor, **sizes}
 
 
 def _try_out(infer: Infer, picture: PictureInput, size: tuple[int, int]) -> Sequence[NDArray[Any]]:
@@ -205,6 +262,21 @@ def _prove_scores(head: Head, outputs: Sequence[NDArray[Any]], size: tuple[int, 
     least, most = (float(np.min(found.scores)), float(np.max(found.scores))) if len(found.scores) else (0.0, 0.0)
     if not 0 <= least <= most <= 1:
         raise ValueError(f"its scores reach from {least:.3g} to {most:.3g}, not 0 to 1")
+
+
+def _compare(found: Fingerprint, entry: CatalogueEntry | None, size: tuple[int, int]) -> None:
+    """A built-in model has to answer here as it did where it was made: another CPU may reckon otherwise."""
+    if entry is None or size != entry.input_size:
+        return
+    apart = difference(found, entry.fingerprint)
+    if apart > _MOST_APART:
+        raise ValueError(
+            f"on this machine it answers a known picture otherwise than it should, by {apart:.0%}; "
+            "another version of onnxruntime or another model.provider may help"
+        )
+
+
+_MOST_APART = 0.25  # FP32 and INT8 of the same model lie 0.03 apart, two quantizations 0.02
 
 
 def _told_labels(

@@ -146,6 +146,20 @@ def ssd_scores() -> Tensors:
     return {"Call:2": scores, "Call:1": ssd_offsets(), "Call:0": ANCHORS[None]}
 
 
+def ssd_corners() -> Tensors:
+    """Offsets of corners, x before y, of anchors side by side; the second is 0.5 x 0.5 around x = .75, y = .5.
+
+    Left by .4 * .5 = .2, top by .2 * .5 = .1 down, right by .3 * .5 = .15 to the left, bottom by .1 down: x .3 .. .85,
+    y .35 .. .85.
+    """
+    offsets = np.array([[[0, 0, 0, 0], [-0.4, 0.2, -0.3, 0.2]]], np.float32)
+    anchors = np.array([[(0.0, 0.25, 0.5, 0.75), (0.5, 0.25, 1.0, 0.75)]], np.float32)
+    return ssd_scores() | {"Call:1": offsets, "Call:0": anchors}
+
+
+SSD_CORNERS_BOX = (0.3 * 64, 0.35 * 32, 0.85 * 64, 0.85 * 32)
+
+
 def rows_of(*numbers: float, dtype: type = np.float32) -> NDArray[Any]:
     return np.array([numbers], dtype)
 
@@ -241,6 +255,7 @@ KINDS: dict[str, Kind] = {
     "YOLO-NAS": _kind("yolo-nas", lambda: yolo_nas(boxes_first=True), AT_CENTRE, 0.9, colour="bgr"),
     "YOLO-NAS, scores first": _kind("yolo-nas", lambda: yolo_nas(boxes_first=False), AT_CENTRE, 0.9, colour="bgr"),
     "SSD, logits": _kind("ssd", ssd_logits, SSD_BOX, 0.9, **HALF),
+    "SSD, corners": _kind("ssd", ssd_corners, SSD_CORNERS_BOX, 0.9, **HALF),
     "SSD, scores, bytes": _kind("ssd", ssd_scores, SSD_BOX, 0.9, layout="nhwc", resize="stretch", **BYTES),
     "TensorFlow Object Detection API": _kind(
         "tensorflow", tensorflow, (32, 8, 64, 24), 0.9, classes=None, layout="nhwc", resize="stretch", **BYTES

@@ -24,6 +24,7 @@ def write_model(  # noqa: PLR0913 - a file has as many sides
     shapes: Mapping[str, Dims] | None = None,
     metadata: Mapping[str, str] | None = None,
     opset: int = 13,
+    slope: float = 1e-8,
 ) -> Path:
     """A model that answers every picture with the same tensors.
 
@@ -36,8 +37,9 @@ def write_model(  # noqa: PLR0913 - a file has as many sides
         shapes: what it says of its outputs, where that differs from what they are.
         metadata: what it says of itself.
         opset: of the graph.
+        slope: what is added to the answers, of the mean of the picture's numbers; half precision needs more.
     """
-    # Something of each input times nothing is added to each answer, so that the graph does depend on its inputs.
+    # Something of each input times nearly nothing is added to each answer, so that it does depend on the picture.
     inputs = {"images": dtype, **dict.fromkeys(more_inputs or {}, TensorProto.INT64)}
     nodes = [helper.make_node("Cast", [name], [f"{name}_float"], to=TensorProto.FLOAT) for name in inputs]
     nodes += [helper.make_node("ReduceMean", [f"{name}_float"], [f"{name}_mean"], keepdims=0) for name in inputs]
@@ -58,7 +60,7 @@ def write_model(  # noqa: PLR0913 - a file has as many sides
             for name, kind in inputs.items()
         ],
         list(said.values()),
-        [*constants, onnx.numpy_helper.from_array(np.float32(0), "nothing")],
+        [*constants, onnx.numpy_helper.from_array(np.float32(slope), "nothing")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     for key, value in (metadata or {}).items():

@@ -56,10 +56,14 @@ def test_the_version_is_the_package_s(tmp_path: Path) -> None:
 
 
 def test_models_are_listed_described_and_verified(tmp_path: Path) -> None:
-    listed = json.loads(printed(tmp_path, "models", "list", "--json"))
+    known = json.loads(printed(tmp_path, "models", "list", "--json"))
+    listed = [model for model in known if model["built_in"]]
     assert [model["name"] for model in listed] == ["default", "ssdlite"]
     lines = printed(tmp_path, "models", "list").splitlines()
-    for model, line in zip(listed, lines, strict=True):
+    for model, line in zip(known[len(listed) :], lines[len(listed) :], strict=True):
+        assert line.startswith(f"{model['name']} ")
+        assert f" to pull  {model['title']}  ({model['licence']})" in line
+    for model, line in zip(listed, lines[: len(listed)], strict=True):
         width, height = model["input"]
         assert line.startswith(f"{model['name']} ")
         assert f"{width}x{height}" in line

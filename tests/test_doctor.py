@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import re
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from videos import write_clip
 from edge_agent import runtimes
 from edge_agent.cli.main import main
 from edge_agent.edges import host
+from edge_agent.edges.inference.onnx_runtime import Tried
 from edge_agent.edges.sources import v4l2_devices
 from edge_agent.edges.sources.v4l2_devices import Device, examine
 from edge_agent.tools.doctor import gather
@@ -29,6 +31,7 @@ WEBCAM = Device(
     kind="camera",
     formats=("MJPG", "YUYV"),
 )
+ON_A_GPU = Tried(name="CUDAExecutionProvider", offered=True, needs="a GPU", ms=3.1, nodes=355, fallback_nodes=0)
 READY = Facts(
     python="3.11.2",
     is_64_bit=True,
@@ -38,8 +41,8 @@ READY = Facts(
     memory_bytes=(4 << 30, 3 << 30),
     av=("17.1.0", "62.28.101"),
     protocols={"rtsp": True, "srt": True, "tls": True},
-    libraries=dict.fromkeys(("cv2", "onnxruntime", "picamera2", "gpiod"), (True, "1.0")),
-    providers=("CPUExecutionProvider",),
+    libraries=dict.fromkeys(("cv2", "onnxruntime", "ai_edge_litert", "picamera2", "gpiod"), (True, "1.0")),
+    providers=(Tried(name="CPUExecutionProvider", offered=True, needs="x", ms=41.27),),
     gstreamer=(True, "python3-gi"),
     devices=(WEBCAM,),
     hardware={"drm": ""},
@@ -78,6 +81,19 @@ def test_of_a_machine_that_has_everything_every_line_is_ok_and_nothing_is_to_do(
             "missing  ribbon cameras     it is not here; sudo apt install -y python3-picamera2",
         ),
         ({"gstreamer": (False, "no gi; sudo apt install")}, "missing  GStreamer          no gi; sudo apt install"),
+        ({}, "ok       model on           CPUExecutionProvider: 41.3 ms a run of the built-in model"),
+        (
+            {"providers": (replace(ON_A_GPU, fallback_nodes=12),)},
+            "ok       model on           CUDAExecutionProvider: 3.1 ms a run of the built-in model, 12 of 355 op",
+        ),
+        (
+            {"providers": (replace(ON_A_GPU, ms=None, problem="cannot load this model"),)},
+            "problem  model on           CUDAExecutionProvider: cannot load this model; needs a GPU",
+        ),
+        (
+            {"providers": (replace(ON_A_GPU, offered=False),)},
+            "missing  model on           CUDAExecutionProvider: not in this onnxruntime; needs a GPU",
+        ),
         ({}, f"ok       camera             {WEBCAM.path} (HD Camera): MJPG, YUYV"),
         ({"devices": ()}, "missing  USB cameras        none is there; plug one in"),
         (
@@ -130,7 +146,8 @@ def test_a_machine_is_examined_and_a_camera_looked_at(tmp_path: Path, capsys: py
     by_what = {finding.what: finding for finding in findings}
     assert by_what["rtsp"].verdict == "ok"
     assert by_what["OpenCV"].verdict == "ok"
-    assert "CPUExecutionProvider" in by_what["providers"].says
+    models_on = [finding.says for finding in findings if finding.what == "model on"]
+    assert re.fullmatch(r"CPUExecutionProvider: [0-9.]+ ms a run of the built-in model", models_on[0])
     assert by_what["stream"].says.startswith(f"file://{clip}: H.264 High 64x48, 25.0 frames a second, ")
 
 

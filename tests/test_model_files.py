@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from onnx import TensorProto, helper
 from onnx_files import write_model
 from program import run_program
 
-from edge_agent.edges.inference import ModelSettings
+from edge_agent.edges import inference
+from edge_agent.edges.inference import LoadedModel, ModelSettings
 from edge_agent.errors import ModelError
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.vision import load_vision
@@ -60,7 +62,7 @@ def test_a_graph_of_every_kind_detects_what_it_says(tmp_path: Path, kind: Kind) 
 @pytest.mark.parametrize("name", ["YOLOv8, v9, v11, v12", "NanoDet-m"])
 def test_half_precision_is_read_as_well(tmp_path: Path, name: str) -> None:
     halves = {output: tensor.astype(np.float16) for output, tensor in KINDS[name].outputs.items()}
-    path = write_model(tmp_path / "model.onnx", halves, dtype=TensorProto.FLOAT16)
+    path = write_model(tmp_path / "model.onnx", halves, dtype=TensorProto.FLOAT16, slope=1e-5)
     vision = load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS)))
     found = vision.detector(DetectSettings(labels=("dog",))).detect(coloured_frame(120, 128, 128, size=SIZE))
     assert_allclose(found.boxes, [KINDS[name].box], atol=0.02)
@@ -295,6 +297,59 @@ def test_a_file_that_is_no_detector_is_refused_in_one_line(tmp_path: Path, name:
     assert "\n" not in str(caught.value)
 
 
+def answers(folder: Path, operator: str) -> ModelSettings:
+    """A YOLOX whose answer is made by an operator of the picture's mean, which is 0 for a picture of nothing."""
+    model = onnx.load(good(folder))
+    (add,) = (node for node in model.graph.node if node.op_type == "Add")
+    made = {
+        "random": [helper.make_node("RandomUniformLike", ["output_constant"], ["product"], low=0.0, high=0.01)],
+        "nothing": [helper.make_node("Sub", ["output_constant", "output_constant"], ["product"])],
+        "logarithm": [
+            helper.make_node("Log", ["mean"], ["logarithm"]),
+            helper.make_node("Mul", ["logarithm", "mean"], ["product"]),
+        ],
+    }[operator]
+    add.input[1] = "product"
+    nodes = [*(node for node in model.graph.node if node != add), *made, add]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    path = folder / "nonsense.onnx"
+    onnx.save(model, path)
+    return ModelSettings(path=path, labels=labels_file(folder, *LABELS))
+
+
+@pytest.mark.parametrize(
+    ("operator", "words"),
+    [
+        ("random", "it answers the same picture with other numbers the second time"),
+        ("nothing", "it answers any picture alike"),
+        ("logarithm", "it answers zeros with numbers that are not finite"),  # 0 times the logarithm of 0
+    ],
+)
+def test_a_model_that_answers_nonsense_is_refused(tmp_path: Path, operator: str, words: str) -> None:
+    with pytest.raises(ModelError, match=f"^model .*: {words}$"):
+        load_vision(answers(tmp_path, operator))
+
+
+def test_a_built_in_model_that_answers_otherwise_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = inference.load_model
+
+    def twisted(path: Path, settings: ModelSettings, engines: Path | None) -> LoadedModel:
+        loaded = load(path, settings, engines)
+        return replace(loaded, run=lambda tensors: [output * 1.5 for output in loaded.run(tensors)])
+
+    load_vision(ModelSettings(name="ssdlite"))
+    monkeypatch.setattr(inference, "load_model", twisted)
+    with pytest.raises(ModelError, match="on this machine it answers a known picture otherwise than it should, by 50%"):
+        load_vision(ModelSettings(name="ssdlite"))
+
+
+def test_what_a_run_takes_is_measured() -> None:
+    vision = load_vision(ModelSettings())
+    assert 0.1 < vision.ms < 1000
+    assert vision.memory_bytes < 200_000_000
+
+
 def test_there_are_thirty_of_them() -> None:
     assert len(WRONG) >= 30
 
@@ -315,3 +370,10 @@ def test_scores_are_proved_on_what_the_model_answers(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"its scores reach from 0 to 7, not 0 to 1$"):
         load_vision(settings)
     assert len(LABELS) == CLASSES
+
+
+@pytest.mark.parametrize("name", ["SSD, scores, bytes", "YOLOv8, v9, v11, v12"])
+def test_a_picture_of_nothing_is_what_the_model_takes(tmp_path: Path, name: str) -> None:
+    path = written(KINDS[name], tmp_path / "model.onnx")
+    vision = load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS)))
+    assert len(vision.infer(vision.blank())) == len(KINDS[name].outputs)

@@ -17,7 +17,7 @@ from edge_agent.vision import load_vision
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
     parser.add_argument("clip", nargs="?", type=Path, default=clips.PEDESTRIANS, help="a video; else the built-in one")
-    parser.add_argument("--model", default="default", help="a built-in model's name, or an ONNX file")
+    parser.add_argument("--model", default="default", help="a built-in model's name, or an ONNX or .tflite file")
     parser.add_argument("--rate-hz", type=float, default=5.0, help="how often to look while something moves")
     parser.add_argument(
         "--rounds", type=_at_least_one, default=3, help="how often to measure; the cheapest round counts"
@@ -36,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
     """Measure, and print a table."""
     settings = app.one_camera(args.clip, args.model, {"rate_hz": args.rate_hz})
     camera = settings.cameras[0]
-    vision = load_vision(settings.model)
+    vision = load_vision(settings.model, settings.outbox.path.parent)
     benchmark = run_benchmark(
         build=lambda: app.build_replay(settings, camera, vision, run_id="0" * 6),
         record=lambda: app.open_recording(args.clip).frames(),
         infer=vision.infer,
-        input_size=vision.input_size,
+        blank=vision.blank(),
         rounds=args.rounds,
     )
     print(json.dumps(_summary(benchmark), indent=2) if args.json else _table(benchmark, args))

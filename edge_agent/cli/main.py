@@ -21,8 +21,10 @@ COMMANDS = {
     "watch": "live table of events and states from a broker",
     "probe": "how a camera's stream is built, what it costs, and what to change there",
     "doctor": "what this machine has for capturing",
+    "eval": "how good a detector is on labelled pictures",
     "bench": "what each stage costs on this machine",
     "models": "the built-in models",
+    "quantize": "an INT8 model from a float one, with its loss and speed measured",
     "outbox": "what waits for the broker",
 }
 """Each is the module of that name beside this one, with `arguments(parser)` and `run(args)`."""

@@ -1,52 +1,75 @@
-"""List the built-in models, show one with its model card or what is made of a file, or verify their files."""
+"""List models, show one with its model card or what is made of a file, verify files, or pull one from elsewhere."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 from edge_agent.cli.main import EXIT_FAILED
-from edge_agent.edges.inference import ModelSettings
+from edge_agent.cli.model_options import add_options, model_settings
+from edge_agent.errors import ModelError
 from edge_agent.tools import models
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
-    parser.add_argument("action", choices=("list", "info", "verify"), help="what to do")
+    parser.add_argument("action", choices=("list", "info", "verify", "pull"), help="what to do")
     parser.add_argument(
         "name",
         nargs="?",
-        help="of a model, for `info` also an ONNX file; for `info` the default one and for `verify` all, when left out",
+        help="of a model, for `info` also a model file; for `info` the default one and for `verify` all, when left out",
     )
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="for a file: its labels, one a line")
-    parser.add_argument("--family", metavar="NAME", help="for a file: how its answer is to be read")
-    parser.add_argument("--input", metavar="WxH", type=_size, help="for a file that takes any size: which one")
+    add_options(parser)
+    parser.add_argument("--to", type=Path, metavar="DIR", default=Path(), help="for `pull`: where to (default: here)")
+    parser.add_argument(
+        "--from", dest="origin", metavar="DIR_OR_URL", help="for `pull`: where from, instead of where it is published"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    return {"list": _list, "info": _info, "verify": _verify}[args.action](args)
+    return {"list": _list, "info": _info, "verify": _verify, "pull": _pull}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
-    described = models.describe_all()
+    described, remote = models.describe_all(), models.describe_remote()
     if args.json:
-        print(json.dumps(described, indent=2))
+        print(json.dumps([*described, *remote], indent=2))
         return 0
     for model in described:
         width, height = model["input"]
         size = f"{model['bytes'] / 1e6:.1f} MB"
-        print(f"{model['name']:9} {size:7} {width}x{height}  {model['title']}  ({model['licence']})")
+        print(f"{model['name']:10} {size:8} {width}x{height}  {model['title']}  ({model['licence']})")
+    for model in remote:
+        size = f"{model['bytes'] / 1e6:.1f} MB"
+        print(f"{model['name']:10} {size:8} to pull  {model['title']}  ({model['licence']})")
     return 0
 
 
-def _size(text: str) -> tuple[int, int]:
-    width, _x, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text} is no size such as 416x256")
-    return int(width), int(height)
+def _pull(args: argparse.Namespace) -> int:
+    if not args.name:
+        names = ", ".join(model["name"] for model in models.describe_remote())
+        raise ModelError(f"pull which model? There are: {names}")
+    path = models.pull(args.name, args.to, args.origin, _Progress())
+    print(path)
+    return 0
+
+
+class _Progress:
+    """A line on a terminal every tenth of a file, and none elsewhere."""
+
+    def __init__(self) -> None:
+        self._tenth = 0
+
+    def __call__(self, there: int, whole: int) -> None:
+        tenth = there * 10 // whole
+        if tenth > self._tenth and sys.stderr.isatty():
+            print(f"{there / 1e6:.1f} of {whole / 1e6:.1f} MB", file=sys.stderr)
+        self._tenth = tenth
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -58,10 +81,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> int:
-    settings = ModelSettings.model_construct(
-        path=Path(args.name), labels=args.labels, family=args.family, input=args.input
-    )
-    found = models.inspect(settings)
+    found = models.inspect(model_settings(args.name, args))
     if args.json:
         print(json.dumps(found, indent=2))
         return 0
@@ -79,11 +99,17 @@ def _inspect(args: argparse.Namespace) -> int:
         "labels": f"{len(labels)}, from {found['labels_from']}: {shown}",
         "suppression": nms,
         "assumed": f"{', '.join(found['assumed']) or 'nothing'}: the graph does not say",
-        "runs": f"on {found['provider']}, {found['ms']} ms",
+        "runs": f"on {found['provider']}, {found['ms']:g} ms, {found['memory_bytes'] / 1e6:.0f} MB; "
+        f"{found['provider_why']}{_elsewhere(found)}",
     }
     for name, value in rows.items():
         print(f"{name:12} {value}")
     return 0
+
+
+def _elsewhere(found: dict[str, Any]) -> str:
+    left, nodes = found["fallback_nodes"], found["nodes"]
+    return f"; {left} of {nodes} operations run elsewhere" if left else ""
 
 
 def _numbers(values: list[float]) -> str:

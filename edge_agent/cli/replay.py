@@ -58,7 +58,7 @@ def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate
         FatalError: the configuration or the model is wrong.
     """
     source = app.open_recording(clip)
-    vision = load_vision(settings.model)
+    vision = load_vision(settings.model, settings.outbox.path.parent)
     pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings))
     spy = TrackSpy(pipeline)
     with contextlib.ExitStack() as stack:

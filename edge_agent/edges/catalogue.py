@@ -38,6 +38,7 @@ class CatalogueEntry:
         licence: SPDX expression.
         source: package and version it was made from.
         card: its model card.
+        fingerprint: what it answers to the picture that models are proved on, in short.
     """
 
     name: str
@@ -51,6 +52,7 @@ class CatalogueEntry:
     licence: str
     source: str
     card: Path
+    fingerprint: list[list[float]]
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
@@ -69,9 +71,67 @@ def entries() -> tuple[CatalogueEntry, ...]:
             licence=model["licence"],
             source=model["source"]["package"],
             card=FOLDER / model["card"],
+            fingerprint=[[float(number) for number in output.split()] for output in model["fingerprint"]],
         )
         for model in manifest["models"]
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteEntry:
+    """One model that is known and not part of the package.
+
+    Attributes:
+        name: what `models pull` calls it.
+        title: for people.
+        file: its file's name.
+        url: where it is published.
+        sha256: of the file.
+        size_bytes: of the file.
+        licence: SPDX expression.
+    """
+
+    name: str
+    title: str
+    file: str
+    url: str
+    sha256: str
+    size_bytes: int
+    licence: str
+
+    def is_right(self, path: Path) -> bool:
+        """Whether a file is this model's."""
+        return sha256_of(path) == self.sha256
+
+
+def remote_entries() -> tuple[RemoteEntry, ...]:
+    """All models that can be pulled."""
+    table = json.loads((FOLDER / "remote.json").read_text(encoding="utf-8"))
+    return tuple(
+        RemoteEntry(
+            name=model["name"],
+            title=model["title"],
+            file=model["file"],
+            url=model["url"],
+            sha256=model["sha256"],
+            size_bytes=model["bytes"],
+            licence=model["licence"],
+        )
+        for model in table["models"]
+    )
+
+
+def find_remote(name: str) -> RemoteEntry:
+    """The model of that name that can be pulled.
+
+    Raises:
+        ModelError: there is none.
+    """
+    known = remote_entries()
+    for entry in known:
+        if entry.name == name:
+            return entry
+    raise ModelError(f"model {name!r} cannot be pulled; there are: {', '.join(entry.name for entry in known)}")
 
 
 def find(name: str) -> CatalogueEntry:

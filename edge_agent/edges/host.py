@@ -10,6 +10,7 @@ from pathlib import Path
 _STATM = Path("/proc/self/statm")
 _BOARD = Path("/proc/device-tree/model")  # boards without a firmware of their own, such as a Raspberry Pi
 _MEMORY = Path("/proc/meminfo")
+_PROCESSORS = Path("/proc/cpuinfo")
 _THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")  # the processor, on a Raspberry Pi and on a Jetson
 
 
@@ -67,3 +68,23 @@ def memory_bytes() -> tuple[int, int] | None:
 
 def _kib(text: str) -> int:
     return int(text.split(maxsplit=1)[0]) << 10
+
+
+def processor() -> str | None:
+    """What the processor calls itself; None where the kernel does not say, as on ARM."""
+    return _processor_line("model name")
+
+
+def sums_saturate() -> bool:
+    """Whether 8-bit products of unsigned and signed numbers lose what is beyond 16 bits: x86 without VNNI."""
+    flags = (_processor_line("flags") or "").split()
+    return "avx2" in flags and not any(flag.endswith("_vnni") for flag in flags)
+
+
+def _processor_line(key: str) -> str | None:
+    """What the kernel says of the first processor under a key."""
+    try:
+        lines = _PROCESSORS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), None)

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
-import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Detections, Frame, Infer, Motion
@@ -99,7 +99,7 @@ def run_benchmark(
     build: Callable[[], Pipeline],
     record: Callable[[], Iterable[Frame]],
     infer: Infer,
-    input_size: tuple[int, int],
+    blank: NDArray[Any],
     rounds: int = 3,
 ) -> Benchmark:
     """Take a clip through the line, through both limits, and through the line with a clock at every stage.
@@ -111,12 +111,11 @@ def run_benchmark(
         build: makes a new line, as the daemon does.
         record: opens the clip anew.
         infer: the bare model.
-        input_size: width and height that it sees.
+        blank: a picture of nothing, as it takes one.
         rounds: how often.
     """
     wholes, limits, warm_limits, by_stage = [], [], [], []
-    width, height = input_size
-    model = partial(infer, np.zeros((1, 3, height, width), np.float32))
+    model = partial(infer, blank)
     for _ in range(rounds):
         wholes.append(_measure(lambda: _run(build(), record())))
         looked = wholes[-1].result

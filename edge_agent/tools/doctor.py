@@ -10,12 +10,14 @@ from pathlib import Path
 import av
 
 from edge_agent import runtimes
-from edge_agent.edges import host
+from edge_agent.edges import catalogue, host
 from edge_agent.edges.clock import SystemClock
+from edge_agent.edges.inference import ModelSettings
+from edge_agent.edges.inference.onnx_runtime import Tried, survey
 from edge_agent.edges.outbox import OutboxSettings
 from edge_agent.edges.sources import gstreamer, v4l2_devices
 from edge_agent.edges.sources.supervised import CaptureSettings
-from edge_agent.errors import RuntimeMissingError, SourceError
+from edge_agent.errors import FatalError, RuntimeMissingError, SourceError
 from edge_agent.tools.decoders import hardware_here
 from edge_agent.tools.findings import Facts, Library
 from edge_agent.tools.probe import Probed, probe
@@ -24,7 +26,7 @@ SECONDS = 3.0
 """How long to look at each camera that is named."""
 
 _PATIENCE = CaptureSettings(stall_s=5.0)
-_LIBRARIES = ("cv2", "onnxruntime", "picamera2", "gpiod")
+_LIBRARIES = ("cv2", "onnxruntime", "ai_edge_litert", "picamera2", "gpiod")
 _USUAL_CODEC = "h264"
 _UNKNOWN_VERSION = "version not told"
 
@@ -43,7 +45,7 @@ def gather() -> Facts:
         av=(av.__version__, ".".join(map(str, av.library_versions["libavcodec"]))),
         protocols={"rtsp": "rtsp" in av.formats_available, **{name: _has_protocol(name) for name in ("srt", "tls")}},
         libraries=libraries,
-        providers=tuple(runtimes.load("onnxruntime").get_available_providers()) if has_models else (),
+        providers=_providers() if has_models else (),
         gstreamer=_loaded(gstreamer.binding),
         devices=v4l2_devices.examine(),
         hardware=hardware_here(_USUAL_CODEC),
@@ -72,6 +74,13 @@ def _loaded(load: Callable[[], str], install: str = "") -> Library:
         return False, str(error)
     except Exception as error:  # noqa: BLE001  (a library that is half installed raises whatever it likes)
         return False, f"{type(error).__name__}: {error}; {install}".replace("\n", " ")
+
+
+def _providers() -> tuple[Tried, ...]:
+    try:
+        return survey(catalogue.find(catalogue.DEFAULT).path, ModelSettings())
+    except FatalError:  # the built-in model is damaged, which `models verify` tells
+        return ()
 
 
 def _has_protocol(name: str) -> bool:

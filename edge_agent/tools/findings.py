@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_agent.edges.inference.onnx_runtime import Tried
 from edge_agent.edges.sources.v4l2_devices import Device
 
 Verdict = Literal["ok", "missing", "problem"]
@@ -56,7 +57,7 @@ class Facts:
         av: the versions of PyAV and of FFmpeg's libavcodec.
         protocols: by name, whether FFmpeg has it.
         libraries: by the name it is imported by.
-        providers: of onnxruntime.
+        providers: of onnxruntime, and how each did with the built-in model.
         gstreamer: by what pipelines are played.
         devices: that V4L2 shows.
         hardware: what FFmpeg could decode with, and why it does not open; "" where it does.
@@ -74,7 +75,7 @@ class Facts:
     av: tuple[str, str]
     protocols: Mapping[str, bool]
     libraries: Mapping[str, Library]
-    providers: tuple[str, ...]
+    providers: tuple[Tried, ...]
     gstreamer: Library
     devices: tuple[Device, ...]
     hardware: Mapping[str, str]
@@ -139,12 +140,30 @@ def _models(facts: Facts) -> Iterator[Finding]:
         what = _LIBRARIES.get(name, name)
         yield Finding(verdict="ok" if there else "missing", what=what, says=said)
         if name == "onnxruntime" and there:
-            yield Finding(verdict="ok", what="providers", says=", ".join(facts.providers))
+            yield from map(_provider, facts.providers)
     there, said = facts.gstreamer
     yield Finding(verdict="ok" if there else "missing", what="GStreamer", says=f"by {said}" if there else said)
 
 
-_LIBRARIES = {"cv2": "OpenCV", "picamera2": "ribbon cameras", "gpiod": "GPIO"}
+_LIBRARIES = {
+    "cv2": "OpenCV",
+    "ai_edge_litert": "LiteRT",
+    "picamera2": "ribbon cameras",
+    "gpiod": "GPIO",
+}
+
+
+def _provider(tried: Tried) -> Finding:
+    what = "model on"
+    if not tried.offered:
+        says = f"{tried.name}: not in this onnxruntime"
+        return Finding(verdict="missing", what=what, says=says, todo=f"needs {tried.needs}")
+    if tried.problem:
+        says = f"{tried.name}: {tried.problem}"
+        return Finding(verdict="problem", what=what, says=says, todo=f"needs {tried.needs}")
+    took = "not measured" if tried.ms is None else f"{tried.ms:.1f} ms a run of the built-in model"
+    left = f", {tried.fallback_nodes} of {tried.nodes} operations left to another" if tried.fallback_nodes else ""
+    return Finding(verdict="ok", what=what, says=f"{tried.name}: {took}{left}")
 
 
 def _cameras(facts: Facts) -> Iterator[Finding]:

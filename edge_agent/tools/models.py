@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edge_agent.edges import catalogue
+from edge_agent.edges import catalogue, downloads
 from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError
-from edge_agent.stages.detect.head import shape_of
-from edge_agent.vision import Vision, load_vision
+from edge_agent.vision import load_vision
 
 SOUND = "ok"
+
+MEANINGLESS = frozenset({"-", "background"})
+"""What stands among labels for a class column that is no kind of thing."""
 
 
 def labels_by_name() -> dict[str, tuple[str, ...]]:
@@ -38,9 +38,68 @@ def describe(name: str) -> tuple[dict[str, Any], str]:
     return _describe(entry), entry.card.read_text(encoding="utf-8")
 
 
+def describe_remote() -> list[dict[str, Any]]:
+    """Every model that can be pulled, in numbers and names."""
+    return [
+        {
+            "name": entry.name,
+            "built_in": False,
+            "title": entry.title,
+            "bytes": entry.size_bytes,
+            "sha256": entry.sha256,
+            "licence": entry.licence,
+            "source": entry.url,
+        }
+        for entry in catalogue.remote_entries()
+    ]
+
+
+def pull(name: str, folder: Path, origin: str | None, told: Callable[[int, int], None]) -> Path:
+    """Get a model's file and prove it.
+
+    Args:
+        name: of the model.
+        folder: where its file goes.
+        origin: a folder, or an address above the file, to take it from instead of where it is published.
+        told: called with the bytes that are there, and those that there will be.
+
+    Raises:
+        ModelError: there is none of that name, or another file is there or came.
+        SourceError: it cannot be had, for now.
+        StorageError: it cannot be written.
+    """
+    entry = catalogue.find_remote(name)
+    if origin is None:
+        address = entry.url
+    elif "://" in origin:
+        if not origin.startswith(("http://", "https://")):
+            raise ModelError(f"--from {origin}: an address begins with http:// or https://; a folder has no ://")
+        address = f"{origin.rstrip('/')}/{entry.file}"
+    else:
+        address = str(Path(origin) / entry.file)
+    target = folder / entry.file
+    downloads.fetch(
+        address,
+        target,
+        size_bytes=entry.size_bytes,
+        is_right=entry.is_right,
+        told=lambda there: told(there, entry.size_bytes),
+    )
+    return target
+
+
 def is_file(name: str) -> bool:
     """Whether a person means a file of their own, and no built-in model."""
     return name not in labels_by_name() and ("/" in name or "." in name or Path(name).exists())
+
+
+def file_of(name: str) -> Path:
+    """The file of a model that is built in or a person's own.
+
+    Raises:
+        ModelError: it is no file, and no built-in model is called so.
+    """
+    return Path(name) if is_file(name) else catalogue.find(name).path
 
 
 def inspect(settings: ModelSettings) -> dict[str, Any]:
@@ -73,22 +132,12 @@ def inspect(settings: ModelSettings) -> dict[str, Any]:
         "labels_from": vision.labels_from,
         "suppressed": not head.suppresses,
         "provider": vision.provider,
-        "ms": round(_ms_a_run(vision), 2),
+        "provider_why": vision.provider_why,
+        "nodes": vision.nodes,
+        "fallback_nodes": vision.fallback_nodes,
+        "ms": vision.ms,
+        "memory_bytes": vision.memory_bytes,
     }
-
-
-def _ms_a_run(vision: Vision) -> float:
-    """Milliseconds of a run: the quickest of some."""
-    blob = np.zeros(shape_of(vision.head.layout, vision.input_size), vision.head.dtype)
-    spent = []
-    for _run in range(_RUNS):
-        began = time.perf_counter()
-        vision.infer(blob)
-        spent.append(time.perf_counter() - began)
-    return min(spent) * 1000
-
-
-_RUNS = 5
 
 
 def verify(name: str | None) -> dict[str, str]:
@@ -112,10 +161,11 @@ def _verdict(entry: CatalogueEntry) -> str:
 def _describe(entry: CatalogueEntry) -> dict[str, Any]:
     return {
         "name": entry.name,
+        "built_in": True,
         "title": entry.title,
         "family": entry.family,
         "input": list(entry.input_size),
-        "labels": [label for label in entry.labels if label not in {"-", "background"}],
+        "labels": [label for label in entry.labels if label not in MEANINGLESS],
         "bytes": entry.size_bytes,
         "sha256": entry.sha256,
         "licence": entry.licence,

@@ -99,7 +99,19 @@ def _manifest_entry(recipe: Recipe, int8: Path) -> dict[str, Any]:
         "licence": recipe.licence,
         "source": {"package": recipe.package.source, "sha256": recipe.package.sha256},
         "fp32_sha256": recipe.fp32_sha256,
+        "fingerprint": _fingerprint(recipe, int8),
     }
+
+
+def _fingerprint(recipe: Recipe, int8: Path) -> list[str]:
+    """What the model answers to the picture that it is proved on each time it is loaded: a line an output."""
+    from edge_agent.edges.inference import ModelSettings  # noqa: PLC0415 - --fp32-only needs no onnxruntime
+    from edge_agent.vision import load_vision  # noqa: PLC0415
+
+    settings = ModelSettings(
+        path=int8, labels=int8.parent / recipe.labels_file, input=(recipe.input_width, recipe.input_height)
+    )
+    return [" ".join(f"{number:g}" for number in output) for output in load_vision(settings).fingerprint]
 
 
 def _save(model: ModelProto, recipe: Recipe, path: Path) -> None:

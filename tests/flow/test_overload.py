@@ -40,8 +40,8 @@ class SlowModel:
     vision: Vision = field(init=False)
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def load(self, settings: ModelSettings) -> Vision:
-        vision = load_vision(settings)
+    def load(self, settings: ModelSettings, state: Path) -> Vision:
+        vision = load_vision(settings, state)
         width, height = vision.input_size
         nothing = vision.infer(np.zeros((1, 3, height, width), np.float32))
 

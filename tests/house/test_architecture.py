@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edges": {"records", "errors", "settings", "runtimes", "edges.clock"},
     "config": {"errors", "settings"},
     "pipeline": {"records", "stages"},
-    "vision": {"edges.catalogue", "edges.inference", "stages.detect", "records", "errors", "settings"},
+    "vision": {"edges.catalogue", "edges.host", "edges.inference", "stages.detect", "records", "errors", "settings"},
     "reports": {"", "config", "edges", "health", "records", "stages.encode", "vision"},
     "supervise": {"config", "edges", "errors", "health", "reports", "stages.encode", "vision"},
     "tools": PURE | {"stages", "edges", "vision", "pipeline", "runtimes"},

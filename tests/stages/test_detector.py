@@ -13,8 +13,9 @@ from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
 from edge_agent.records import Box, FloatArray, IntArray
-from edge_agent.stages.detect.detector import Detector, DetectSettings, letterbox
+from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.head import Candidates, Head
+from edge_agent.stages.detect.preparation import letterbox
 
 LABELS = ("person", "car", "dog")
 RED, RED_BGR = (81, 90, 240), (0, 0, 255)  # Y, Cb, Cr of BT.601, and what it is on a screen
@@ -252,6 +253,13 @@ def test_boxes_of_a_label_that_overlap_more_than_nms_iou_are_one() -> None:
     found = detector_of(model, settings=DetectSettings(labels=LABELS, nms_iou=0.6)).detect(frame_of(size=(64, 64)))
     assert_allclose(found.scores, [0.9, 0.7])
     assert found.label_ids.tolist() == [0, 1]
+
+
+def test_only_so_many_of_the_best_boxes_are_compared_as_is_asked_for() -> None:
+    apart = [(20.0 * number, 0.0, 20.0 * number + 10, 10.0) for number in range(3)]
+    model = FakeModel((apart[0], 0.6, 0), (apart[1], 0.9, 1), (apart[2], 0.7, 0))
+    found = detector_of(model, max_candidates=2).detect(frame_of(size=(64, 64)))
+    assert_allclose(found.scores, [0.9, 0.7])
 
 
 def test_an_unknown_label_is_refused_with_those_that_are_known() -> None:

@@ -279,6 +279,35 @@ def test_ssd_takes_floors_up_to_the_ends_of_the_range(floor: float, count: int) 
     assert len(decode(recognise(answer_of(outputs)), tuple(outputs.values()), [1], [floor]).boxes) == count
 
 
+@pytest.mark.parametrize("name", ["SSD, logits", "SSD, scores, bytes", "SSD, corners"])
+def test_an_ssd_s_anchors_tell_whether_x_comes_before_y(name: str) -> None:
+    kind = KINDS[name]
+    turned = {
+        output: tensor[..., [1, 0, 3, 2]] if tensor.shape[-1] == 4 else tensor
+        for output, tensor in kind.outputs.items()
+    }
+    for outputs in (kind.outputs, turned):
+        head = recognise(answer_of(outputs))
+        assert_allclose(decode(head, tuple(outputs.values()), [1], [0.5]).boxes, [kind.box], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("offset", "xyxy"),
+    [
+        (0.5, (0.6, 0.4, 1.0, 0.8)),  # half of 0.4 further right and down
+        # The centre is 0.06 * 0.4 further, at (0.624, 0.424), and the sides are exp(0.6 / 5) * 0.4 = 0.450999 long.
+        (0.6, (0.3985, 0.1985, 0.8495, 0.6495)),
+    ],
+)
+def test_an_ssd_s_small_offsets_are_of_corners_and_larger_ones_of_centres(
+    offset: float, xyxy: tuple[float, ...]
+) -> None:
+    outputs = ssd_scores()
+    outputs["Call:1"][:] = offset  # of every anchor, so that this is their root mean square
+    found = decode(recognise(answer_of(outputs)), tuple(outputs.values()), [1], [0.5])
+    assert_allclose(found.boxes / np.array(SIZE * 2), [xyxy], atol=1e-5)
+
+
 def test_detr_s_logits_may_be_far_from_nought() -> None:
     outputs = detr("pred_boxes", "logits")
     outputs["logits"][:] = -1e4

@@ -54,6 +54,8 @@ def test_only_the_best_candidates_go_in() -> None:
     scores = np.linspace(0.1, 0.9, count, dtype=np.float32)
     kept = suppress(apart, scores, np.zeros(count, np.int64), 0.5)
     assert kept.tolist() == list(range(count - 1, 4, -1))
+    more = suppress(apart, scores, np.zeros(count, np.int64), 0.5, most=count)
+    assert more.tolist() == list(range(count - 1, -1, -1))
 
 
 coordinates = st.integers(0, 12)

@@ -8,11 +8,12 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from edge_agent import geometry, pixels
-from edge_agent.records import ByteArray, Detections, FloatArray, Frame, Infer
+from edge_agent import geometry
+from edge_agent.records import Detections, FloatArray, Frame, Infer
 from edge_agent.settings import Label, Ratio, Section
-from edge_agent.stages.detect.head import Candidates, Head, shape_of
-from edge_agent.stages.detect.nms import suppress
+from edge_agent.stages.detect.head import Candidates, Head
+from edge_agent.stages.detect.nms import MAX_CANDIDATES, suppress
+from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.stages.detect.zoom import Part, part_around
 
 
@@ -56,12 +57,13 @@ class Detector:
         input_size: width and height that the model sees.
         threshold: least score of a detection, for labels without one of their own.
         settings: see `DetectSettings`.
+        max_candidates: how many boxes at most are compared with each other.
 
     Raises:
         ValueError: a wanted label is none of the model's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a model is, and what to look for with it)
         self,
         *,
         infer: Infer,
@@ -70,6 +72,7 @@ class Detector:
         input_size: tuple[int, int],
         threshold: float,
         settings: DetectSettings,
+        max_candidates: int = MAX_CANDIDATES,
     ) -> None:
         unknown = [label for label in settings.labels if label not in label_names]
         if unknown:
@@ -79,19 +82,14 @@ class Detector:
         self._label_names = label_names
         self._size = input_size
         self._nms_iou = settings.nms_iou
+        self._max_candidates = max_candidates
         self._zooms = settings.zoom
         self._wanted = np.array([label_names.index(label) for label in settings.labels], np.int64)
         thresholds = [settings.thresholds.get(label, threshold) for label in settings.labels]
         self._floors = np.array(thresholds, np.float32) * np.float32(settings.weak)
         self._thresholds = np.ones(len(label_names), np.float32)
         self._thresholds[self._wanted] = thresholds
-        # What the model wants for each of 0..255, a row a channel in the model's order.
-        levels = np.arange(256, dtype=np.float32)
-        table = (levels - np.array(head.mean, np.float32)[:, None]) / np.array(head.std, np.float32)[:, None]
-        dtype = np.uint8 if head.dtype == "uint8" else np.float32
-        self._table = table.astype(dtype)
-        self._blob = np.empty(shape_of(head.layout, input_size), dtype)
-        self._picture_size = (0, 0)
+        self._preparation = Preparation(head, input_size)
 
     def detect(self, frame: Frame, regions: FloatArray | None = None) -> Detections:
         """Find the wanted things in a frame, and, where it pays, once more in the part where something moves.
@@ -102,17 +100,16 @@ class Detector:
         """
         found = self._look(frame)
         if self._zooms and regions is not None:
-            part = part_around(regions, frame, self._picture_size)
+            part = part_around(regions, frame, self._preparation.picture_size)
             if part is not None:
                 found = _merged(found, self._look_closer(frame, part))
         return self._finish(found, frame)
 
     def _look(self, frame: Frame) -> Candidates:
         """Run the model on a frame; boxes are in pixels of the frame."""
-        width, height = self._place(frame)
-        self._fill(pixels.to_bgr(frame, width, height))
-        blob = self._blob.astype(np.float16) if self._head.dtype == "float16" else self._blob
-        found = self._head.decode(self._infer(blob), self._size, self._wanted, self._floors)
+        tensor = self._preparation.tensor(self._preparation.picture(frame))
+        found = self._head.decode(self._infer(tensor), self._size, self._wanted, self._floors)
+        width, height = self._preparation.picture_size
         return replace(
             found, boxes=found.boxes * np.array([frame.width / width, frame.height / height] * 2, np.float32)
         )
@@ -120,32 +117,14 @@ class Detector:
     def _look_closer(self, frame: Frame, part: Part) -> Candidates:
         """Run the model on a part of a frame; what the part cuts in two is left to the look at the whole."""
         found = self._look(part.of(frame))
-        kept = ~part.cuts(found.boxes, frame, border_px=_BORDER * part.width / self._picture_size[0])
+        kept = ~part.cuts(found.boxes, frame, border_px=_BORDER * part.width / self._preparation.picture_size[0])
         offset = np.array([part.left, part.top] * 2, np.float32)
         return Candidates(boxes=found.boxes[kept] + offset, scores=found.scores[kept], label_ids=found.label_ids[kept])
-
-    def _place(self, frame: Frame) -> tuple[int, int]:
-        """Width and height of the picture within the model's input; what is made once a size is made here."""
-        size = self._size if self._head.resize == "stretch" else letterbox(frame.width, frame.height, *self._size)
-        if size != self._picture_size:
-            self._picture_size = size
-            padding = self._table[:, self._head.padding]
-            self._blob[:] = padding[:, None, None] if self._head.layout == "nchw" else padding
-        return size
-
-    def _fill(self, picture: ByteArray) -> None:
-        """Put a BGR picture (h, w, 3) into the top left of the input tensor."""
-        # The table is in the model's order and the picture in BGR: for an RGB model the channels are written backwards.
-        order = slice(None) if self._head.colour == "bgr" else slice(None, None, -1)
-        if self._head.layout == "nchw":
-            pixels.fill_channels(picture, self._table[order], self._blob[0, order])
-        else:
-            pixels.fill_pixels(picture[..., order], self._table, self._blob[0])
 
     def _finish(self, found: Candidates, frame: Frame) -> Detections:
         # A model that finds each thing once is not to lose those that stand close together.
         max_iou = self._nms_iou if self._head.suppresses or self._zooms else _ANY_OVERLAP
-        kept = suppress(found.boxes, found.scores, found.label_ids, max_iou)
+        kept = suppress(found.boxes, found.scores, found.label_ids, max_iou, self._max_candidates)
         boxes = geometry.clip(found.boxes[kept], frame.width, frame.height)
         visible = geometry.area(boxes) > 0  # a model may find things in its padding, where there is no picture
         boxes, kept = boxes[visible], kept[visible]
@@ -169,9 +148,3 @@ def _merged(one: Candidates, other: Candidates) -> Candidates:
 
 _ANY_OVERLAP = 1.0
 _BORDER = 2.0  # pixels as the model sees them: so near an end of its picture a box means a thing that goes on there
-
-
-def letterbox(width: int, height: int, input_width: int, input_height: int) -> tuple[int, int]:
-    """Largest even size with a picture's aspect that fits into the model's input."""
-    scale = min(input_width / width, input_height / height)
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)

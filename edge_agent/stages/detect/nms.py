@@ -8,10 +8,12 @@ from edge_agent import geometry
 from edge_agent.records import FloatArray, IntArray
 
 MAX_CANDIDATES = 300
-"""Only this many of the best go in; a frame with more is noise, and the cost grows with the square."""
+"""Only this many of the best go in, usually; a frame with more is noise, and the cost grows with the square."""
 
 
-def suppress(boxes: FloatArray, scores: FloatArray, label_ids: IntArray, max_iou: float) -> IntArray:
+def suppress(
+    boxes: FloatArray, scores: FloatArray, label_ids: IntArray, max_iou: float, most: int = MAX_CANDIDATES
+) -> IntArray:
     """Choose the boxes that stay, greedily from the best score down.
 
     Args:
@@ -19,11 +21,12 @@ def suppress(boxes: FloatArray, scores: FloatArray, label_ids: IntArray, max_iou
         scores: (N,).
         label_ids: (N,); boxes of different labels do not suppress each other.
         max_iou: two of a label that overlap more than this are one.
+        most: only so many of the best go in.
 
     Returns:
         (K,) indexes, best first; equal scores in the order they came, so that the same input gives the same output.
     """
-    order = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
+    order = np.argsort(-scores, kind="stable")[:most]
     overlap = geometry.iou(boxes[order], boxes[order])
     rivals = (overlap > max_iou) & (label_ids[order][:, None] == label_ids[order])
     stays = np.ones(len(order), np.bool_)

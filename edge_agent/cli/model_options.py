@@ -1,0 +1,35 @@
+"""The options of a command that is given a model by name or as a file: what cannot be read in the file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_agent.edges.inference import ModelSettings
+from edge_agent.tools import models
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Let a file's labels, family and input be told."""
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="for a file: its labels, one a line")
+    parser.add_argument("--family", metavar="NAME", help="for a file: how its answer is to be read")
+    parser.add_argument("--input", metavar="WxH", type=_size, help="for a model that takes any size: which one")
+
+
+def model_settings(model: str, args: argparse.Namespace) -> ModelSettings:
+    """The settings for a built-in model's name or for a file, with the options above."""
+    if models.is_file(model):
+        return file_settings(Path(model), args)
+    return ModelSettings.model_construct(name=model, labels=args.labels, family=args.family, input=args.input)
+
+
+def file_settings(path: Path, args: argparse.Namespace) -> ModelSettings:
+    """The settings for a file, with the options above."""
+    return ModelSettings.model_construct(path=path, labels=args.labels, family=args.family, input=args.input)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _x, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text} is no size such as 416x256")
+    return int(width), int(height)
