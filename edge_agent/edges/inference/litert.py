@@ -121,7 +121,7 @@ def _scale(described: Mapping[str, Any]) -> tuple[NDArray[np.float32], NDArray[n
     Source: real = (integer - zero point) * scale, LiteRT's 8-bit quantization specification.
     """
     told = described["quantization_parameters"]
-    scales, zero_points = np.float32(told["scales"]), np.int32(told["zero_points"])
+    scales, zero_points = np.asarray(told["scales"], np.float32), np.asarray(told["zero_points"], np.int32)
     if not scales.size:
         return None
     shape = [1] * len(described["shape"])
