@@ -232,7 +232,7 @@ def chosen(
     """Of boxes (N, 4) that have one label each, (N,), those that are wanted and reach their label's floor."""
     scores = scores.astype(np.float32, copy=False)
     # Wanted labels have a floor, all others one that nothing reaches; numbers beyond what is known are others, too.
-    highest = int(wanted.max(initial=0))
+    highest = int(np.max(wanted, initial=0))
     floor_of = np.full(highest + 2, np.inf, np.float32)
     floor_of[wanted] = floors
     numbers = np.round(label_ids).astype(np.int64)

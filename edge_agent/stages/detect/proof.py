@@ -72,8 +72,9 @@ def prove(
         raise ValueError("it answers the same picture with other numbers the second time")
     if all(map(np.array_equal, second, blank)) and any(output.size for output in second):
         raise ValueError("it answers any picture alike")
-    if len(found) and not 0 <= float(found.scores.min()) <= float(found.scores.max()) <= 1:
-        raise ValueError(f"its scores reach from {found.scores.min():.3g} to {found.scores.max():.3g}, not 0 to 1")
+    least, most = float(np.min(found.scores, initial=1.0)), float(np.max(found.scores, initial=0.0))
+    if len(found) and not 0 <= least <= most <= 1:
+        raise ValueError(f"its scores reach from {least:.3g} to {most:.3g}, not 0 to 1")
     return fingerprint(second)
 
 
