@@ -282,10 +282,13 @@ def test_auto_keeps_what_is_soonest_of_what_answers_as_the_cpu_does(
     assert "/" not in loaded.why
 
 
-@pytest.mark.skipif(
+tells = pytest.mark.skipif(
     not hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info"),
     reason="this onnxruntime does not tell what runs where",
 )
+
+
+@tells
 @pytest.mark.parametrize(
     ("manner", "active", "left", "why"),
     [
@@ -305,7 +308,7 @@ def test_of_what_was_asked_for_it_is_counted_what_fell_back(
     assert loaded.fallback_nodes == (loaded.nodes if left is None else loaded.nodes + left if left else 0)
 
 
-@pytest.mark.parametrize("manner", ["not up", "no file", "takes nothing"])
+@pytest.mark.parametrize("manner", ["not up", "no file", pytest.param("takes nothing", marks=tells)])
 def test_what_is_required_and_does_not_work_ends_the_start(
     manner: str, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
