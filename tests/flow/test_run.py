@@ -87,8 +87,8 @@ def test_it_starts_without_a_camera_says_why_and_goes_on_when_the_camera_comes(
             until(lambda: reasons(news, "front") - {""}, within_s=PATIENCE_S)  # a report comes every 30 s
             (reason,) = reasons(news, "front") - {""}
             assert "connection refused; check that the camera is on" in reason
-            assert retained(broker.port, {status})[status] == "offline"
-            assert retained(broker.port, {status})[f"{ROOT}/status"] == "online"
+            told = retained(broker.port, {status, f"{ROOT}/status"})
+            assert (told[status], told[f"{ROOT}/status"]) == ("offline", "online")
 
             real_camera.start()
             until(lambda: b"online" in news.payloads(status), within_s=SOON_S)
