@@ -331,6 +331,15 @@ def test_a_model_that_answers_nonsense_is_refused(tmp_path: Path, operator: str,
         load_vision(answers(tmp_path, operator))
 
 
+@pytest.mark.parametrize("name", ["suppressed in the graph", "YOLOv10, YOLO26", "TensorFlow Lite, post-processed"])
+def test_a_graph_that_chooses_boxes_itself_may_find_nothing_in_either_picture(tmp_path: Path, name: str) -> None:
+    nothing = {output: np.zeros_like(tensor) for output, tensor in KINDS[name].outputs.items()}
+    path = written(replace(KINDS[name], outputs=nothing), tmp_path / "model.onnx", slope=0.0)
+    assert (
+        load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS))).head.family == KINDS[name].family
+    )
+
+
 def test_a_built_in_model_that_answers_otherwise_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     load = inference.load_model
 

@@ -1,7 +1,7 @@
 """YOLOv10, YOLO26 and others that need no suppression: a row a thing: corners, score and class.
 
 Source: A. Wang et al., "YOLOv10: Real-Time End-to-End Object Detection", arXiv:2405.14458, §3.1; the six columns as
-OpenVINO's documentation describes them. Boxes are pixels.
+those who use such files describe them; not tried with trained weights. Boxes are pixels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """YOLOv5 and YOLOv7: one row an anchor box, three a cell: centre, size, objectness and class scores, all decoded.
 
-Source: the shape of what those two export, as ONNX Runtime's and OpenCV's documentation describe it; boxes are pixels,
-scores 0..1.
+Source: the shape of what those two export, as those who use such files describe it; not tried with trained weights.
+Boxes are pixels, scores 0..1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """YOLOv8, v9, v11, v12: a column a cell, or a row where it was turned: centre, size and class scores, no objectness.
 
-Source: the shape of what they export, as OpenCV's and OpenVINO's documentation describe it; boxes are pixels, scores
-0..1.
+Source: the shape of what they export, as those who use such files describe it; not tried with trained weights. Boxes
+are pixels, scores 0..1.
 """
 
 from __future__ import annotations
