@@ -56,7 +56,10 @@ FILMS = {
     "H.265": Film(codec="libx265", options={"x265-params": "keyint=12:min-keyint=12:scenecut=0:bframes=0:log-level=0"}),
     "B-frames": Film(options={**PLAIN, "bf": "2"}),
     "filled up": Film(
-        options={**PLAIN, "x264-params": "nal-hrd=cbr:force-cfr=1:vbv-maxrate=800:vbv-bufsize=400"},
+        options={
+            **{name: value for name, value in PLAIN.items() if name != "crf"},  # or nothing is filled up
+            "x264-params": "nal-hrd=cbr:force-cfr=1:vbv-maxrate=800:vbv-bufsize=400",
+        },
         bits_a_second=800_000,
     ),
     "intra refresh": Film(options={**PLAIN, "g": "50", "x264-params": "intra-refresh=1"}, pictures=200),

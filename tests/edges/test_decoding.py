@@ -396,9 +396,7 @@ def shorten_lengths(packet: VideoPacket) -> VideoPacket:
         size = int.from_bytes(data[place : place + 4], "big")
         shorter += size.to_bytes(2, "big") + data[place + 4 : place + 4 + size]
         place += 4 + size
-    made: Any = av.Packet(shorter)
-    made.pts, made.dts, made.time_base, made.is_keyframe = packet.pts, packet.dts, packet.time_base, packet.is_keyframe
-    return made
+    return like(packet, shorter)
 
 
 @pytest.mark.parametrize("name", SIZE_AT)
@@ -491,6 +489,18 @@ def test_what_only_fills_up_a_constant_bit_rate_does_not_count(films: Films, suf
     assert all(packet.size_bytes == packet.wire_bytes for packet in plain.packets)
 
 
+@pytest.mark.parametrize("name", ["H.264", "H.265 with B-frames", "H.264 in a transport stream"])
+def test_a_picture_that_happens_to_end_as_padding_does_counts_whole(films: Films, name: str) -> None:
+    def prepare(packets: Iterator[Timed]) -> Iterator[Timed]:
+        for packet, stamp in packets:
+            yield (like(packet, bytes(packet)[:-3] + b"\x4c\xff\x80") if packet.size else packet), stamp
+
+    gate = Script()
+    decode(films(name), gate, prepare)
+    assert len(gate.packets) == FILMS[name].pictures
+    assert all(packet.size_bytes == packet.wire_bytes for packet in gate.packets)
+
+
 def test_a_codec_whose_pictures_stand_alone_is_decoded_whole(films: Films) -> None:
     gate = Script(naps=(range(2, 8),))
     shown = decode(films("Motion JPEG"), gate)
@@ -506,10 +516,15 @@ def test_a_codec_whose_pictures_stand_alone_is_decoded_whole(films: Films) -> No
 def broken(packet: VideoPacket) -> VideoPacket:
     """The same packet with everything wrong but its first unit's length and kind."""
     data = bytes(packet)
-    damaged: Any = av.Packet(data[:5] + bytes(byte ^ 0xFF for byte in data[5:]))
-    damaged.pts, damaged.dts, damaged.time_base = packet.pts, packet.dts, packet.time_base
-    damaged.is_keyframe = packet.is_keyframe
-    return damaged
+    return like(packet, data[:5] + bytes(byte ^ 0xFF for byte in data[5:]))
+
+
+def like(packet: VideoPacket, data: bytes) -> VideoPacket:
+    """The same packet with other contents."""
+    other: Any = av.Packet(data)
+    other.pts, other.dts, other.time_base = packet.pts, packet.dts, packet.time_base
+    other.is_keyframe = packet.is_keyframe
+    return other
 
 
 def breaking(*indexes: int) -> Callable[[Iterator[Timed]], Iterator[Timed]]:

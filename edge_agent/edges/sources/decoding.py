@@ -130,9 +130,6 @@ class Decoding:
 
     def _facts(self, packet: VideoPacket, stamp: Stamp) -> Packet:
         data = memoryview(packet)
-        size = len(data)
-        if size > 1 and data[-1] == _END_OF_UNIT and data[-2] == _FILLER:
-            size = len(bytes(data).rstrip(bytes([_END_OF_UNIT])).rstrip(bytes([_FILLER])))
         first_bytes = _after_lengths(data, self._length_bytes) if self._length_bytes else _after_start_codes(data)
         is_key = packet.is_keyframe and self._is_key is not None and any(map(self._is_key, first_bytes))
         pts = self._latest_pts if packet.pts is None else packet.pts
@@ -140,7 +137,7 @@ class Decoding:
         self._latest_pts = pts if is_key else max(pts, self._latest_pts)  # a camera's clock may be set back
         return Packet(
             at_s=stamp.at_s,
-            size_bytes=size,
+            size_bytes=len(data) - _padding_bytes(data, self._codec),
             wire_bytes=len(data),
             is_key=is_key,
             is_bidirectional=is_bidirectional,
@@ -285,6 +282,17 @@ def _after_lengths(data: memoryview, length_bytes: int) -> Iterator[int]:
         place += int.from_bytes(data[place - length_bytes : place], "big") + length_bytes
 
 
+def _padding_bytes(data: memoryview, codec: str) -> int:
+    """How much of a packet's end is a unit of filler data, which only fills up a constant bit rate.
+
+    A picture may end in the same two bytes; such a unit's head never stands before them there but by a rare chance.
+    """
+    if data[-2:] != _FILLER_END:
+        return 0
+    rest = bytes(data[:-1]).rstrip(_FILLER_END[:1])
+    return len(data) - len(rest) if rest.endswith(_FILLER_HEAD[codec]) else 0
+
+
 def _length_bytes(codec: str, parameters: bytes) -> int:
     """How long the length before each unit is; 0 where start codes stand before them.
 
@@ -311,8 +319,11 @@ _LENGTHS_VERSION = b"\x01"
 _LENGTH_SIZE_AT: Mapping[str, int] = {"h264": 4, "hevc": 21}
 """Where in a stream's parameters the last two bits of a byte are the size of a length, less one."""
 
+_FILLER_HEAD: Mapping[str, bytes] = {"h264": b"\x0c", "hevc": b"\x4c\x01"}
+"""How a unit of filler data, type 12 and type 38, begins: ITU-T H.264, 7.3.1, and ITU-T H.265, 7.3.1.2."""
+
 _HEAD_BYTES = 4096  # parameter sets and messages stand before the picture
-_FILLER, _END_OF_UNIT = 0xFF, 0x80  # how a unit of filler data ends, which only fills up a constant bit rate
+_FILLER_END = b"\xff\x80"  # what a unit of filler data consists of, and the end of any unit
 _MOST_STAMPS = 64
 _IN_VAIN = 2  # key pictures
 _GUESSED_S = 2.0  # after that a picture that is partly wrong is better than none
