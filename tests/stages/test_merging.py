@@ -107,7 +107,7 @@ def test_three_looks_at_one_thing_are_one() -> None:
 
 
 def test_only_so_many_of_the_best_are_compared() -> None:
-    assert merged(seen((A, 0.5, 0), (FAR, 0.75, 0)), most=1) == [(FAR, 0.75, 0)]
+    assert merged(seen((A, 0.5, 0)), seen((FAR, 0.75, 0)), most=1) == [(FAR, 0.75, 0)]
 
 
 COORDINATES = st.integers(0, 40).map(float)
@@ -115,7 +115,7 @@ BOXES = st.tuples(COORDINATES, COORDINATES, COORDINATES, COORDINATES).map(
     lambda sides: (sides[0], sides[1], sides[0] + sides[2] + 1, sides[1] + sides[3] + 1)
 )
 ONES = st.tuples(BOXES, st.sampled_from([0.25, 0.5, 0.75]), st.integers(0, 1))
-LOOKS = st.lists(st.lists(ONES, max_size=6), min_size=1, max_size=4)
+LOOKS = st.lists(st.lists(ONES, max_size=6), min_size=2, max_size=4)
 
 
 @given(LOOKS, st.booleans(), st.randoms())

@@ -14,7 +14,7 @@ from edge_agent.stages.detect.tiles import TILE_OVERLAP, grid_of, tiles_of
 BORDER_PX = 2.0
 
 
-def canvas_of(width: int, height: int, least: tuple[float, float] = (416, 256)) -> Canvas:
+def canvas_of(width: int, height: int, least: tuple[int, int] = (416, 256)) -> Canvas:
     return Canvas(width=width, height=height, least_width=least[0], least_height=least[1])
 
 
@@ -52,12 +52,12 @@ def test_there_are_none_where_they_show_things_hardly_larger(grid: tuple[int, in
 
 
 SIZES = st.integers(300, 4000)
-LEAST = st.sampled_from([(416.0, 256.0), (416.0, 416.0), (640.0, 384.0), (64.0, 64.0)])
+LEAST = st.sampled_from([(416, 256), (416, 416), (640, 384), (64, 64)])
 
 
 @given(st.tuples(st.integers(1, 4), st.integers(1, 4)), SIZES, SIZES, LEAST)
 def test_tiles_are_even_lie_within_the_frame_cover_it_and_are_no_more_than_asked_for(
-    grid: tuple[int, int], width: int, height: int, least: tuple[float, float]
+    grid: tuple[int, int], width: int, height: int, least: tuple[int, int]
 ) -> None:
     canvas = canvas_of(width, height, least)
     tiles = tiles_of(grid, canvas, BORDER_PX)
@@ -74,17 +74,18 @@ def test_tiles_are_even_lie_within_the_frame_cover_it_and_are_no_more_than_asked
 
 
 UNIT = st.floats(0, 1)
+GRIDS = st.sampled_from([(2, 2), (3, 2), (3, 3), (4, 4)])
 
 
-@given(st.sampled_from([(2, 2), (3, 2), (3, 3), (4, 4)]), SIZES, SIZES, UNIT, UNIT, UNIT, UNIT)
-def test_what_is_no_larger_than_a_tenth_of_the_frame_is_whole_in_a_tile(  # noqa: PLR0913  (a frame and a box)
-    grid: tuple[int, int], width: int, height: int, x: float, y: float, wide: float, high: float
+@given(GRIDS, SIZES, SIZES, st.tuples(UNIT, UNIT), st.tuples(UNIT, UNIT))
+def test_what_is_no_larger_than_a_tenth_of_the_frame_is_whole_in_a_tile(
+    grid: tuple[int, int], width: int, height: int, place: tuple[float, float], part: tuple[float, float]
 ) -> None:
     canvas = canvas_of(width, height, (160, 96))
     tiles = tiles_of(grid, canvas, BORDER_PX)
-    side, top_side = wide * TILE_OVERLAP * width, high * TILE_OVERLAP * height
+    wide, high = part[0] * TILE_OVERLAP * width, part[1] * TILE_OVERLAP * height
     # But for the last row and column of an odd frame, which no tile has.
-    left, top = x * (width // 2 * 2 - side), y * (height // 2 * 2 - top_side)
-    box = boxes_of((left, top, left + side, top + top_side))
+    left, top = place[0] * (width // 2 * 2 - wide), place[1] * (height // 2 * 2 - high)
+    box = boxes_of((left, top, left + wide, top + high))
     whole = [tile.holds(box)[0] and not tile.cuts(box, canvas, BORDER_PX * canvas.scale_of(tile))[0] for tile in tiles]
     assert not tiles or any(whole)

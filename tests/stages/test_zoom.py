@@ -26,10 +26,10 @@ def parts(*spots: Box, since_s: tuple[float, ...] = (), most: int = 4) -> list[t
 @pytest.mark.parametrize(
     ("spot", "part"),
     [
-        # 20 x 10 with 10 on each side is 40 x 30, and no part is smaller than 64 x 36; around the middle, (310, 175).
+        # 20 x 10 with 5 on each side is 30 x 20, and no part is smaller than 64 x 36; around the middle, (310, 175).
         ((300, 170, 320, 180), (278, 156, 64, 36)),
-        # 60 x 40 with 30 on each side is 120 x 100, and 4 for rounding: 104 / 36 = 2.889; 64 x 2.889 = 184.9.
-        ((300, 160, 360, 200), (236, 128, 186, 104)),
+        # 60 x 40 with 15 on each side is 90 x 70, and 4 for rounding: 74 / 36 = 2.056; 64 x 2.056 = 131.6.
+        ((300, 160, 360, 200), (264, 142, 132, 74)),
         ((0, 0, 10, 10), (0, 0, 64, 36)),  # in a corner: within the frame
         ((630, 350, 640, 360), (576, 324, 64, 36)),
     ],
@@ -41,15 +41,15 @@ def test_a_part_has_room_around_a_spot_and_is_no_smaller_than_what_the_model_see
 
 
 def test_spots_that_need_no_more_pixels_together_are_shown_together() -> None:
-    # 10 x 10 with 5 on each side, twice: 44 x 20 around both, one part of 64 x 36 instead of two.
+    # 10 x 10 with 2.5 on each side, twice: 39 x 15 around both, one part of 64 x 36 instead of two.
     assert parts((300, 170, 310, 180), (324, 170, 334, 180)) == [(284, 156, 64, 36)]
 
 
 def test_spots_far_from_each_other_are_shown_by_a_part_each_as_long_as_there_may_be_so_many() -> None:
     spots: list[Box] = [(100, 100, 110, 110), (300, 100, 310, 110)]
     assert parts(*spots, most=2) == [(72, 86, 64, 36), (272, 86, 64, 36)]
-    # Together they are 220 x 20 with their room, 224 / 64 = 3.5: 224 x 126, around (205, 105).
-    assert parts(*spots, most=1) == [(92, 42, 224, 126)]
+    # Together they are 215 x 15 with their room, 219 / 64 = 3.422: 219 x 123.2, around (205, 105).
+    assert parts(*spots, most=1) == [(94, 42, 220, 124)]
 
 
 def test_what_no_part_can_show_together_goes_by_who_has_waited_longest() -> None:
@@ -79,9 +79,9 @@ def test_nothing_to_look_at_is_no_part() -> None:
     ("spot", "fits"),
     [
         ((0, 0, 10, 10), True),
-        # A part is at most 64 x 6.67 = 427 wide: 211 with half of it on each side, and 4 for rounding, is 426.
-        ((200, 170, 411, 180), True),
-        ((200, 170, 412, 180), False),
+        # A part is at most 64 x 6.67 = 426.7 wide: 281 with a quarter of it on each side, and 4 for rounding, is 425.5.
+        ((200, 170, 481, 180), True),
+        ((200, 170, 482, 180), False),
         ((0, 0, 640, 360), False),
     ],
 )

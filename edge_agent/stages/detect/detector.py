@@ -45,13 +45,13 @@ class DetectSettings(Section):
     """Two boxes of a label that overlap more than this are one; larger tells people in a crowd apart."""
 
     zoom: Annotated[int, Field(ge=0, le=8)] = 0
-    """How many closer looks at most to add to a look, at parts of the picture where something far away moves, or was
-    found and stands still now; larger finds more persons of a thirtieth of the picture's height, in more places at a
-    time, and costs up to as many further runs of the model. `true` is 1."""
+    """How many closer looks to add to a look, at most: at parts of the picture where something small moves, or has
+    moved and was found. Finds persons of a thirtieth of the picture's height; larger does so at more places at a time,
+    and each look costs one more run of the model. `true` is 1."""
 
     tile: Annotated[str, Field(pattern=GRIDS)] = "none"
-    """Parts of the picture to look at closer each time, besides the whole: `2x2` is four runs of the model more; finds
-    what is small and has not moved. More tiles show smaller things, and cost more."""
+    """Tiles of the picture, beside times below each other, to look at each time besides the whole: `2x2` are four more
+    runs of the model. Finds what is small though it never moved; more tiles find smaller things and cost more."""
 
 
 class Detector:

@@ -21,7 +21,7 @@ class Seen:
     Attributes:
         part: of the frame, that was looked at.
         scale: how many pixels of the frame were one that the model saw.
-        found: boxes in pixels of the frame; each thing once, and none that the part cuts in two.
+        found: boxes in pixels of the frame, the best first; each thing once, and none that the part cuts in two.
     """
 
     part: Part
@@ -42,6 +42,8 @@ def merge(looks: Sequence[Seen], max_iou: float, *, suppresses: bool, most: int)
             what stands close together, so that only boxes of different looks can be the same thing.
         most: only so many of the best are compared.
     """
+    if len(looks) == 1:
+        return looks[0].found
     boxes = np.concatenate([look.found.boxes for look in looks])
     scores = np.concatenate([look.found.scores for look in looks])
     label_ids = np.concatenate([look.found.label_ids for look in looks])
@@ -49,10 +51,10 @@ def merge(looks: Sequence[Seen], max_iou: float, *, suppresses: bool, most: int)
     order: IntArray = np.lexsort((*boxes.T, label_ids, -scores))[:most]  # no matter which look was first
     boxes, scores, label_ids, look_ids = boxes[order], scores[order], label_ids[order], look_ids[order]
     overlap = geometry.iou(boxes, boxes)
-    may_be_one: BoolArray = np.equal.outer(label_ids, label_ids)
+    may_be_one: BoolArray = label_ids[:, None] == label_ids
     if not suppresses:
         may_be_one &= _closest(overlap * may_be_one, look_ids)
-    outdone = (may_be_one & _outdoes(looks, look_ids, boxes, scores)).any(axis=0)
+    outdone: BoolArray = np.any(may_be_one & _outdoes(looks, look_ids, boxes, scores), axis=0)
     rivals = may_be_one & (overlap > max_iou) & ~outdone[:, None]
     kept = those_that_stay(rivals) & ~outdone
     return Candidates(boxes=boxes[kept], scores=scores[kept], label_ids=label_ids[kept])

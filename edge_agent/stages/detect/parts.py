@@ -69,8 +69,8 @@ class Canvas:
 
     width: int
     height: int
-    least_width: float
-    least_height: float
+    least_width: int
+    least_height: int
 
     @property
     def scale(self) -> float:

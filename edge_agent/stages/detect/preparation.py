@@ -41,13 +41,10 @@ class Preparation:
     def canvas(self, frame: Frame) -> Canvas:
         """How large the model sees a frame, and how small a part of it may be.
 
-        A part that fills the model's input shows more than one of the frame's own form. But a model that sees pictures
-        stretched is to see things in a part as it sees them in the whole.
+        Parts have the form of the model's input, and fill it. A model that sees pictures stretched sees things in a
+        part as they are, so.
         """
-        width, height = map(float, self._size)
-        if self._head.resize == "stretch":
-            longer = max(width / frame.width, height / frame.height)
-            width, height = frame.width * longer, frame.height * longer
+        width, height = self._size
         return Canvas(width=frame.width, height=frame.height, least_width=width, least_height=height)
 
     def picture(self, frame: Frame) -> ByteArray:

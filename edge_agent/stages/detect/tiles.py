@@ -7,7 +7,7 @@ import math
 from edge_agent.stages.detect.parts import LEAST_MAGNIFICATION, Canvas, Part
 
 TILE_OVERLAP = 0.1
-"""Neighbours share this part of the frame's width or height, and a border: what is no larger is whole in one of them."""
+"""Of the frame's width and height: so much of it neighbours share, and a border. What is no larger is whole in one."""
 
 
 GRIDS = r"^(none|[1-4]x[1-4])$"
@@ -37,7 +37,7 @@ def tiles_of(grid: tuple[int, int], canvas: Canvas, border_px: float) -> tuple[P
     return tiles if canvas.scale_of(tiles[0]) * LEAST_MAGNIFICATION <= canvas.scale else ()
 
 
-def _along(most: int, whole: int, least: float, border: float) -> tuple[int, list[int]]:
+def _along(most: int, whole: int, least: int, border: float) -> tuple[int, list[int]]:
     """How long tiles are along a side of the frame, and where they begin."""
     shared = TILE_OVERLAP * whole + 2 * border + _ROUNDING
     wanted = max((whole + (most - 1) * shared) / most, least, 2 * shared)

@@ -1,4 +1,4 @@
-"""Where to look closer: the fewest and smallest parts of a frame that show all that is asked for, or whose turn it is."""
+"""Where to look closer: few and small parts of a frame that show all that is asked for, or whose turn it is."""
 
 from __future__ import annotations
 
