@@ -179,6 +179,13 @@ def test_nobody_waits_for_longer_than_it_takes_to_look_at_all(zoom: int) -> None
         assert np.max(np.diff([*steps, 12])) <= rounds
 
 
+def test_what_ends_with_a_frame_of_an_odd_size_does_not_wait_for_ever() -> None:
+    looking = detector(Eye(), zoom=1)
+    corner, far = (630.0, 351.0, 641.0, 361.0), FAR[0]
+    found = [looking.detect(scene(corner, far, at_s=at_s, size=(641, 361)), boxes_of(corner, far)) for at_s in range(4)]
+    assert [bool(len(one) and np.min(one.boxes) < 100) for one in found].count(True) == 2
+
+
 def test_a_thing_that_is_cut_by_a_part_is_left_to_those_that_show_it_whole() -> None:
     # The part around what moves is 64 wide, 283 to 347, and ends within the wide one, which the whole shows well.
     wide = (336.0, 150.0, 480.0, 260.0)

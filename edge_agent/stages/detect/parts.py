@@ -35,10 +35,10 @@ class Part:
         )
 
     def holds(self, boxes: FloatArray) -> BoolArray:
-        """Which boxes, (N, 4) xyxy of the frame, lie wholly in it."""
+        """Which boxes, (N, 4) xyxy of the frame, lie wholly in it, but for the last pixel of an odd frame."""
         left, top, right, bottom = boxes.T
         inside: BoolArray = (left >= self.left) & (top >= self.top)
-        inside &= (right <= self.left + self.width) & (bottom <= self.top + self.height)
+        inside &= (right <= self.left + self.width + 1) & (bottom <= self.top + self.height + 1)
         return inside
 
     def cuts(self, boxes: FloatArray, canvas: Canvas, border_px: float) -> BoolArray:
