@@ -14,15 +14,16 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from edge_agent import clips
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.broker import embedded_broker
@@ -52,6 +53,8 @@ from edge_agent.stages.mask import Mask
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.track.tracker import Tracker
 from edge_agent.supervise import Supervisor, capture_thread, topics_of
+from edge_agent.tools import tuned
+from edge_agent.tools.threads import Demand
 from edge_agent.vision import Vision, load_vision
 
 _log = logging.getLogger(__name__)
@@ -115,6 +118,50 @@ def build_pipeline(
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
     )
+
+
+def load_model(settings: Settings, *, tunes: bool = False) -> Vision:
+    """Load the model as it was tuned for this machine, where the configuration allows that.
+
+    Args:
+        settings: the configuration.
+        tunes: whether to tune it now, with the built-in clip, where that was not done yet.
+
+    Raises:
+        ModelError: it is missing, damaged, not understood, or cannot do what the settings ask of it.
+        RuntimeMissingError: its runtime is not installed.
+    """
+    state = settings.outbox.path.parent
+    model, why = tuned.tuned_model(settings.model, demand_of(settings), state, _built_in_frames if tunes else None)
+    return replace(load_vision(model, state), tuned=why)
+
+
+def _built_in_frames() -> Iterator[Frame | None]:
+    return open_recording(clips.PEDESTRIANS).frames()
+
+
+def demand_of(settings: Settings) -> Demand:
+    """What the cameras want of the model; those that are not enabled want nothing, unless none is."""
+    looks = [camera.detect for camera in settings.cameras if camera.enabled] or [
+        camera.detect for camera in settings.cameras
+    ]
+    return Demand(
+        labels=tuple(sorted({label for one in looks for label in one.labels})),
+        looks_hz=sum(one.rate_hz for one in looks),
+        rate_hz=max(one.rate_hz for one in looks),
+    )
+
+
+def camera_of(settings: Settings, name: str | None) -> CameraSettings:
+    """The camera of that name; the first one for None.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for camera in settings.cameras:
+        if name in {None, camera.id}:
+            return camera
+    raise ConfigError(f"--camera {name}: no such camera; there are: {', '.join(c.id for c in settings.cameras)}")
 
 
 def build_replay(settings: Settings, camera: CameraSettings, vision: Vision, run_id: str) -> Pipeline:
@@ -271,8 +318,8 @@ class Agent:
         """
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
-        vision = load_vision(self.settings.model, self.settings.outbox.path.parent)
-        turns = Turns(places_for(self.settings.model.threads), self.clock)
+        vision = load_model(self.settings, tunes=True)
+        turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
             lines = [self._line(camera, vision, turns, outbox, stop) for camera in self.settings.cameras]

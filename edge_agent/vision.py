@@ -50,6 +50,7 @@ class Vision:
         label_names: what its classes mean.
         labels_from: where that was read.
         input_size: width and height that it sees.
+        takes_any_size: its graph leaves that open.
         threshold: least score of a detection unless a label has its own.
         sha256: of its file.
         provider: what the model runs on.
@@ -59,6 +60,8 @@ class Vision:
         ms: milliseconds of a run on this machine.
         memory_bytes: what loading it and running it took.
         fingerprint: what it answered to the picture that it was proved on, in short.
+        threads: in one run.
+        tuned: why it is used in this form, where that was chosen for this machine; None where it is as configured.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Vision:
     label_names: tuple[str, ...]
     labels_from: str
     input_size: tuple[int, int]
+    takes_any_size: bool
     threshold: float
     sha256: str
     provider: str
@@ -78,6 +82,8 @@ class Vision:
     ms: float
     memory_bytes: int
     fingerprint: Fingerprint
+    threads: int
+    tuned: str | None = None
 
     def blank(self) -> NDArray[Any]:
         """A picture of nothing, as the model takes one."""
@@ -177,6 +183,7 @@ def _understood(
         label_names=label_names,
         labels_from=labels_from,
         input_size=size,
+        takes_any_size=picture.size is None,
         threshold=settings.threshold,
         sha256=sha256,
         provider=loaded.provider,
@@ -186,6 +193,7 @@ def _understood(
         ms=round(min(spent_s, default=0.0) * 1000, 2),
         memory_bytes=max(0, (host.memory_rss_bytes() or 0) - memory_before),
         fingerprint=fingerprint,
+        threads=settings.threads,
     )
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from edge_agent import app, clips
 from edge_agent.tools.bench import Benchmark, Spent, run_benchmark
-from edge_agent.vision import load_vision
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure, and print a table."""
     settings = app.one_camera(args.clip, args.model, {"rate_hz": args.rate_hz})
     camera = settings.cameras[0]
-    vision = load_vision(settings.model, settings.outbox.path.parent)
+    vision = app.load_model(settings)
     benchmark = run_benchmark(
         build=lambda: app.build_replay(settings, camera, vision, run_id="0" * 6),
         record=lambda: app.open_recording(args.clip).frames(),
