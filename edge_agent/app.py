@@ -40,7 +40,7 @@ from edge_agent.edges.systemd import Notifier
 from edge_agent.edges.triggers import ways_of
 from edge_agent.edges.triggers.trigger import Listening, Triggers
 from edge_agent.edges.turns import Looks, Turns, places_for
-from edge_agent.errors import ConfigError, SourceError
+from edge_agent.errors import ConfigError, PassingError, SourceError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Detections, Frame, Motion
@@ -62,6 +62,7 @@ _log = logging.getLogger(__name__)
 _STOP_S = 20.0
 """How long to wait for threads of a kind to end; three times this is less than the unit's TimeoutStopSec."""
 
+_STEP_S = 120.0
 _RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
 _CHUNK_BYTES = 1 << 20
 _TAKE_S = 1.0
@@ -120,19 +121,22 @@ def build_pipeline(
     )
 
 
-def load_model(settings: Settings, *, tunes: bool = False) -> Vision:
+def load_model(settings: Settings, tunes: Callable[[str], None] | None = None) -> Vision:
     """Load the model as it was tuned for this machine, where the configuration allows that.
 
     Args:
         settings: the configuration.
-        tunes: whether to tune it now, with the built-in clip, where that was not done yet.
+        tunes: is told how it goes when the model has to be tuned first, with the built-in clip; None not to.
 
     Raises:
         ModelError: it is missing, damaged, not understood, or cannot do what the settings ask of it.
         RuntimeMissingError: its runtime is not installed.
     """
-    state = settings.outbox.path.parent
-    model, why = tuned.tuned_model(settings.model, demand_of(settings), state, _built_in_frames if tunes else None)
+    state, demand = settings.outbox.path.parent, demand_of(settings)
+    if tunes is None:
+        model, why = tuned.tuned_model(settings.model, demand, state)
+    else:
+        model, why = tuned.tuned_model(settings.model, demand, state, _built_in_frames, tunes)
     return replace(load_vision(model, state), tuned=why)
 
 
@@ -318,7 +322,7 @@ class Agent:
         """
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
-        vision = load_model(self.settings, tunes=True)
+        vision = load_model(self.settings, functools.partial(self._tunes, stop))
         turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
@@ -342,6 +346,13 @@ class Agent:
             self._run_threads(lines, supervisor, stop)
         finally:
             outbox.close()
+
+    def _tunes(self, stop: threading.Event, words: str) -> None:
+        """Tell of each step of tuning, of which none takes longer than a minute on a slow board."""
+        _log.debug("%s", words)
+        if stop.is_set():
+            raise PassingError("told to stop before it was tuned")
+        self.notifier.still_starting(_STEP_S)
 
     def _line(
         self, camera: CameraSettings, vision: Vision, turns: Turns, outbox: Outbox, stop: threading.Event

@@ -14,7 +14,7 @@ from edge_agent.records import Frame
 from edge_agent.tools import calibration_pictures
 from edge_agent.tools.candidates import Order
 from edge_agent.tools.threads import Demand, chosen
-from edge_agent.tools.tuning import PICTURES, Tuned, tune
+from edge_agent.tools.tuning import PICTURES, Say, Tuned, tune
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ Frames = Callable[[], Iterable[Frame | None]]
 
 
 def tuned_model(
-    model: ModelSettings, demand: Demand, state: Path, frames: Frames | None = None
+    model: ModelSettings, demand: Demand, state: Path, frames: Frames | None = None, say: Say = _log.debug
 ) -> tuple[ModelSettings, str | None]:
     """The model's settings with what was chosen for this machine, and why; as they are where nothing was.
 
@@ -34,6 +34,7 @@ def tuned_model(
         demand: what the cameras want.
         state: where choices are remembered.
         frames: opens pictures to tune with, where nothing is remembered; None to leave it at that.
+        say: is told how that goes.
 
     Raises:
         ModelError: the model as it is configured cannot be used.
@@ -43,7 +44,7 @@ def tuned_model(
         return model, None
     choice = find(model, demand, state)
     if choice is None and frames is not None:
-        choice = _first(model, demand, state, frames)
+        choice = _first(model, demand, state, frames, say)
     return (model, None) if choice is None else (applied(model, choice, demand), choice.why)
 
 
@@ -113,14 +114,14 @@ def order_of(model: ModelSettings, demand: Demand, pictures_of: str, others: tup
     )
 
 
-def _first(model: ModelSettings, demand: Demand, state: Path, frames: Frames) -> Choice | None:
+def _first(model: ModelSettings, demand: Demand, state: Path, frames: Frames, say: Say) -> Choice | None:
     """Tune with what pictures there are; what goes wrong with these is no reason not to watch a gate."""
     _log.info("the model is tuned for this machine, once; `edge-agent tune` does it with pictures of your own")
     try:
         found = tune(
             order_of(model, demand, "the built-in clip"),
             lambda picture: calibration_pictures.of_recording(frames(), picture, PICTURES),
-            _log.debug,
+            say,
         )
         say_choice(found)
         remember(model, demand, state, found.choice)
