@@ -17,7 +17,7 @@ from functools import partial
 
 from edge_agent.edges import catalogue, host, inference
 from edge_agent.edges.choices import Choice, Pace
-from edge_agent.errors import ModelError
+from edge_agent.errors import ConfigError, ModelError
 from edge_agent.records import ByteArray, Frame
 from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.tools.agreement import Agreement
@@ -28,7 +28,6 @@ from edge_agent.vision import Vision, load_vision
 
 PICTURES = 48
 """So many are looked at by each candidate."""
-
 
 _COUNTS = (1, 2, 3, 4, 6, 8)  # of threads that are tried
 
@@ -70,6 +69,7 @@ def tune(order: Order, take: Callable[[Callable[[Frame], Sized]], Iterable[Sized
         ModelError: the model as it is configured cannot be used.
         RuntimeMissingError: its runtime is not installed.
         SourceError: the pictures cannot be read.
+        ConfigError: there are none.
     """
     teacher = load_vision(order.model)
     configured = Trial(settings=order.model, name=teacher.name, input_size=teacher.input_size)
@@ -77,6 +77,8 @@ def tune(order: Order, take: Callable[[Callable[[Frame], Sized]], Iterable[Sized
     by_size = {one.input_size: Preparation(teacher.head, one.input_size) for one in forms if not one.problem}
     say(f"taking pictures of {order.pictures_of}")
     pictures = list(take(lambda frame: {size: one.picture(frame) for size, one in by_size.items()}))
+    if not pictures:
+        raise ConfigError(f"{order.pictures_of} gives no picture to tune with")
     agreement = Agreement(teacher, [one[teacher.input_size] for one in pictures], order.demand.labels)
     say(f"{teacher.name} finds {agreement.things} things in {len(pictures)} pictures")
     measure = _Measure(order, teacher, pictures, agreement)
@@ -119,7 +121,7 @@ class _Measure:
         teacher = self._teacher
         is_teacher = candidate.settings is self._order.model
         try:
-            vision = teacher if is_teacher else load_vision(candidate.settings, is_trial=True)
+            vision = teacher if is_teacher else load_vision(candidate.settings)  # proved, as at each start
         except ModelError as error:
             return replace(candidate, problem=str(error))
         pace, usual = in_turn([self._run(vision), self._run(teacher)])
