@@ -14,15 +14,16 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from edge_agent import clips
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.broker import embedded_broker
@@ -39,7 +40,7 @@ from edge_agent.edges.systemd import Notifier
 from edge_agent.edges.triggers import ways_of
 from edge_agent.edges.triggers.trigger import Listening, Triggers
 from edge_agent.edges.turns import Looks, Turns, places_for
-from edge_agent.errors import ConfigError, SourceError
+from edge_agent.errors import ConfigError, PassingError, SourceError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Detections, Frame, Motion
@@ -52,6 +53,8 @@ from edge_agent.stages.mask import Mask
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.track.tracker import Tracker
 from edge_agent.supervise import Supervisor, capture_thread, topics_of
+from edge_agent.tools import tuned
+from edge_agent.tools.threads import Demand
 from edge_agent.vision import Vision, load_vision
 
 _log = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ _log = logging.getLogger(__name__)
 _STOP_S = 20.0
 """How long to wait for threads of a kind to end; three times this is less than the unit's TimeoutStopSec."""
 
+_STEP_S = 120.0
 _RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
 _CHUNK_BYTES = 1 << 20
 _TAKE_S = 1.0
@@ -115,6 +119,53 @@ def build_pipeline(
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
     )
+
+
+def load_model(settings: Settings, tunes: Callable[[str], None] | None = None) -> Vision:
+    """Load the model as it was tuned for this machine, where the configuration allows that.
+
+    Args:
+        settings: the configuration.
+        tunes: is told how it goes when the model has to be tuned first, with the built-in clip; None not to.
+
+    Raises:
+        ModelError: it is missing, damaged, not understood, or cannot do what the settings ask of it.
+        RuntimeMissingError: its runtime is not installed.
+    """
+    state, demand = settings.outbox.path.parent, demand_of(settings)
+    if tunes is None:
+        model, why = tuned.tuned_model(settings.model, demand, state)
+    else:
+        model, why = tuned.tuned_model(settings.model, demand, state, _built_in_frames, tunes)
+    return replace(load_vision(model, state), tuned=why)
+
+
+def _built_in_frames() -> Iterator[Frame | None]:
+    return open_recording(clips.PEDESTRIANS).frames()
+
+
+def demand_of(settings: Settings) -> Demand:
+    """What the cameras want of the model; those that are not enabled want nothing, unless none is."""
+    looks = [camera.detect for camera in settings.cameras if camera.enabled] or [
+        camera.detect for camera in settings.cameras
+    ]
+    return Demand(
+        labels=tuple(sorted({label for one in looks for label in one.labels})),
+        looks_hz=sum(one.rate_hz for one in looks),
+        rate_hz=max(one.rate_hz for one in looks),
+    )
+
+
+def camera_of(settings: Settings, name: str | None) -> CameraSettings:
+    """The camera of that name; the first one for None.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for camera in settings.cameras:
+        if name in {None, camera.id}:
+            return camera
+    raise ConfigError(f"--camera {name}: no such camera; there are: {', '.join(c.id for c in settings.cameras)}")
 
 
 def build_replay(settings: Settings, camera: CameraSettings, vision: Vision, run_id: str) -> Pipeline:
@@ -271,8 +322,8 @@ class Agent:
         """
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
-        vision = load_vision(self.settings.model, self.settings.outbox.path.parent)
-        turns = Turns(places_for(self.settings.model.threads), self.clock)
+        vision = load_model(self.settings, functools.partial(self._tunes, stop))
+        turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
             lines = [self._line(camera, vision, turns, outbox, stop) for camera in self.settings.cameras]
@@ -295,6 +346,13 @@ class Agent:
             self._run_threads(lines, supervisor, stop)
         finally:
             outbox.close()
+
+    def _tunes(self, stop: threading.Event, words: str) -> None:
+        """Tell of each step of tuning, of which none takes longer than a minute on a slow board."""
+        _log.debug("%s", words)
+        if stop.is_set():
+            raise PassingError("told to stop before it was tuned")
+        self.notifier.still_starting(_STEP_S)
 
     def _line(
         self, camera: CameraSettings, vision: Vision, turns: Turns, outbox: Outbox, stop: threading.Event

@@ -110,6 +110,8 @@ def capabilities(
             "input": list(vision.input_size),
             "ms": vision.ms,
             "memory_bytes": vision.memory_bytes,
+            "threads": vision.threads,
+            "tuned": vision.tuned,
         },
         "provider": {
             "requested": settings.model.require_provider or settings.model.provider,

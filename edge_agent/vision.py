@@ -50,6 +50,7 @@ class Vision:
         label_names: what its classes mean.
         labels_from: where that was read.
         input_size: width and height that it sees.
+        takes_any_size: its graph leaves that open.
         threshold: least score of a detection unless a label has its own.
         sha256: of its file.
         provider: what the model runs on.
@@ -59,6 +60,8 @@ class Vision:
         ms: milliseconds of a run on this machine.
         memory_bytes: what loading it and running it took.
         fingerprint: what it answered to the picture that it was proved on, in short.
+        threads: in one run.
+        tuned: why it is used in this form, where that was chosen for this machine; None where it is as configured.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Vision:
     label_names: tuple[str, ...]
     labels_from: str
     input_size: tuple[int, int]
+    takes_any_size: bool
     threshold: float
     sha256: str
     provider: str
@@ -78,6 +82,8 @@ class Vision:
     ms: float
     memory_bytes: int
     fingerprint: Fingerprint
+    threads: int
+    tuned: str | None = None
 
     def blank(self) -> NDArray[Any]:
         """A picture of nothing, as the model takes one."""
@@ -177,6 +183,7 @@ def _understood(
         label_names=label_names,
         labels_from=labels_from,
         input_size=size,
+        takes_any_size=picture.size is None,
         threshold=settings.threshold,
         sha256=sha256,
         provider=loaded.provider,
@@ -186,6 +193,7 @@ def _understood(
         ms=round(min(spent_s, default=0.0) * 1000, 2),
         memory_bytes=max(0, (host.memory_rss_bytes() or 0) - memory_before),
         fingerprint=fingerprint,
+        threads=settings.threads,
     )
 
 
@@ -253,15 +261,19 @@ def _adjusted(head: Head, settings: ModelSettings, picture: PictureInput) -> Hea
 
 
 def _prove_scores(head: Head, outputs: Sequence[NDArray[Any]], size: tuple[int, int], classes: int) -> None:
-    """Read the answer to the trial whole."""
-    everything, no_floor = np.arange(classes), np.full(classes, -np.inf, np.float32)
-    try:
-        found = head.decode(outputs, size, everything, no_floor)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"its answer does not fit the head of the family {head.family}: {error}") from error
-    least, most = (float(np.min(found.scores)), float(np.max(found.scores))) if len(found.scores) else (0.0, 0.0)
-    if not 0 <= least <= most <= 1:
-        raise ValueError(f"its scores reach from {least:.3g} to {most:.3g}, not 0 to 1")
+    """Read the answer to the trial whole, a few classes at a time: all boxes at once would take five times the file."""
+    for first in range(0, classes, _CLASSES_AT_A_TIME):
+        some = np.arange(first, min(first + _CLASSES_AT_A_TIME, classes))
+        try:
+            found = head.decode(outputs, size, some, np.full(len(some), -np.inf, np.float32))
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"its answer does not fit the head of the family {head.family}: {error}") from error
+        least, most = float(np.min(found.scores, initial=0.0)), float(np.max(found.scores, initial=0.0))
+        if not 0 <= least <= most <= 1:
+            raise ValueError(f"its scores reach from {least:.3g} to {most:.3g}, not 0 to 1")
+
+
+_CLASSES_AT_A_TIME = 8
 
 
 def _compare(found: Fingerprint, entry: CatalogueEntry | None, size: tuple[int, int]) -> None:

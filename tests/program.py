@@ -100,6 +100,7 @@ class Agent:
         cameras: its cameras.
         mqtt: the settings of that section.
         webhook: the settings of that section.
+        model: the settings of that section.
         env: its environment; `environment()` when left out.
         program: what Python runs, before the command.
     """
@@ -110,6 +111,7 @@ class Agent:
         *cameras: Mapping[str, Any],
         mqtt: Mapping[str, Any],
         webhook: Mapping[str, Any] | None = None,
+        model: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         program: Sequence[str | Path] = ("-m", "edge_agent"),
     ) -> None:
@@ -122,6 +124,7 @@ class Agent:
                 "mqtt": {"retry_cap_s": 1, **mqtt},
                 "cameras": cameras,
                 "webhook": webhook or {},
+                "model": model or {},
                 "outbox": {"path": str(self.outbox)},
             },
         )
@@ -195,10 +198,11 @@ def running(
     *cameras: Mapping[str, Any],
     mqtt: Mapping[str, Any],
     webhook: Mapping[str, Any] | None = None,
+    model: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Agent]:
     """An agent for the length of a `with`; it must never have died of something that it did not expect."""
-    agent = Agent(folder, *cameras, mqtt=mqtt, webhook=webhook, env=env)
+    agent = Agent(folder, *cameras, mqtt=mqtt, webhook=webhook, model=model, env=env)
     agent.start()
     try:
         yield agent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -20,11 +21,12 @@ from paho.mqtt import publish
 from program import run_program, write_config
 
 import edge_agent
-from edge_agent.cli.main import COMMANDS
+from edge_agent.cli.main import COMMANDS, main
 from edge_agent.clips import PEDESTRIANS
 from edge_agent.edges.clock import SystemClock
 from edge_agent.edges.outbox import Outbox, OutboxSettings
 from edge_agent.records import Message, MessageKind
+from edge_agent.tools import bench_report
 
 TOPIC = f"{program.ROOT}/camera/front/event"
 
@@ -255,3 +257,63 @@ def test_bench_tells_what_each_stage_costs_as_a_table_and_as_json(tmp_path: Path
     table = printed(tmp_path, "bench", clip, "--rounds", "1", "--model", "ssdlite").splitlines()
     assert table[0].startswith("short.mp4, model ssdlite: 30 frames, ")
     assert sum(": ratio " in line for line in table) == 2
+
+
+def report_with(**changes: Any) -> bench_report.Report:
+    stages = {"decode": {"cpu_ms_a_frame": 1.0}, "detect": {"cpu_ms_a_frame": 4.0}}
+    figures = {"ratio": 1.2, "warm_ratio": 1.3, "whole_cpu_ms_a_frame": 6.0, "limit_cpu_ms_a_frame": 5.0}
+    same = dict.fromkeys(bench_report.MEASURED_ON, "same")
+    return {**same, **figures, "schema": 1, "stages": stages, "peak_rss_bytes": 2**30, **changes}
+
+
+def test_two_reports_are_compared_figure_by_figure_and_what_was_not_the_same_is_said() -> None:
+    now = report_with(ratio=1.8, peak_rss_bytes=2**29, clip="other", cores=2)
+    now["stages"] = {**now["stages"], "encode": {"cpu_ms_a_frame": 0.5}}
+    lines = list(bench_report.compared(report_with(), now))
+    assert [line.split() for line in lines[:3]] == [
+        ["before", "now", "ratio"],
+        ["whole", "to", "the", "limit", "1.200", "1.800", "1.50"],
+        ["to", "the", "warm", "limit", "1.300", "1.300", "1.00"],
+    ]
+    assert lines[7].split()[-3:] == ["0.000", "0.500", "-"]  # a stage that was not there
+    assert lines[8:] == [
+        f"{'peak RSS, MiB':24} {1024:10.3f} {512:10.3f} {0.5:7.2f}",
+        "",
+        "not the same clip: same, now other",
+        "not the same cores: same, now 2",
+        "another machine: only the ratios to the limit can be compared",
+    ]
+
+
+def test_bench_compares_with_what_it_has_printed_before_and_takes_a_configuration(tmp_path: Path) -> None:
+    clip = videos.excerpt(PEDESTRIANS, tmp_path / "short.mp4", last_s=3.0)
+    (tmp_path / "base.json").write_text(printed(tmp_path, "bench", clip, "--rounds", "1", "--json"))
+    config = write_config(
+        tmp_path / "config.yaml", {"device": {"id": "box"}, "cameras": [program.camera(detect={"rate_hz": 2})]}
+    )
+    lines = printed(tmp_path, "bench", clip, "-c", config, "--rounds", "1", "--compare", "base.json").splitlines()
+    looks = re.fullmatch(r"short.mp4, model default: 30 frames, (\d+) looks", lines[0])
+    assert looks
+    assert 0 < int(looks[1]) <= 7
+    assert lines[-1] == "not the same rate_hz: 5.0, now 2.0"
+    assert f"{'':24} {'before':>10} {'now':>10} {'ratio':>7}" in lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--compare", "absent.json"), "--compare absent.json: cannot be read: No such file or directory"),
+        (("--compare", "text"), "--compare text: is no report of `edge-agent bench --json` of this version"),
+        (("--compare", "list"), "--compare list: is no report of `edge-agent bench --json` of this version"),
+        (("--compare", "other"), "--compare other: is no report of `edge-agent bench --json` of this version"),
+        (("-c", "c.yaml", "--rate-hz", "2"), "--rate-hz: c.yaml says how often to look; leave one of the two out"),
+    ],
+)
+def test_bench_says_in_a_line_what_it_cannot_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: Any, said: str
+) -> None:
+    for name, text in {"text": "no JSON", "list": "[1]", "other": '{"schema": 1, "ratio": 1}'}.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", *arguments]) == 78
+    assert capsys.readouterr() == ("", f"edge-agent: {said}\n")

@@ -9,19 +9,27 @@ from typing import Any
 
 import numpy as np
 
+import edge_agent
 from edge_agent import app, clips
-from edge_agent.tools.bench import Benchmark, Spent, run_benchmark
-from edge_agent.vision import load_vision
+from edge_agent.cli.files import load_settings
+from edge_agent.config import Settings
+from edge_agent.errors import ConfigError
+from edge_agent.tools import bench_report
+from edge_agent.tools.bench import Benchmark, run_benchmark
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
     parser.add_argument("clip", nargs="?", type=Path, default=clips.PEDESTRIANS, help="a video; else the built-in one")
-    parser.add_argument("--model", default="default", help="a built-in model's name, or an ONNX or .tflite file")
-    parser.add_argument("--rate-hz", type=float, default=5.0, help="how often to look while something moves")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--model", default="default", help="a built-in model's name, or an ONNX or .tflite file")
+    what.add_argument("-c", "--config", type=Path, help="take the model and a camera's settings from this YAML file")
+    parser.add_argument("--camera", metavar="NAME", help="which camera of the file; the first one when left out")
+    parser.add_argument("--rate-hz", type=float, help="without a file: how often to look while something moves (5)")
     parser.add_argument(
         "--rounds", type=_at_least_one, default=3, help="how often to measure; the cheapest round counts"
     )
+    parser.add_argument("--compare", type=Path, metavar="BASE.json", help="what --json has printed before, to compare")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -34,9 +42,11 @@ def _at_least_one(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, and print a table."""
-    settings = app.one_camera(args.clip, args.model, {"rate_hz": args.rate_hz})
-    camera = settings.cameras[0]
-    vision = load_vision(settings.model, settings.outbox.path.parent)
+    base = bench_report.read_report(args.compare) if args.compare else None
+    settings = _settings(args)
+    camera = app.camera_of(settings, args.camera)
+    vision = app.load_model(settings)
+    before = bench_report.temperature_celsius()
     benchmark = run_benchmark(
         build=lambda: app.build_replay(settings, camera, vision, run_id="0" * 6),
         record=lambda: app.open_recording(args.clip).frames(),
@@ -44,13 +54,37 @@ def run(args: argparse.Namespace) -> int:
         blank=vision.blank(),
         rounds=args.rounds,
     )
-    print(json.dumps(_summary(benchmark), indent=2) if args.json else _table(benchmark, args))
+    report = {
+        **bench_report.measured_on(args.clip, vision, camera.detect.rate_hz, edge_agent.__version__),
+        **bench_report.report_of(benchmark),
+        "celsius_before": before,
+        "celsius_after": bench_report.temperature_celsius(),
+    }
+    if args.json:
+        print(json.dumps(report, indent=2))
+        return 0
+    print("\n".join([*_table(benchmark, args.clip, vision.name), *_temperatures(report)]))
+    if base is not None:
+        print("\n".join(["", *bench_report.compared(base, report)]))
     return 0
 
 
-def _table(benchmark: Benchmark, args: argparse.Namespace) -> str:
+def _settings(args: argparse.Namespace) -> Settings:
+    if not args.config:
+        return app.one_camera(args.clip, args.model, {} if args.rate_hz is None else {"rate_hz": args.rate_hz})
+    if args.rate_hz is not None:
+        raise ConfigError(f"--rate-hz: {args.config} says how often to look; leave one of the two out")
+    return load_settings(args.config)
+
+
+def _temperatures(report: dict[str, Any]) -> list[str]:
+    before, after = report["celsius_before"], report["celsius_after"]
+    return [] if before is None or after is None else [f"{before:.1f} °C before, {after:.1f} °C after"]
+
+
+def _table(benchmark: Benchmark, clip: Path, model: str) -> list[str]:
     rows = [
-        f"{args.clip.name}, model {args.model}: {benchmark.frames} frames, {benchmark.looks} looks",
+        f"{clip.name}, model {model}: {benchmark.frames} frames, {benchmark.looks} looks",
         "",
         "stage     calls   CPU ms a frame   CPU ms a call   wall p50   wall p99",
     ]
@@ -67,28 +101,4 @@ def _table(benchmark: Benchmark, args: argparse.Namespace) -> str:
         f"limit {benchmark.warm_limit_cpu_ms:.3f}, each by itself with warm caches: ratio {benchmark.warm_ratio:.3f}",
         f"{benchmark.frames_a_second:.0f} frames a second, peak RSS {benchmark.peak_rss_bytes / 2**20:.0f} MiB",
     ]
-    return "\n".join(rows)
-
-
-def _summary(benchmark: Benchmark) -> dict[str, Any]:
-    def numbers(spent: Spent) -> dict[str, float]:
-        p50_ms, p99_ms = np.percentile(spent.wall_ms or [0.0], [50, 99])
-        return {
-            "calls": len(spent.cpu_ms),
-            "cpu_ms_a_frame": round(spent.cpu_total_ms / benchmark.frames, 4),
-            "wall_p50_ms": round(float(p50_ms), 4),
-            "wall_p99_ms": round(float(p99_ms), 4),
-        }
-
-    return {
-        "frames": benchmark.frames,
-        "looks": benchmark.looks,
-        "stages": {stage: numbers(spent) for stage, spent in benchmark.stages.items()},
-        "whole_cpu_ms_a_frame": round(benchmark.whole_cpu_ms, 4),
-        "limit_cpu_ms_a_frame": round(benchmark.limit_cpu_ms, 4),
-        "ratio": round(benchmark.ratio, 4),
-        "warm_limit_cpu_ms_a_frame": round(benchmark.warm_limit_cpu_ms, 4),
-        "warm_ratio": round(benchmark.warm_ratio, 4),
-        "frames_a_second": round(benchmark.frames_a_second, 1),
-        "peak_rss_bytes": benchmark.peak_rss_bytes,
-    }
+    return rows

@@ -25,6 +25,7 @@ COMMANDS = {
     "bench": "what each stage costs on this machine",
     "models": "the built-in models",
     "quantize": "an INT8 model from a float one, with its loss and speed measured",
+    "tune": "the size, form, threads and provider of the model that suit this machine",
     "outbox": "what waits for the broker",
 }
 """Each is the module of that name beside this one, with `arguments(parser)` and `run(args)`."""

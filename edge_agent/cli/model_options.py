@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from edge_agent.edges.inference import ModelSettings
@@ -33,3 +34,19 @@ def _size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text} is no size such as 416x256")
     return int(width), int(height)
+
+
+def ratio(text: str) -> float:
+    """A part of a whole, 0 to 1."""
+    return number(text, 0.0, 1.0)
+
+
+def number(text: str, least: float, most: float) -> float:
+    """A number within bounds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"must be {least:g} to {most:g}")
+    return value

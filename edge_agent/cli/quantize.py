@@ -12,7 +12,7 @@ from pathlib import Path
 import edge_agent
 from edge_agent import app
 from edge_agent.cli.main import EXIT_FAILED
-from edge_agent.cli.model_options import add_options, file_settings
+from edge_agent.cli.model_options import add_options, file_settings, number, ratio
 from edge_agent.cli.probe import filled
 from edge_agent.errors import ConfigError
 from edge_agent.tools import calibration_pictures, models
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="how many to take, a second apart from a camera; half of them calibrate, half measure (128)",
     )
     parser.add_argument(
-        "--max-loss", type=_ratio, default=0.03, metavar="LOSS", help="how much accuracy may be lost, 0 to 1 (0.03)"
+        "--max-loss", type=ratio, default=0.03, metavar="LOSS", help="how much accuracy may be lost, 0 to 1 (0.03)"
     )
     parser.add_argument("--for", dest="target", choices=FORMS, default="cpu", help="what is to run it (cpu)")
     parser.add_argument(
@@ -123,19 +123,5 @@ def _pictures(text: str) -> int:
     return int(text)
 
 
-def _ratio(text: str) -> float:
-    return _number(text, 0.0, 1.0)
-
-
 def _minutes(text: str) -> float:
-    return _number(text, 0.0, 24 * 60.0)
-
-
-def _number(text: str, least: float, most: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"must be {least:g} to {most:g}")
-    return number
+    return number(text, 0.0, 24 * 60.0)

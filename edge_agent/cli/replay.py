@@ -17,12 +17,11 @@ from rich.progress import Progress
 from edge_agent import app
 from edge_agent.cli.files import load_settings
 from edge_agent.config import CameraSettings, Settings
-from edge_agent.errors import ConfigError, SourceError
+from edge_agent.errors import SourceError
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Detections, Frame, Message, Tracks
 from edge_agent.tools.annotate import Annotator
 from edge_agent.tools.replay import replay
-from edge_agent.vision import load_vision
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Replay, and print every event."""
     settings = load_settings(args.config)
-    camera = _camera(settings, args.camera)
+    camera = app.camera_of(settings, args.camera)
     with contextlib.ExitStack() as stack:
         output = _output(args.events, stack)
         for message in replay_clip(args.clip, settings, camera, args.annotate):
@@ -58,7 +57,7 @@ def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate
         FatalError: the configuration or the model is wrong.
     """
     source = app.open_recording(clip)
-    vision = load_vision(settings.model, settings.outbox.path.parent)
+    vision = app.load_model(settings)
     pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings))
     spy = TrackSpy(pipeline)
     with contextlib.ExitStack() as stack:
@@ -105,13 +104,6 @@ def caption(message: Message) -> str:
 def _line(message: Message) -> str:
     # The payload is written as it would be sent, byte for byte.
     return f'{{"topic":{json.dumps(message.topic)},"payload":{message.payload.decode()}}}'
-
-
-def _camera(settings: Settings, name: str | None) -> CameraSettings:
-    for camera in settings.cameras:
-        if name in {None, camera.id}:
-            return camera
-    raise ConfigError(f"--camera {name}: no such camera; there are: {', '.join(c.id for c in settings.cameras)}")
 
 
 def _output(path: str, stack: contextlib.ExitStack) -> TextIO:

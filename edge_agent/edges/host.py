@@ -75,6 +75,11 @@ def processor() -> str | None:
     return _processor_line("model name")
 
 
+def processor_name() -> str:
+    """What tells this kind of machine from another: its board, its processor, or at least the processor's kind."""
+    return board() or processor() or platform.machine()
+
+
 def sums_saturate() -> bool:
     """Whether 8-bit products of unsigned and signed numbers lose what is beyond 16 bits: x86 without VNNI."""
     flags = (_processor_line("flags") or "").split()

@@ -25,6 +25,10 @@ class Notifier:
         """Start-up is done."""
         self._send("READY=1")
 
+    def still_starting(self, seconds: float) -> None:
+        """Start-up goes on, and will say so again or be done within so many seconds."""
+        self._send(f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
     def alive(self) -> None:
         """Everything moves on; to be said at least every half of `WatchdogSec`."""
         self._send("WATCHDOG=1")

@@ -14,7 +14,8 @@ section 4.2, with the area under the whole curve, as in VOC 2010.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,34 +39,57 @@ class Agreement:
     Args:
         teacher: the model that is taken to be right.
         pictures: as large as it sees them, each (h, w, 3) uint8, blue, green, red.
+        labels: what counts; None for every label that means something.
     """
 
     name = "agreement"
 
-    def __init__(self, teacher: Vision, pictures: Sequence[ByteArray]) -> None:
+    def __init__(self, teacher: Vision, pictures: Sequence[ByteArray], labels: Collection[str] | None = None) -> None:
         self._pictures = pictures
-        self._truth = [_strong(found, teacher.threshold) for found in look(teacher, pictures)]
+        self._labels = labels
+        self._names = teacher.label_names
+        self._truth = [_strong(found, teacher.threshold) for found in look(teacher, pictures, labels)]
         self.things = sum(len(found.scores) for found in self._truth)
         """How many it finds."""
 
-    def measure(self, vision: Vision) -> float:
-        """How far a model agrees, 0 to 1; 1 as well where there is nothing to find and it finds nothing."""
-        found = look(vision, self._pictures)
+    def measure(self, vision: Vision, pictures: Sequence[ByteArray] | None = None) -> float:
+        """How far a model agrees, 0 to 1; 1 as well where there is nothing to find and it finds nothing.
+
+        Args:
+            vision: the model; a label of its own counts as none that the teacher has.
+            pictures: the same ones as large as that model sees them; None where that is as the teacher sees them.
+        """
+        found = self._renamed(look(vision, self._pictures if pictures is None else pictures, self._labels), vision)
         right = [matched(one, truth) for one, truth in zip(found, self._truth, strict=True)]
         return average_precision(np.concatenate([one.scores for one in found]), np.concatenate(right), self.things)
 
+    def _renamed(self, found: list[Candidates], vision: Vision) -> list[Candidates]:
+        """With the teacher's numbers for the same labels."""
+        if vision.label_names == self._names:
+            return found
+        numbers = np.array([self._names.index(name) if name in self._names else -1 for name in vision.label_names])
+        return [replace(one, label_ids=numbers[one.label_ids]) for one in found]
 
-def look(vision: Vision, pictures: Sequence[ByteArray]) -> list[Candidates]:
-    """What a model finds in pictures of the size that it sees, of every label that means something."""
+
+def look(vision: Vision, pictures: Sequence[ByteArray], labels: Collection[str] | None = None) -> list[Candidates]:
+    """What a model finds in pictures of the size that it sees; boxes are parts of the picture's width and height.
+
+    Args:
+        vision: the model.
+        pictures: each (h, w, 3) uint8, blue, green, red.
+        labels: of which labels; None for every one that means something.
+    """
     preparation = Preparation(vision.head, vision.input_size)
-    wanted = np.array([i for i, label in enumerate(vision.label_names) if label not in _MEANINGLESS], np.int64)
+    counts = [label not in _MEANINGLESS if labels is None else label in labels for label in vision.label_names]
+    wanted = np.flatnonzero(counts)
     floors = np.full(len(wanted), vision.threshold * _WEAK, np.float32)
     max_iou = _NMS_IOU if vision.head.suppresses else 1.0
     found = []
     for picture in pictures:
         one = vision.head.decode(vision.infer(preparation.tensor(picture)), vision.input_size, wanted, floors)
         kept = suppress(one.boxes, one.scores, one.label_ids, max_iou)
-        found.append(Candidates(boxes=one.boxes[kept], scores=one.scores[kept], label_ids=one.label_ids[kept]))
+        side = np.array([picture.shape[1], picture.shape[0]] * 2, np.float32)
+        found.append(Candidates(boxes=one.boxes[kept] / side, scores=one.scores[kept], label_ids=one.label_ids[kept]))
     return found
 
 

@@ -6,14 +6,18 @@ Only these small pictures are kept, in memory, and none is written anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
-from edge_agent.records import ByteArray, Frame
+from edge_agent.records import Frame
+
+Picture = TypeVar("Picture")
+"""A frame made small, in one form or several."""
 
 LIVE_EVERY_S = 1.0
 """How far apart pictures of a live camera are taken: nearer ones look alike."""
 
 
-def of_recording(frames: Iterable[Frame | None], picture: Callable[[Frame], ByteArray], most: int) -> list[ByteArray]:
+def of_recording(frames: Iterable[Frame | None], picture: Callable[[Frame], Picture], most: int) -> list[Picture]:
     """At most so many pictures, spread evenly over all frames of a recording, whose number is not known before.
 
     Args:
@@ -21,7 +25,7 @@ def of_recording(frames: Iterable[Frame | None], picture: Callable[[Frame], Byte
         picture: makes a frame small.
         most: how many to give; twice as many are kept meanwhile.
     """
-    kept: list[ByteArray] = []
+    kept: list[Picture] = []
     step = 1
     for index, frame in enumerate(frame for frame in frames if frame is not None):
         if index % step:
@@ -35,7 +39,7 @@ def of_recording(frames: Iterable[Frame | None], picture: Callable[[Frame], Byte
     return [kept[place * len(kept) // most] for place in range(most)]
 
 
-def of_camera(frames: Iterable[Frame | None], picture: Callable[[Frame], ByteArray], most: int) -> Iterator[ByteArray]:
+def of_camera(frames: Iterable[Frame | None], picture: Callable[[Frame], Picture], most: int) -> Iterator[Picture]:
     """So many pictures of a live camera, `LIVE_EVERY_S` apart, or fewer where it ends before.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import time
@@ -175,6 +176,39 @@ def assert_full_and_online(states: dict[str, str], expected: set[str]) -> None:
     capabilities = json.loads(states[f"{ROOT}/capabilities"])
     assert capabilities["model"]["name"] == "default"
     assert set(capabilities["cameras"]) == {"left", "right"}
+
+
+def test_an_agent_that_may_tunes_its_model_at_its_first_start_and_starts_as_tuned_from_then_on(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    topic, said = f"{ROOT}/capabilities", []
+    told = {"mqtt": {"url": broker.url}, "model": {"max_loss": 1}}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        environment = program.environment(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        with program.running(tmp_path, camera(**LOOP), **told, env=environment) as agent:
+            said.append(json.loads(retained(broker.port, {topic})[topic])["model"])
+            assert "the model is tuned for this machine, once" in agent.log
+            heard = [systemd.recv(1000).decode() for _ in range(8)]
+            agent.stop()
+    # A slow board is not taken for one that hangs.
+    assert heard[: heard.index("READY=1")] == ["EXTEND_TIMEOUT_USEC=120000000"] * 7
+    with program.running(tmp_path, camera(**LOOP), **told) as agent:
+        said.append(json.loads(retained(broker.port, {topic})[topic])["model"])
+        assert agent.log.count("the model is tuned for this machine, once") == 1
+    assert said[0]["input"] == said[1]["input"] == [192, 128]
+    assert said[0]["tuned"] == said[1]["tuned"]
+    assert re.fullmatch(r"0\.\d\d x the time of what is configured, loss of agreement 0\.\d{3}", said[0]["tuned"])
+
+
+def test_an_agent_that_is_stopped_while_it_tunes_stops_soon_and_tunes_the_next_time(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    with program.running(tmp_path, camera(**LOOP), mqtt={"url": broker.url}, model={"max_loss": 1}) as agent:
+        until(lambda: "the model is tuned for this machine, once" in agent.log, within_s=SOON_S)
+        assert agent.stop() == 0
+        assert "told to stop before it was tuned" in agent.log
+    assert not (tmp_path / "state" / "tuned.json").exists()
 
 
 def test_the_broker_says_offline_for_an_agent_that_was_killed(

@@ -449,7 +449,8 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
 def test_the_events_page_has_a_row_for_each_field_of_the_capabilities() -> None:
     settings = config.load(EXAMPLE, {})
     head = SimpleNamespace(family="nanodet")
-    told = {"provider": "x", "provider_why": "x", "nodes": None, "fallback_nodes": None, "ms": 1.0, "memory_bytes": 1}
+    told = {"provider": "x", "provider_why": "x", "nodes": None, "fallback_nodes": None}
+    told |= {"ms": 1.0, "memory_bytes": 1, "threads": 1, "tuned": None}
     vision = SimpleNamespace(name="x", head=head, sha256="0", input_size=(416, 256), **told)
     decoder = DecoderStatus(requested="auto", active="software", why="x")
     status = CaptureStatus(state="streaming", reason="", since_utc_ns=0, decoder=decoder)

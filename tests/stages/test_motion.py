@@ -153,6 +153,15 @@ def test_with_mode_off_it_is_open_and_still_says_what_moves() -> None:
     assert times(frames, motions, "moving")[0] == 2.0
 
 
+def test_with_mode_off_it_looks_as_often_as_it_may_and_watches_no_more_than_it_takes_to_say_what_moves() -> None:
+    frames = film(lambda at_s: square(at_s, left=10, begins_s=2.0, ends_s=3.0), fps=25, seconds=4)
+    gate = Gate(GateSettings(mode="off"), rate_hz=25)
+    motions = [gate.observe(frame) for frame in frames]
+    assert {motion.look for motion in motions} == {"active"}
+    assert sum(motion.regions is not None for motion in motions) == pytest.approx(5 * 4, abs=1)
+    assert times(frames, motions, "moving")[0] == 2.0
+
+
 def test_regions_are_boxes_in_pixels_of_the_frame() -> None:
     def big(at_s: float) -> ByteArray:
         return np.kron(square(at_s, left=40, begins_s=1.0), np.ones((8, 8), np.uint8)).astype(np.uint8)

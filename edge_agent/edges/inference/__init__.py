@@ -7,8 +7,9 @@ from pathlib import Path
 
 from edge_agent.edges.inference import litert, onnx_runtime
 from edge_agent.edges.inference.model import AUTO, LoadedModel, ModelSettings, timed
+from edge_agent.edges.inference.providers import ON_THE_CPU
 
-__all__ = ["AUTO", "LoadedModel", "ModelSettings", "load_model", "timed"]
+__all__ = ["AUTO", "LoadedModel", "ModelSettings", "is_on_the_cpu", "load_model", "timed"]
 
 BACKENDS: dict[str, Callable[[Path, ModelSettings, Path | None], LoadedModel]] = {".tflite": litert.load}
 """By the suffix of the files that they run; onnxruntime takes all others."""
@@ -27,3 +28,8 @@ def load_model(path: Path, settings: ModelSettings, engines: Path | None = None)
         RuntimeMissingError: the runtime is not installed.
     """
     return BACKENDS.get(path.suffix.lower(), onnx_runtime.load)(path, settings, engines)
+
+
+def is_on_the_cpu(provider: str) -> bool:
+    """Whether what runs there takes the processor's own time."""
+    return provider in {*ON_THE_CPU, litert.PROVIDER}

@@ -65,6 +65,10 @@ class ModelSettings(Section):
     require_provider: str | None = None
     """Refuse to start unless this provider is the active one, and runs a part of the model at least."""
 
+    max_loss: Ratio | None = None
+    """How much of its agreement with itself the model may lose to cost less on this machine; then `input`, `provider`
+    and `threads` are measured at the first start and remembered, where they are left out here. Larger allows more."""
+
 
 def timed(infer: Infer, spent_s: list[float]) -> Infer:
     """The same model, which notes how many seconds each run takes."""

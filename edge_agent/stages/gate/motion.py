@@ -16,7 +16,7 @@ class Gate:
     """Compares frames with a background, and opens when they differ.
 
     It watches no more frames than the detector could look at, though at least 5 a second: what comes in between would
-    cost much and tell little.
+    cost much and tell little. Where it is off, and only says whether something moves, 5 a second are enough.
 
     Args:
         settings: see `GateSettings`.
@@ -30,7 +30,8 @@ class Gate:
     ) -> None:
         self._settings = settings
         self._attention = None if times is None else Attention(settings, times)
-        self._watch = Pace(max(rate_hz, LEAST_WATCH_HZ))
+        self._is_off = settings.mode == "off" and times is None
+        self._watch = Pace(LEAST_WATCH_HZ if self._is_off else max(rate_hz, LEAST_WATCH_HZ))
         self._look = Pace(rate_hz)
         self._background = Background(settings, mask)
         self._moved_s = -math.inf
@@ -42,7 +43,8 @@ class Gate:
         """Say whether something moves, and whether and why to look at this frame."""
         at_s = frame.at_s
         if self._moving is not None and not self._watch.is_due(at_s):
-            return Motion(moving=self._moving, changed=False, look=None, regions=None, scene_changed=False)
+            look = self._look_at(at_s) if self._is_off else None
+            return Motion(moving=self._moving, changed=False, look=look, regions=None, scene_changed=False)
         self._watch.take(at_s)
         regions, scene_changed = self._background.compare(frame)
         if len(regions) or (scene_changed and self._moving):  # while the light changes, what moved is not said to stop
@@ -70,4 +72,4 @@ class Gate:
     def _is_open(self, at_s: float) -> bool:
         if self._attention is not None:
             return self._attention.holds(at_s)
-        return self._settings.mode == "off" or at_s - self._roused_s <= self._settings.hold_s
+        return self._is_off or at_s - self._roused_s <= self._settings.hold_s
