@@ -53,6 +53,12 @@ class DetectSettings(Section):
     """Tiles of the picture, beside times below each other, to look at each time besides the whole: `2x2` are four more
     runs of the model. Finds what is small though it never moved; more tiles find smaller things and cost more."""
 
+    @property
+    def most_runs(self) -> int:
+        """How often a look runs the model at most."""
+        columns, rows = grid_of(self.tile)
+        return 1 + self.zoom + (columns * rows if columns * rows > 1 else 0)
+
 
 class Detector:
     """Runs a model on frames.
