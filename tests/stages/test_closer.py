@@ -236,6 +236,27 @@ def test_frames_of_any_size_are_looked_at(resize: Any, size: tuple[int, int]) ->
     assert np.max(geometry.area(found.boxes)) == size[0] * size[1]
 
 
+@pytest.mark.parametrize(
+    ("written", "zoom"), [("true", 1), ("false", 0), ("on", 1), (True, 1), (False, 0), ("4", 4), ("0", 0), (8, 8)]
+)
+def test_closer_looks_are_a_number_or_a_switch(written: object, zoom: int) -> None:
+    assert DetectSettings.model_validate({"zoom": written}).zoom == zoom
+
+
+@pytest.mark.parametrize("zoom", ["9", "-1", "1.5", "maybe", 9, -1])
+def test_a_number_of_closer_looks_out_of_range_is_refused(zoom: object) -> None:
+    with pytest.raises(ValueError, match="zoom"):
+        DetectSettings.model_validate({"zoom": zoom})
+
+
+@pytest.mark.parametrize(
+    ("settings", "runs"),
+    [({}, 1), ({"zoom": 3}, 4), ({"tile": "3x2"}, 7), ({"zoom": 1, "tile": "2x2"}, 6), ({"tile": "1x1"}, 1)],
+)
+def test_a_look_runs_the_model_so_often_at_most(settings: dict[str, Any], runs: int) -> None:
+    assert DetectSettings.model_validate(settings).most_runs == runs
+
+
 @pytest.mark.parametrize("tile", ["2", "2x", "0x2", "5x5", "2x2x2", "2 x 2", "2X2"])
 def test_a_grid_that_is_none_is_refused(tile: str) -> None:
     with pytest.raises(ValueError, match="tile"):

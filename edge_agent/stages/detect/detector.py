@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from edge_agent import geometry
 from edge_agent.records import BoolArray, Detections, FloatArray, Frame, Infer
@@ -19,6 +19,14 @@ from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.stages.detect.spots import Spots
 from edge_agent.stages.detect.tiles import GRIDS, grid_of, tiles_of
 from edge_agent.stages.detect.zoom import fitting, parts_around
+
+
+def _as_number(value: object) -> object:
+    """Read `true` and `false` as 1 and 0; leave anything else to the type check."""
+    return _SWITCHES.get(value.lower(), value) if isinstance(value, str) else value
+
+
+_SWITCHES = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
 
 
 class DetectSettings(Section):
@@ -44,7 +52,7 @@ class DetectSettings(Section):
     nms_iou: Ratio = 0.5
     """Two boxes of a label that overlap more than this are one; larger tells people in a crowd apart."""
 
-    zoom: Annotated[int, Field(ge=0, le=8)] = 0
+    zoom: Annotated[int, BeforeValidator(_as_number), Field(ge=0, le=8)] = 0
     """How many closer looks to add to a look, at most: at parts of the picture where something small moves, or has
     moved and was found. Finds persons of a thirtieth of the picture's height; larger does so at more places at a time,
     and each look costs one more run of the model. `true` is 1."""
