@@ -41,14 +41,14 @@ class Eye:
         return Candidates(boxes=boxes, scores=np.full(len(boxes), 0.9, np.float32), label_ids=np.zeros(len(boxes), int))
 
 
-def detector(eye: Eye, **settings: Any) -> Detector:
-    """Around an input of 64 x 36, to which a frame of `SIZE` is shown ten times smaller."""
+def detector(eye: Eye, *, size: tuple[int, int] = (64, 36), **settings: Any) -> Detector:
+    """Around an input of 64 x 36, to which a frame of `SIZE` is shown ten times smaller, unless told otherwise."""
     wanted = DetectSettings(labels=("person",), **settings)
     return Detector(
         infer=eye.infer,
         head=replace(PLAIN, decode=eye.decode),
         label_names=LABELS,
-        input_size=(64, 36),
+        input_size=size,
         threshold=0.4,
         settings=wanted,
     )
@@ -143,6 +143,27 @@ def test_a_small_thing_that_stops_is_looked_at_until_it_has_been_missed_for_some
         assert len(looking.detect(scene(at_s=at_s), NOWHERE)) == 0
         looks.append(len(eye.shown))
     assert looks == [2, 4, 6, 7]
+
+
+def test_two_that_stop_are_both_looked_at_further_though_in_turn() -> None:
+    looking = detector(Eye(), zoom=1)
+    things, moving = FAR[:2], boxes_of(*FAR[:2])
+    found = [
+        looking.detect(scene(*things, at_s=step / 5), moving if step < 2 else NOWHERE).boxes[:, 0].tolist()
+        for step in range(6)
+    ]
+    assert found == [[left] for left in (40, 580) * 3]
+
+
+def test_what_is_not_small_or_did_not_move_is_not_looked_at_further() -> None:
+    eye = Eye(16)
+    looking = detector(eye, size=(416, 256), zoom=1)
+    wide: Box = (600, 500, 800, 560)  # 43 x 13 in the whole
+    beside: Box = (820, 500, 860, 560)  # small; seen with what moves
+    for at_s, regions in ((0.0, boxes_of(wide)), (0.2, NOWHERE)):
+        frame = scene(wide, beside, at_s=at_s, size=(1920, 1080))
+        assert len(looking.detect(frame, regions)) == (2 if len(regions) else 0)
+    assert len(eye.shown) == 3
 
 
 def test_one_that_walks_on_leaves_nothing_behind_to_look_at() -> None:

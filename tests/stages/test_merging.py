@@ -95,6 +95,12 @@ def test_what_is_shown_clearly_larger_takes_the_place_of_what_is_not(
     assert merged(seen(*coarse, scale=4.0), seen(*fine, part=elsewhere, scale=2.0))[0] == (*coarse[0],)
 
 
+def test_what_is_closest_to_a_box_may_be_closer_to_another() -> None:
+    one = seen((A, 0.9375, 0), (BESIDE, 0.875, 0))
+    other = seen((BESIDE, 0.90625, 0))  # 0.54 to A, which has nothing closer there
+    assert merged(one, other, suppresses=False) == [(A, 0.9375, 0), (BESIDE, 0.9062, 0)]
+
+
 def test_a_closer_look_at_one_of_two_does_not_take_the_other_away_from_a_model_that_tells_them_apart() -> None:
     whole = seen((A, 0.75, 0), (BESIDE, 0.75, 0), scale=4.0)
     close = seen((A_AGAIN, 0.875, 0), scale=1.0)

@@ -116,6 +116,26 @@ def test_parts_lie_within_the_frame_and_show_every_spot_if_there_may_be_enough_o
     assert shown[since_s == np.min(since_s, initial=9)].any() or not len(boxes)
 
 
+@pytest.mark.parametrize(
+    ("box", "cut"),
+    [
+        ((110, 60, 150, 80), False),
+        ((101, 60, 150, 80), True),  # within two pixels of an end
+        ((110, 51, 150, 80), True),
+        ((110, 60, 163, 80), True),
+        ((110, 60, 150, 85), True),
+        ((102, 52, 162, 84), False),
+    ],
+)
+def test_what_ends_with_a_part_is_cut_in_two(box: Box, *, cut: bool) -> None:
+    part = Part(left=100, top=50, width=64, height=36)
+    assert part.cuts(boxes_of(box), CANVAS, 2.0).tolist() == [cut]
+    corners = [Part(left=left, top=top, width=64, height=36) for left in (0, 576) for top in (0, 324)]
+    for part in corners:  # where the frame ends, nothing goes on
+        at_the_frame = [(0.0, 0.0, 20.0, 20.0), (620.0, 340.0, 640.0, 360.0), (0.0, 340.0, 20.0, 360.0)]
+        assert not part.cuts(boxes_of(*at_the_frame), CANVAS, 2.0)[part.holds(boxes_of(*at_the_frame))].any()
+
+
 def test_planes_of_a_part_are_views() -> None:
     frame = frame_of(size=(641, 361))
     part = Part(left=10, top=20, width=64, height=36).of(frame)
