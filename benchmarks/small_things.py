@@ -87,6 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sequence", type=Path, default=SEQUENCE, help="a folder with video.mp4 and gt/gt.txt")
     parser.add_argument("--model", default="default", help="a built-in model or a file")
+    parser.add_argument("--input", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="what a model of any size sees")
     parser.add_argument("--layout", type=int, default=0, help="which of the random layouts")
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--gate", default="{}", help="settings of the gate, as JSON")
@@ -99,14 +100,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         truth = write_clip(clip, args.sequence, args.layout, args.seconds)
-        ways = measure(clip, load_model(args.model), GateSettings.model_validate_json(args.gate))
+        ways = measure(clip, load_model(args.model, args.input), GateSettings.model_validate_json(args.gate))
     report(ways, truth)
 
 
-def load_model(name: str) -> Vision:
+def load_model(name: str, size: Sequence[int] | None) -> Vision:
     """A built-in model or a file, with its usual threshold."""
-    file = {"path": Path(name)} if name.endswith((".onnx", ".tflite")) else {"name": name}
-    return load_vision(ModelSettings(**file, threshold=THRESHOLD))  # type: ignore[arg-type]
+    file = "path" if name.endswith((".onnx", ".tflite")) else "name"
+    return load_vision(ModelSettings.model_validate({file: name, "threshold": THRESHOLD, "input": size}))
 
 
 def measure(clip: Path, vision: Vision, gate_settings: GateSettings) -> list[Way]:

@@ -59,7 +59,8 @@ class DetectSettings(Section):
 
     tile: Annotated[str, Field(pattern=GRIDS)] = "none"
     """Tiles of the picture, beside times below each other, to look at each time besides the whole: `2x2` are four more
-    runs of the model. Finds what is small though it never moved; more tiles find smaller things and cost more."""
+    runs of the model. Finds what is small though it never moved; more tiles find smaller things and cost more. Where a
+    model takes any size, a larger `model.input` does that for less, though for all cameras."""
 
     @property
     def most_runs(self) -> int:
