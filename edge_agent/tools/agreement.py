@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_agent import geometry
+from edge_agent.labels import MEANINGLESS
 from edge_agent.records import BoolArray, ByteArray, FloatArray
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.detect.head import Candidates
@@ -26,7 +27,6 @@ from edge_agent.stages.detect.nms import suppress
 from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.vision import Vision
 
-_MEANINGLESS = {"-", "background"}
 _SAME_PLACE = 0.5
 _WEAK = DetectSettings().weak
 _NMS_IOU = DetectSettings().nms_iou
@@ -58,7 +58,7 @@ class Agreement:
 def look(vision: Vision, pictures: Sequence[ByteArray]) -> list[Candidates]:
     """What a model finds in pictures of the size that it sees, of every label that means something."""
     preparation = Preparation(vision.head, vision.input_size)
-    wanted = np.array([i for i, label in enumerate(vision.label_names) if label not in _MEANINGLESS], np.int64)
+    wanted = np.array([i for i, label in enumerate(vision.label_names) if label not in MEANINGLESS], np.int64)
     floors = np.full(len(wanted), vision.threshold * _WEAK, np.float32)
     max_iou = _NMS_IOU if vision.head.suppresses else 1.0
     found = []

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge_agent.edges.sources.images import read_picture
 from edge_agent.edges.sources.planes import view_planes
 from edge_agent.errors import ConfigError, SourceError
+from edge_agent.labels import MEANINGLESS
 from edge_agent.records import Frame
-from edge_agent.tools.models import MEANINGLESS
 
 _Length = Annotated[float, Field(ge=0)]
 

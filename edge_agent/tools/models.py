@@ -10,12 +10,10 @@ from edge_agent.edges import catalogue, downloads
 from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError
+from edge_agent.labels import MEANINGLESS
 from edge_agent.vision import load_vision
 
 SOUND = "ok"
-
-MEANINGLESS = frozenset({"-", "background"})
-"""What stands among labels for a class column that is no kind of thing."""
 
 
 def labels_by_name() -> dict[str, tuple[str, ...]]:
