@@ -44,6 +44,7 @@ class Agreement:
 
     def __init__(self, teacher: Vision, pictures: Sequence[ByteArray]) -> None:
         self._pictures = pictures
+        self.pictures = len(pictures)
         self._truth = [_strong(found, teacher.threshold) for found in look(teacher, pictures)]
         self.things = sum(len(found.scores) for found in self._truth)
         """How many it finds."""
