@@ -28,6 +28,7 @@ from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.broker import embedded_broker
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
 from edge_agent.edges.mqtt import Listener, MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxReader
@@ -271,7 +272,9 @@ class Agent:
         """
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
-        vision = load_vision(self.settings.model, self.settings.outbox.path.parent)
+        state = self.settings.outbox.path.parent
+        vision = load_vision(self.settings.model, state)
+        engines.prune(state, vision.engines)
         turns = Turns(places_for(self.settings.model.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:

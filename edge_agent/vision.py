@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_agent import labels
 from edge_agent.edges import catalogue, host, inference
 from edge_agent.edges.catalogue import CatalogueEntry
-from edge_agent.edges.inference import LoadedModel, ModelSettings
+from edge_agent.edges.inference import LoadedModel, ModelSettings, engines
 from edge_agent.errors import ModelError
 from edge_agent.labels import ToldLabels
 from edge_agent.records import Infer, ModelSignature
@@ -23,9 +23,6 @@ from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
 from edge_agent.stages.detect.nms import MAX_CANDIDATES
 from edge_agent.stages.detect.picture_input import picture_input
 from edge_agent.stages.detect.proof import Fingerprint, difference, prove
-
-_ENGINES = "engines"
-"""The folder in the state folder."""
 
 _FREE_INPUT_SIZE = (416, 256)
 """Width and height for a model that takes any, unless told otherwise: nearly 16:9, as cameras are."""
@@ -57,6 +54,7 @@ class Vision:
         provider_why: it runs there, fit to be published.
         nodes: operations in its graph; None where the runtime does not tell.
         fallback_nodes: those of them that run elsewhere than on what was asked for; None where nobody tells.
+        engines: the folder for what its runtime compiles of it; None where none is kept.
         ms: milliseconds of a run on this machine.
         memory_bytes: what loading it and running it took.
         fingerprint: what it answered to the picture that it was proved on, in short.
@@ -76,6 +74,7 @@ class Vision:
     provider_why: str
     nodes: int | None
     fallback_nodes: int | None
+    engines: Path | None
     ms: float
     memory_bytes: int
     fingerprint: Fingerprint
@@ -122,7 +121,7 @@ def load_vision(settings: ModelSettings, state: Path | None = None, *, is_trial:
         catalogue.verify(entry)
     path, sha256 = (entry.path, entry.sha256) if entry else _own_file(settings)
     memory_before = host.memory_rss_bytes() or 0
-    loaded = inference.load_model(path, settings, state / _ENGINES / sha256 if state else None)
+    loaded = inference.load_model(path, settings, engines.folder_of(state, sha256) if state else None)
     try:
         return _understood(loaded, settings, entry, (path, sha256), memory_before, is_trial=is_trial)
     except ValueError as error:
@@ -169,6 +168,7 @@ def _understood(
         provider_why=loaded.why,
         nodes=loaded.nodes,
         fallback_nodes=loaded.fallback_nodes,
+        engines=loaded.engines,
         ms=proof.ms,
         memory_bytes=max(0, (host.memory_rss_bytes() or 0) - memory_before),
         fingerprint=proof.fingerprint,
