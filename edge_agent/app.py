@@ -29,6 +29,7 @@ from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.broker import embedded_broker
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
 from edge_agent.edges.mqtt import Listener, MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxReader
@@ -323,6 +324,7 @@ class Agent:
         allocator.give_back_pictures()
         mqtt.check_files(self.settings.mqtt)
         vision = load_model(self.settings, functools.partial(self._tunes, stop))
+        engines.prune(self.settings.outbox.path.parent, vision.engines)
         turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent import labels
 from edge_agent.edges import catalogue, host, inference
 from edge_agent.edges.catalogue import CatalogueEntry
-from edge_agent.edges.inference import LoadedModel, ModelSettings
+from edge_agent.edges.inference import LoadedModel, ModelSettings, engines
 from edge_agent.errors import ModelError
+from edge_agent.labels import ToldLabels
 from edge_agent.records import Infer, ModelSignature
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
@@ -22,9 +23,6 @@ from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
 from edge_agent.stages.detect.nms import MAX_CANDIDATES
 from edge_agent.stages.detect.picture_input import picture_input
 from edge_agent.stages.detect.proof import Fingerprint, difference, prove
-
-_ENGINES = "engines"
-"""The folder in the state folder."""
 
 _FREE_INPUT_SIZE = (416, 256)
 """Width and height for a model that takes any, unless told otherwise: nearly 16:9, as cameras are."""
@@ -57,6 +55,7 @@ class Vision:
         provider_why: it runs there, fit to be published.
         nodes: operations in its graph; None where the runtime does not tell.
         fallback_nodes: those of them that run elsewhere than on what was asked for; None where nobody tells.
+        engines: the folder for what its runtime compiles of it; None where none is kept.
         ms: milliseconds of a run on this machine.
         memory_bytes: what loading it and running it took.
         fingerprint: what it answered to the picture that it was proved on, in short.
@@ -79,6 +78,7 @@ class Vision:
     provider_why: str
     nodes: int | None
     fallback_nodes: int | None
+    engines: Path | None
     ms: float
     memory_bytes: int
     fingerprint: Fingerprint
@@ -127,7 +127,7 @@ def load_vision(settings: ModelSettings, state: Path | None = None, *, is_trial:
         catalogue.verify(entry)
     path, sha256 = (entry.path, entry.sha256) if entry else _own_file(settings)
     memory_before = host.memory_rss_bytes() or 0
-    loaded = inference.load_model(path, settings, state / _ENGINES / sha256 if state else None)
+    loaded = inference.load_model(path, settings, engines.folder_of(state, sha256) if state else None)
     try:
         return _understood(loaded, settings, entry, (path, sha256), memory_before, is_trial=is_trial)
     except ValueError as error:
@@ -144,36 +144,21 @@ def _understood(
     is_trial: bool,
 ) -> Vision:
     path, sha256 = file
-    metadata = loaded.signature.metadata
-    _refuse_other_tasks(metadata)
+    _refuse_other_tasks(loaded.signature.metadata)
     picture = picture_input(loaded.signature)
-    told, labels_from = _told_labels(settings, metadata, entry)
+    told = labels.told_labels(settings.labels, entry, loaded.signature.metadata)
     size = _trial_size(settings, picture, entry)
     feed = _feed(loaded, picture, size)
 
     def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         return loaded.run(feed(tensor))
 
-    outputs = _try_out(infer, picture, size)
-    answer = Answer(
-        size=size,
-        names=tuple(tensor.name for tensor in loaded.signature.outputs),
-        outputs=tuple(outputs),
-        is_byte=picture.dtype == "uint8",
-        classes=None if told is None else len(told),
-        extra_inputs=tuple(tensor.name for tensor in loaded.signature.inputs if tensor.name != picture.name),
-    )
-    head = _adjusted(recognise(answer, settings.family), settings, picture)
-    asked = settings.input or size
-    if picture.size is None and any(side % head.size_step for side in asked):
-        raise ValueError(f"model.input is {list(asked)}; both must be multiples of {head.size_step}")
-    label_names = _label_names(told, head)
-    _prove_scores(head, outputs, size, len(label_names))
-    spent_s: list[float] = []
-    fingerprint: Fingerprint = []
-    if not is_trial:
-        fingerprint = prove(inference.timed(infer, spent_s), head, label_names, size, outputs)
-        _compare(fingerprint, entry, size)
+    blank = _try_out(infer, picture, size)
+    head = _head(_answer(loaded, picture, size, blank, told), settings, picture)
+    label_names = labels.fitting(told, head.classes, head.coco)
+    _prove_scores(head, blank, size, len(label_names))
+    proof = _UNPROVED if is_trial else _proved(infer, head, label_names, size, blank)
+    _compare(proof.fingerprint, entry, size)
     return Vision(
         name=entry.name if entry else path.name,
         feed=feed,
@@ -181,7 +166,7 @@ def _understood(
         head=head,
         signature=loaded.signature,
         label_names=label_names,
-        labels_from=labels_from,
+        labels_from=told.origin,
         input_size=size,
         takes_any_size=picture.size is None,
         threshold=settings.threshold,
@@ -190,11 +175,54 @@ def _understood(
         provider_why=loaded.why,
         nodes=loaded.nodes,
         fallback_nodes=loaded.fallback_nodes,
-        ms=round(min(spent_s, default=0.0) * 1000, 2),
+        engines=loaded.engines,
+        ms=proof.ms,
         memory_bytes=max(0, (host.memory_rss_bytes() or 0) - memory_before),
-        fingerprint=fingerprint,
+        fingerprint=proof.fingerprint,
         threads=settings.threads,
     )
+
+
+def _answer(
+    loaded: LoadedModel, picture: PictureInput, size: tuple[int, int], blank: Sequence[NDArray[Any]], told: ToldLabels
+) -> Answer:
+    """What the model said to a picture of nothing, and what else families recognise it by."""
+    return Answer(
+        size=size,
+        names=tuple(tensor.name for tensor in loaded.signature.outputs),
+        outputs=tuple(blank),
+        is_byte=picture.dtype == "uint8",
+        classes=None if told.names is None else len(told.names),
+        extra_inputs=tuple(tensor.name for tensor in loaded.signature.inputs if tensor.name != picture.name),
+    )
+
+
+def _head(answer: Answer, settings: ModelSettings, picture: PictureInput) -> Head:
+    """The head that is recognised, if it takes pictures of the size that is asked for."""
+    head = _adjusted(recognise(answer, settings.family), settings, picture)
+    asked = settings.input or answer.size
+    if picture.size is None and any(side % head.size_step for side in asked):
+        raise ValueError(f"model.input is {list(asked)}; both must be multiples of {head.size_step}")
+    return head
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proof:
+    """What a model answered to the picture that it was proved on, and milliseconds of its quickest run."""
+
+    fingerprint: Fingerprint
+    ms: float
+
+
+_UNPROVED = _Proof(fingerprint=[], ms=0.0)
+
+
+def _proved(
+    infer: Infer, head: Head, label_names: tuple[str, ...], size: tuple[int, int], blank: Sequence[NDArray[Any]]
+) -> _Proof:
+    spent_s: list[float] = []
+    fingerprint = prove(inference.timed(infer, spent_s), head, label_names, size, blank)
+    return _Proof(fingerprint=fingerprint, ms=round(min(spent_s) * 1000, 2))
 
 
 def _own_file(settings: ModelSettings) -> tuple[Path, str]:
@@ -278,7 +306,7 @@ _CLASSES_AT_A_TIME = 8
 
 def _compare(found: Fingerprint, entry: CatalogueEntry | None, size: tuple[int, int]) -> None:
     """A built-in model has to answer here as it did where it was made: another CPU may reckon otherwise."""
-    if entry is None or size != entry.input_size:
+    if entry is None or size != entry.input_size or not found:
         return
     apart = difference(found, entry.fingerprint)
     if apart > _MOST_APART:
@@ -291,50 +319,4 @@ def _compare(found: Fingerprint, entry: CatalogueEntry | None, size: tuple[int, 
 _MOST_APART = 0.25  # FP32 and INT8 of the same model lie 0.03 apart, two quantizations 0.02
 
 
-def _told_labels(
-    settings: ModelSettings, metadata: Mapping[str, str], entry: CatalogueEntry | None
-) -> tuple[tuple[str, ...] | None, str]:
-    """The model's labels, and where they stand: the user's file, the catalogue, its metadata; None when nobody says."""
-    if settings.labels:
-        return catalogue.read_labels(settings.labels), settings.labels.name
-    if entry:
-        return entry.labels, "the catalogue"
-    if "labels" in metadata:
-        return tuple(label.strip() for label in metadata["labels"].split(",")), "its metadata"
-    named = _named(metadata["names"]) if "names" in metadata else None
-    return named, "its metadata" if named else "COCO, for nobody says"
-
-
-def _named(names: str) -> tuple[str, ...] | None:
-    """Labels from what some exporters write: a mapping of numbers to names, or a list of names, as Python has them."""
-    try:
-        value = ast.literal_eval(names)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
-    if isinstance(value, dict) and sorted(map(str, value)) == sorted(map(str, range(len(value)))):
-        value = [value.get(number, value.get(str(number))) for number in range(len(value))]
-    if isinstance(value, list | tuple) and value and all(isinstance(label, str) for label in value):
-        return tuple(value)
-    return None
-
-
-def _label_names(told: tuple[str, ...] | None, head: Head) -> tuple[str, ...]:
-    """What the classes mean: what is said of them, or COCO's labels where they fit."""
-    if told is None:
-        told = _coco(head.classes or head.coco)
-    if head.classes not in {None, len(told)}:
-        raise ValueError(f"it tells {head.classes} classes apart and there are {len(told)} labels; set model.labels")
-    return told
-
-
-def _coco(classes: int) -> tuple[str, ...]:
-    """COCO's labels as models count them: the 80 that are used, all 90 with gaps, either after a background."""
-    if classes in {_COCO_WITH_GAPS, _COCO_WITH_GAPS + 1}:
-        return catalogue.read_labels(catalogue.FOLDER / catalogue.COCO_WITH_GAPS)[-classes:]
-    labels = catalogue.read_labels(catalogue.FOLDER / catalogue.COCO_LABELS)
-    return (_BACKGROUND, *labels) if classes == len(labels) + 1 else labels
-
-
-_BACKGROUND = "background"
 _DETECTION = "detect"
-_COCO_WITH_GAPS = 90

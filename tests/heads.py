@@ -38,6 +38,7 @@ class Kind:
         resize: how it is made to fit.
         mean: subtracted from 0..255 in the first channel.
         std: divides what is left.
+        tells: whether its answer alone tells the family; else a person does.
     """
 
     family: str
@@ -52,6 +53,12 @@ class Kind:
     resize: str = "letterbox"
     mean: float = 0.0
     std: float = 255.0
+    tells: bool = True
+
+    @property
+    def told(self) -> str | None:
+        """What a person has to say."""
+        return None if self.tells else self.family
 
 
 def zeros(*shape: int) -> FloatArray:
@@ -103,6 +110,27 @@ def with_objectness(strides: Sequence[int], boxes_a_cell: int) -> Tensors:
     rows[0, :, :2] = centres(strides, boxes_a_cell)
     rows[0, 7] = 20, 10, 8, 16, 0.8, 0.1, 0.9, 0
     return {"output": rows}
+
+
+def maps(*, logits: bool, by_box: bool) -> Tensors:
+    """Raw maps; at stride 16, in row 1 and column 2 of 2 x 4, the second box is a thing.
+
+    Its centre is at ((2 * .75 - .5 + 2) * 16, (2 * .5 - .5 + 1) * 16) = (48, 24), its sides are (2 * .25) ** 2, a
+    quarter, of its anchor's.
+    """
+    found = {}
+    for stride in (8, 16, 32):
+        boxes = np.full((1, 3, SIZE[1] // stride, SIZE[0] // stride, 5 + CLASSES), 1e-4, np.float32)
+        if stride == 16:
+            boxes[0, 1, 1, 2] = 0.75, 0.5, 0.25, 0.25, 0.8, 0.1, 0.9, 1e-4
+        numbers = np.log(boxes / (1 - boxes)) if logits else boxes
+        flat = np.ascontiguousarray(numbers.transpose(0, 1, 4, 2, 3)).reshape(1, -1, *numbers.shape[2:4])
+        found[f"logits_{stride}" if logits else f"map_{stride}"] = numbers if by_box else flat
+    return found
+
+
+MAPS_YOLOV5 = (48 - 62 / 8, 24 - 45 / 8, 48 + 62 / 8, 24 + 45 / 8)
+MAPS_YOLOV7 = (48 - 76 / 8, 24 - 55 / 8, 48 + 76 / 8, 24 + 55 / 8)
 
 
 def without_objectness(strides: Sequence[int], *, turned: bool) -> Tensors:
@@ -248,6 +276,16 @@ KINDS: dict[str, Kind] = {
     "YOLOX, decoded; YOLOv6": _kind("yolox-decoded", lambda: with_objectness(P3, 1), AT_CENTRE, 0.72, **RAW_BGR),
     "YOLOv5, v7": _kind("yolov5", lambda: with_objectness(P3, 3), AT_CENTRE, 0.72),
     "YOLOv5, v7 with a fourth stride": _kind("yolov5", lambda: with_objectness(P6, 3), AT_CENTRE, 0.72),
+    "YOLOv5, raw maps": _kind("yolov5-maps", lambda: maps(logits=True, by_box=False), MAPS_YOLOV5, 0.72, tells=False),
+    "YOLOv5, raw maps by box, sigmoid in": _kind(
+        "yolov5-maps", lambda: maps(logits=False, by_box=True), MAPS_YOLOV5, 0.72, tells=False
+    ),
+    "YOLOv7, raw maps by box": _kind(
+        "yolov7-maps", lambda: maps(logits=True, by_box=True), MAPS_YOLOV7, 0.72, tells=False
+    ),
+    "YOLOv7, raw maps, sigmoid in": _kind(
+        "yolov7-maps", lambda: maps(logits=False, by_box=False), MAPS_YOLOV7, 0.72, tells=False
+    ),
     "YOLOv8, v9, v11, v12": _kind("yolov8", lambda: without_objectness(P3, turned=False), AT_CENTRE, 0.9),
     "YOLOv8, turned": _kind("yolov8", lambda: without_objectness(P3, turned=True), AT_CENTRE, 0.9),
     "YOLOv8 with a fourth stride": _kind("yolov8", lambda: without_objectness(P6, turned=False), AT_CENTRE, 0.9),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,24 @@ def square_pictures(count: int) -> list[NDArray[np.uint8]]:
             picture[row : row + 8, column : column + 8, draw.choice([0, 2])] = draw.integers(200, 256)
         pictures.append(picture)
     return pictures
+
+
+def annotations_of(pictures: Iterable[tuple[int, NDArray[np.uint8]]]) -> dict[str, Any]:
+    """What is on such pictures, which are called `NUMBER.png`, as COCO's files have it; red is category 2, blue 1."""
+    rows = [
+        {"image_id": number, "category_id": 1 if picture[y, x, 0] else 2, "bbox": [x, y, 8, 8]}
+        for number, picture in pictures
+        for y in range(0, SIDE, 16)
+        for x in range(0, SIDE, 16)
+        if picture[y, x].any()
+    ]
+    return {
+        "images": [
+            {"id": number, "file_name": f"{number}.png"} for number in sorted({row["image_id"] for row in rows})
+        ],
+        "annotations": rows,
+        "categories": [{"id": 1, "name": "blue"}, {"id": 2, "name": "red"}],
+    }
 
 
 def write_small_detector(

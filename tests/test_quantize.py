@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from data import shared_data
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx_files import write_model
-from small_detector import LABELS, square_pictures, write_small_detector
+from small_detector import LABELS, annotations_of, square_pictures, write_small_detector
 
 from edge_agent import clips
 from edge_agent.cli.main import main
@@ -27,12 +28,34 @@ from edge_agent.edges.quantizer import Node
 from edge_agent.stages.detect.head import Candidates
 from edge_agent.tools import calibration_pictures, sensitivity
 from edge_agent.tools.agreement import average_precision, matched
-from edge_agent.tools.quantize import Order, Quantized, Speed, judge, quantize
+from edge_agent.tools.labelled import LabelledFolder, read_labelled
+from edge_agent.tools.quantize import Order, Quantized, judge, quantize
+from edge_agent.tools.speed import Speed
 from edge_agent.vision import load_vision
 
 
 def silent(_words: str) -> None:
     """Says nothing."""
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    folder = tmp_path / "squares"
+    folder.mkdir()
+    for number, picture in enumerate(square_pictures(16)):
+        assert cv2.imwrite(str(folder / f"{number}.png"), picture)
+    return folder
+
+
+def write_labels(path: Path, *numbers: int) -> Path:
+    """What is on those of sixteen pictures."""
+    path.write_text(json.dumps(annotations_of([(n, square_pictures(16)[n]) for n in numbers])))
+    return path
+
+
+def labels_of(squares: Path) -> LabelledFolder:
+    path = write_labels(squares.parent / "all.json", *range(16))
+    return LabelledFolder(labelled=read_labelled(path), folder=squares)
 
 
 def made_of(path: Path, **rest: Any) -> Quantized:
@@ -267,6 +290,13 @@ def test_a_channel_that_leaves_the_others_no_room_is_found_and_stays_float(tmp_p
     assert again.model == searched.model
 
 
+def test_with_labels_the_same_channel_is_found_by_the_ap_that_it_costs(tmp_path: Path, squares: Path) -> None:
+    path = write_small_detector(tmp_path / "float.onnx", wide=True)
+    searched = made_of(path, labels=labels_of(squares)).manifest
+    assert searched["nodes"]["kept_float"] == ["wide", "wide_relu", "narrow", "narrow_relu"]
+    assert searched["measured"]["before"] - searched["measured"]["after"] < 0.02
+
+
 def test_a_model_for_tensorrt_has_signed_symmetric_numbers_and_float_biases(plain: Path) -> None:
     made = made_of(plain, form="s8s8")
     weights = weights_of(made.model)
@@ -301,6 +331,15 @@ def test_the_verdict_says_in_a_line_why(form: Any, ratio: float, loss: float, *,
     assert judge(order, Speed(before_ms=10, after_ms=10 * ratio), "AP", 0.3, loss) == (pays, verdict)
 
 
+@pytest.mark.parametrize(("max_loss", "of_agreement", "of_precision"), [(None, 0.03, 0.01), (0.2, 0.2, 0.2)])
+def test_less_may_be_lost_of_ap_than_of_agreement_unless_told_otherwise(
+    squares: Path, max_loss: float | None, of_agreement: float, of_precision: float
+) -> None:
+    order = Order(path=Path(), model=ModelSettings(), agent_version="", pictures_of="", max_loss=max_loss)
+    assert order.allowed_loss == of_agreement
+    assert replace(order, labels=labels_of(squares)).allowed_loss == of_precision
+
+
 @pytest.mark.parametrize(
     ("flags", "saturates"),
     [("fpu avx2 fma", True), ("fpu avx2 avx512_vnni", False), ("fpu avx2 avx_vnni", False), ("fpu sse2", False)],
@@ -320,15 +359,6 @@ def test_a_processor_that_says_nothing_of_itself_is_none(tmp_path: Path, monkeyp
 
 
 # The command
-
-
-@pytest.fixture
-def squares(tmp_path: Path) -> Path:
-    folder = tmp_path / "squares"
-    folder.mkdir()
-    for number, picture in enumerate(square_pictures(16)):
-        assert cv2.imwrite(str(folder / f"{number}.png"), picture)
-    return folder
 
 
 def test_what_is_slower_is_written_only_by_force(
@@ -354,6 +384,90 @@ def test_what_is_slower_is_written_only_by_force(
     assert {path.name for path in tmp_path.iterdir()} == {
         "float.onnx", "squares", "int8.onnx", "int8.json", "int8.md",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("calibrate", "measure"),
+    [
+        ("squares", range(1, 16, 2)),  # every second one calibrates
+        ("copies", range(4, 16)),  # four of its eight pictures are the first four there, though called otherwise
+        ("others", range(16)),
+    ],
+)
+def test_with_labels_the_loss_is_the_ap_that_eval_counts_on_pictures_that_do_not_calibrate(
+    tmp_path: Path, squares: Path, capsys: pytest.CaptureFixture[str], calibrate: str, measure: Collection[int]
+) -> None:
+    for folder in ("copies", "others"):
+        (tmp_path / folder).mkdir()
+        for number, picture in enumerate(square_pictures(32)[16:24]):
+            is_copy = folder == "copies" and number % 2 == 0
+            shown = square_pictures(16)[number // 2] if is_copy else picture
+            assert cv2.imwrite(str(tmp_path / folder / f"p{number}.png"), shown)
+    model, out = write_small_detector(tmp_path / "float.onnx"), tmp_path / "int8.onnx"
+    words = ["--calibrate", str(tmp_path / calibrate), "-o", str(out), "--force", "--json"]
+    labels = ["--annotations", str(write_labels(tmp_path / "all.json", *range(16))), "--images", str(squares)]
+    main(["quantize", str(model), *words, *labels])
+    measured = json.loads(capsys.readouterr().out)["measured"]
+    shown = {key: measured[key] for key in ("accuracy", "annotations", "pictures", "things")}
+    wanted = {"accuracy": "AP", "annotations": "all.json", "pictures": len(measure), "things": 4 * len(measure)}
+    assert shown == wanted
+    assert f"{4 * len(measure)} things that `all.json` has on\n{len(measure)} pictures which were held out" in (
+        out.with_suffix(".md").read_text()
+    )
+    held_out = write_labels(tmp_path / "held_out.json", *measure)
+    for path, ap in ((model, measured["before"]), (out, measured["after"])):
+        main([
+            "eval", "detect", "--model", str(path), "--annotations", str(held_out), "--images", str(squares), "--json",
+        ])  # fmt: skip
+        assert ap == pytest.approx(json.loads(capsys.readouterr().out)["ap"], abs=6e-5)  # four digits
+        assert ap > 0.5
+
+
+LEFT = "is left to measure with; take fewer --pictures, or others to calibrate with"
+RENAME = "--categories FILE gives the categories other names"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("--images squares", "--images is for labelled pictures; --annotations FILE says what is on them"),
+        ("--categories names.txt", "--categories is for labelled pictures; --annotations FILE says what is on them"),
+        ("--annotations even.json", "--annotations even.json: --images DIR says where its pictures lie"),
+        (
+            "--annotations even.json --images squares",
+            f"even.json: each of its 3 pictures is calibrated with, so none {LEFT}",
+        ),
+        (
+            "--annotations even.json --images squares --categories names.txt",
+            f"even.json: no category (one, two) is called like a label of the model (red, blue); {RENAME}",
+        ),
+        ("--annotations gone.json --images squares", "gone.json cannot be read: No such file or directory"),
+    ],
+)
+def test_labels_that_nothing_can_be_measured_with_are_refused_in_a_line(
+    tmp_path: Path,
+    squares: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_detector(Path("float.onnx"))
+    write_labels(Path("even.json"), 0, 2, 4)
+    Path("names.txt").write_text("one\ntwo\n")
+    assert main(["quantize", "float.onnx", "--calibrate", squares.name, "-o", "out.onnx", *words.split()]) == 78
+    assert capsys.readouterr().err.splitlines()[-1] == f"edge-agent: {complaint}"
+
+
+def test_with_labels_and_without_pycocotools_its_install_line_is_said(
+    tmp_path: Path, squares: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    labels = ["--annotations", str(write_labels(tmp_path / "all.json", 1)), "--images", str(squares)]
+    path = write_small_detector(tmp_path / "float.onnx")
+    assert main(["quantize", str(path), "--calibrate", str(squares), "-o", str(tmp_path / "out.onnx"), *labels]) == 78
+    assert capsys.readouterr().err.endswith("; pip install 'edge-agent[eval]'\n")
 
 
 @pytest.mark.parametrize(

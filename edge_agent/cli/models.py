@@ -23,7 +23,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="of a model, for `info` also a model file; for `info` the default one and for `verify` all, when left out",
     )
     add_options(parser)
-    parser.add_argument("--to", type=Path, metavar="DIR", default=Path(), help="for `pull`: where to (default: here)")
+    parser.add_argument(
+        "--measure", action="store_true", help="for `list`: time a run of the built-in models, and of those in --to DIR"
+    )
+    parser.add_argument("--to", type=Path, metavar="DIR", default=Path(), help="where pulled models go (default: here)")
     parser.add_argument(
         "--from", dest="origin", metavar="DIR_OR_URL", help="for `pull`: where from, instead of where it is published"
     )
@@ -36,18 +39,40 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    described, remote = models.describe_all(), models.describe_remote()
-    if args.json:
-        print(json.dumps([*described, *remote], indent=2))
-        return 0
-    for model in described:
-        width, height = model["input"]
-        size = f"{model['bytes'] / 1e6:.1f} MB"
-        print(f"{model['name']:10} {size:8} {width}x{height}  {model['title']}  ({model['licence']})")
-    for model in remote:
-        size = f"{model['bytes'] / 1e6:.1f} MB"
-        print(f"{model['name']:10} {size:8} to pull  {model['title']}  ({model['licence']})")
+    listed = [*models.describe_all(), *models.describe_remote()]
+    if args.measure:
+        ms = models.measure(args.to)
+        listed = [model | {"ms": round(ms[model["name"]], 2) if model["name"] in ms else None} for model in listed]
+    print(json.dumps(listed, indent=2) if args.json else _table(listed))
     return 0
+
+
+def _table(listed: list[dict[str, Any]]) -> str:
+    has_ms = "ms" in listed[0]
+    rows = [("name", "MB", "where", "input", "AP", *(["ms"] * has_ms), "what"), *map(_row, listed)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    pictures = dict.fromkeys(model["accuracy"]["on"] for model in listed if model["accuracy"])
+    notes = [f"AP: in percent, on {on}; it compares these models, and is no benchmark" for on in pictures]
+    notes += ["ms: of the quickest run here, in CPU time where it computes on the CPU, with one thread"] * has_ms
+    return "\n".join([*lines, "", *notes])
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    accuracy = model["accuracy"]
+    size = model.get("input") or (accuracy["input"] if accuracy else None)
+    return (
+        model["name"],
+        f"{model['bytes'] / 1e6:.1f}",
+        "built in" if model["built_in"] else "to pull",
+        f"{size[0]}x{size[1]}" if size else _UNKNOWN,
+        f"{accuracy['ap'] * 100:.1f}" if accuracy else _UNKNOWN,
+        *([f"{ms:.1f}" if (ms := model["ms"]) else _UNKNOWN] if "ms" in model else []),
+        f"{model['title']}  ({model['licence']})",
+    )
+
+
+_UNKNOWN = "-"
 
 
 def _pull(args: argparse.Namespace) -> int:

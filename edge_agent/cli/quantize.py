@@ -15,8 +15,10 @@ from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.model_options import add_options, file_settings, number, ratio
 from edge_agent.cli.probe import filled
 from edge_agent.errors import ConfigError
-from edge_agent.tools import calibration_pictures, models
-from edge_agent.tools.quantize import FORMS, LEAST_PICTURES, Order, Quantized, quantize, write
+from edge_agent.tools import accuracy, calibration_pictures, models
+from edge_agent.tools.labelled import LabelledFolder, read_labelled, require_pictures
+from edge_agent.tools.model_card import write
+from edge_agent.tools.quantize import FORMS, LEAST_PICTURES, MAX_LOSS, Order, Quantized, quantize
 
 _SHOWN_NODES = 6
 _MINUTE_S = 60.0
@@ -41,7 +43,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="how many to take, a second apart from a camera; half of them calibrate, half measure (128)",
     )
     parser.add_argument(
-        "--max-loss", type=ratio, default=0.03, metavar="LOSS", help="how much accuracy may be lost, 0 to 1 (0.03)"
+        "--annotations",
+        type=Path,
+        metavar="FILE",
+        help="what is on labelled pictures: JSON in COCO's form; then the loss is measured in AP, on those that do not "
+        "calibrate",
+    )
+    parser.add_argument("--images", type=Path, metavar="DIR", help="where the labelled pictures lie")
+    parser.add_argument(
+        "--categories",
+        type=Path,
+        metavar="FILE",
+        help="other names for the categories there, one a line in the order of their ids",
+    )
+    parser.add_argument(
+        "--max-loss",
+        type=ratio,
+        metavar="LOSS",
+        help=f"how much may be lost, 0 to 1: {_usual_losses()}",
     )
     parser.add_argument("--for", dest="target", choices=FORMS, default="cpu", help="what is to run it (cpu)")
     parser.add_argument(
@@ -57,6 +76,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+def _usual_losses() -> str:
+    return ", ".join(f"of {measured} ({loss:g})" for measured, loss in MAX_LOSS.items())
+
+
 def run(args: argparse.Namespace) -> int:
     """Make it, say what came of it, and write it if it pays."""
     path = models.file_of(args.model)
@@ -64,12 +87,14 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--output {args.output}: that is the float model itself; choose another name")
     if not args.output.parent.is_dir():
         raise ConfigError(f"--output {args.output}: there is no folder {args.output.parent}")
+    labels = _labels(args)
     name, source = app.open_pictures(filled(args.calibrate), threading.Event())
     order = Order(
         path=path,
         model=file_settings(path, args),
         agent_version=edge_agent.__version__,
         pictures_of=name,
+        labels=labels,
         form=FORMS[args.target],
         reduce_range={"auto": None, "yes": True, "no": False}[args.reduce_range],
         max_loss=args.max_loss,
@@ -81,9 +106,24 @@ def run(args: argparse.Namespace) -> int:
     if not (made.pays or args.force):
         print(f"{args.output} is not written; --force writes it all the same", file=sys.stderr)
         return EXIT_FAILED
-    for written in write(made, args.output):
+    for written in write(made.model, made.manifest, args.output):
         print(f"wrote {written}", file=sys.stderr)
     return 0 if made.pays else EXIT_FAILED
+
+
+def _labels(args: argparse.Namespace) -> LabelledFolder | None:
+    """The labelled pictures, seen to be there before much time is spent."""
+    if args.annotations is None:
+        for option in ("images", "categories"):
+            if getattr(args, option) is not None:
+                raise ConfigError(f"--{option} is for labelled pictures; --annotations FILE says what is on them")
+        return None
+    if args.images is None:
+        raise ConfigError(f"--annotations {args.annotations}: --images DIR says where its pictures lie")
+    accuracy.require_metric()
+    labelled = read_labelled(args.annotations, args.categories)
+    require_pictures(labelled, args.images)
+    return LabelledFolder(labelled=labelled, folder=args.images)
 
 
 def _say(words: str) -> None:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from edge_agent.errors import ModelError
 
@@ -18,8 +19,32 @@ COCO_LABELS = "coco80.txt"
 COCO_WITH_GAPS = "coco91.txt"
 """The background and COCO's 90 numbers, of which ten are not used: for a model with as many classes."""
 
+_MEASURED = "measured.json"
 _CHUNK_BYTES = 1 << 20
 _MOST_BYTES = 2 << 30  # protobuf, which ONNX is written in, allows no more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """How good the model in a file is, with where that is from.
+
+    Attributes:
+        on: which pictures.
+        by: the command that counted.
+        input: width and height that the model saw.
+        ap: average precision by COCO's metric, 0..1, as the other three.
+        ap50: the same where an overlap of 0.5 is enough.
+        ap75: the same for 0.75.
+        ar100: average recall of 100 boxes a picture.
+    """
+
+    on: str
+    by: str
+    input: tuple[int, int]
+    ap: float
+    ap50: float
+    ap75: float
+    ar100: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +64,7 @@ class CatalogueEntry:
         source: package and version it was made from.
         card: its model card.
         fingerprint: what it answers to the picture that models are proved on, in short.
+        accuracy: of that file; None where nobody has measured it.
     """
 
     name: str
@@ -53,11 +79,12 @@ class CatalogueEntry:
     source: str
     card: Path
     fingerprint: list[list[float]]
+    accuracy: Measured | None
 
 
 def entries() -> tuple[CatalogueEntry, ...]:
     """All built-in models, in the manifest's order."""
-    manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    manifest, measured = _read("manifest.json"), _measured()
     return tuple(
         CatalogueEntry(
             name=model["name"],
@@ -72,6 +99,7 @@ def entries() -> tuple[CatalogueEntry, ...]:
             source=model["source"]["package"],
             card=FOLDER / model["card"],
             fingerprint=[[float(number) for number in output.split()] for output in model["fingerprint"]],
+            accuracy=measured.get(model["sha256"]),
         )
         for model in manifest["models"]
     )
@@ -89,6 +117,7 @@ class RemoteEntry:
         sha256: of the file.
         size_bytes: of the file.
         licence: SPDX expression.
+        accuracy: of that file; None where nobody has measured it.
     """
 
     name: str
@@ -98,6 +127,7 @@ class RemoteEntry:
     sha256: str
     size_bytes: int
     licence: str
+    accuracy: Measured | None = None
 
     def is_right(self, path: Path) -> bool:
         """Whether a file is this model's."""
@@ -106,7 +136,7 @@ class RemoteEntry:
 
 def remote_entries() -> tuple[RemoteEntry, ...]:
     """All models that can be pulled."""
-    table = json.loads((FOLDER / "remote.json").read_text(encoding="utf-8"))
+    table, measured = _read("remote.json"), _measured()
     return tuple(
         RemoteEntry(
             name=model["name"],
@@ -116,9 +146,33 @@ def remote_entries() -> tuple[RemoteEntry, ...]:
             sha256=model["sha256"],
             size_bytes=model["bytes"],
             licence=model["licence"],
+            accuracy=measured.get(model["sha256"]),
         )
         for model in table["models"]
     )
+
+
+def _measured() -> dict[str, Measured]:
+    """What is known of the accuracy of files, by their sha256: another file of the same name is another model."""
+    table = _read(_MEASURED)
+    return {
+        sha256: Measured(
+            on=table["on"],
+            by=table["by"],
+            input=(figures["input"][0], figures["input"][1]),
+            ap=figures["ap"],
+            ap50=figures["ap50"],
+            ap75=figures["ap75"],
+            ar100=figures["ar100"],
+        )
+        for sha256, figures in table["models"].items()
+    }
+
+
+def _read(name: str) -> dict[str, Any]:
+    """A table of the package's."""
+    table: dict[str, Any] = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    return table
 
 
 def find_remote(name: str) -> RemoteEntry:

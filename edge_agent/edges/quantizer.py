@@ -68,7 +68,7 @@ class Quantizer:
         self._path = path
         self._work = work
         self._form = form
-        self._reduce_range = reduce_range
+        self.reduce_range = reduce_range
         registry = importlib.import_module("onnxruntime.quantization.registry")
         self._types = sorted({*registry.QLinearOpsRegistry, *registry.QDQRegistry})
         self._ranges: Any = None
@@ -109,7 +109,7 @@ class Quantizer:
             quantizer = self._library.QDQQuantizer(
                 self._onnx.load(self._prepared_path),
                 per_channel=True,
-                reduce_range=self._reduce_range,
+                reduce_range=self.reduce_range,
                 weight_qType=types.QInt8,
                 activation_qType=types.QInt8 if symmetric else types.QUInt8,
                 tensors_range=self._ranges,

@@ -20,6 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_agent import geometry
+from edge_agent.labels import MEANINGLESS
 from edge_agent.records import BoolArray, ByteArray, FloatArray
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.detect.head import Candidates
@@ -27,7 +28,6 @@ from edge_agent.stages.detect.nms import suppress
 from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.vision import Vision
 
-_MEANINGLESS = {"-", "background"}
 _SAME_PLACE = 0.5
 _WEAK = DetectSettings().weak
 _NMS_IOU = DetectSettings().nms_iou
@@ -46,6 +46,7 @@ class Agreement:
 
     def __init__(self, teacher: Vision, pictures: Sequence[ByteArray], labels: Collection[str] | None = None) -> None:
         self._pictures = pictures
+        self.pictures = len(pictures)
         self._labels = labels
         self._names = teacher.label_names
         self._truth = [_strong(found, teacher.threshold) for found in look(teacher, pictures, labels)]
@@ -80,7 +81,7 @@ def look(vision: Vision, pictures: Sequence[ByteArray], labels: Collection[str] 
         labels: of which labels; None for every one that means something.
     """
     preparation = Preparation(vision.head, vision.input_size)
-    counts = [label not in _MEANINGLESS if labels is None else label in labels for label in vision.label_names]
+    counts = [label not in MEANINGLESS if labels is None else label in labels for label in vision.label_names]
     wanted = np.flatnonzero(counts)
     floors = np.full(len(wanted), vision.threshold * _WEAK, np.float32)
     max_iou = _NMS_IOU if vision.head.suppresses else 1.0

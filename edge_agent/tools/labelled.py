@@ -6,8 +6,8 @@ Source of the format: "Data format" of COCO, cocodataset.org, object detection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge_agent.edges.sources.images import read_picture
 from edge_agent.edges.sources.planes import view_planes
 from edge_agent.errors import ConfigError, SourceError
+from edge_agent.labels import MEANINGLESS
 from edge_agent.records import Frame
-from edge_agent.tools.models import MEANINGLESS
 
 _Length = Annotated[float, Field(ge=0)]
 
@@ -94,6 +94,30 @@ class Labelled:
             raise ConfigError(f"{self.path}: nothing on its pictures is annotated as {_some(shared)}")
         return shared
 
+    def only(self, pictures: Iterable[Picture]) -> Labelled:
+        """Some of its pictures, and what is on them."""
+        some = tuple(pictures)
+        ids = {picture.id for picture in some}
+        annotations = tuple(one for one in self.annotations if one.image_id in ids)
+        return replace(self, pictures=some, annotations=annotations)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledFolder:
+    """What an annotation file says, and the folder that its pictures lie in."""
+
+    labelled: Labelled
+    folder: Path
+
+    def frames(self) -> Iterator[tuple[Picture, Frame]]:
+        """Every picture, in the file's order.
+
+        Raises:
+            SourceError: one cannot be read.
+            ConfigError: one is of another size than its annotations.
+        """
+        return ((picture, read_frame(picture, self.folder)) for picture in self.labelled.pictures)
+
 
 def read_labelled(path: Path, names: Path | None = None) -> Labelled:
     """Read an annotation file.
@@ -119,13 +143,9 @@ def read_labelled(path: Path, names: Path | None = None) -> Labelled:
     _refuse_repeats(path, "pictures have the id", [picture.id for picture in file.images])
     _refuse_repeats(path, "categories have the id", [category.id for category in categories])
     _refuse_repeats(names or path, "categories are called", called)
-    ids = {picture.id for picture in file.images}
-    return Labelled(
-        path=path,
-        pictures=file.images,
-        annotations=tuple(one for one in file.annotations if one.image_id in ids),
-        category_ids=dict(zip(called, (category.id for category in categories), strict=True)),
-    )
+    category_ids = dict(zip(called, (category.id for category in categories), strict=True))
+    whole = Labelled(path=path, pictures=file.images, annotations=file.annotations, category_ids=category_ids)
+    return whole.only(whole.pictures)
 
 
 def require_pictures(labelled: Labelled, folder: Path) -> None:

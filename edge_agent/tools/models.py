@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from edge_agent.edges import catalogue, downloads
-from edge_agent.edges.catalogue import CatalogueEntry
-from edge_agent.edges.inference import ModelSettings
+from edge_agent.edges.catalogue import CatalogueEntry, RemoteEntry
+from edge_agent.edges.inference import ModelSettings, contest
+from edge_agent.edges.inference.model import Run
+from edge_agent.edges.inference.providers import ON_THE_CPU
 from edge_agent.errors import ModelError
-from edge_agent.vision import load_vision
+from edge_agent.labels import MEANINGLESS
+from edge_agent.records import Frame
+from edge_agent.stages.detect import proof
+from edge_agent.stages.detect.preparation import Preparation
+from edge_agent.vision import Vision, load_vision
 
 SOUND = "ok"
-
-MEANINGLESS = frozenset({"-", "background"})
-"""What stands among labels for a class column that is no kind of thing."""
 
 
 def labels_by_name() -> dict[str, tuple[str, ...]]:
@@ -49,9 +54,49 @@ def describe_remote() -> list[dict[str, Any]]:
             "sha256": entry.sha256,
             "licence": entry.licence,
             "source": entry.url,
+            "accuracy": asdict(entry.accuracy) if entry.accuracy else None,
         }
         for entry in catalogue.remote_entries()
     ]
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Milliseconds of a run of each model that is here, by name: the quickest of several, in turns, with one thread.
+
+    What computes on the CPU is timed by its CPU time, which others on the machine do not change; else by the wall.
+
+    Args:
+        folder: where pulled models lie; the built-in ones are always here.
+
+    Raises:
+        ModelError: one cannot be used.
+        RuntimeMissingError: onnxruntime is not installed.
+    """
+    pulled = {entry.name: folder / entry.file for entry in catalogue.remote_entries() if _lies_in(folder, entry)}
+    settings = {entry.name: ModelSettings(name=entry.name) for entry in catalogue.entries()}
+    settings |= {name: ModelSettings(path=path) for name, path in pulled.items()}
+    visions = {name: load_vision(one) for name, one in settings.items()}
+    return contest.timed(
+        {name: _run_on(vision, proof.picture()) for name, vision in visions.items()},
+        {},
+        {name: _clock(vision.provider) for name, vision in visions.items()},
+    )
+
+
+def _lies_in(folder: Path, entry: RemoteEntry) -> bool:
+    path = folder / entry.file
+    return path.is_file() and entry.is_right(path)
+
+
+def _run_on(vision: Vision, frame: Frame) -> Run:
+    """A run on that picture, whatever it is shown."""
+    preparation = Preparation(vision.head, vision.input_size)
+    tensor = preparation.tensor(preparation.picture(frame))
+    return lambda _inputs: vision.infer(tensor)
+
+
+def _clock(provider: str) -> Callable[[], float]:
+    return contest.undisturbed(threads=1) if provider in ON_THE_CPU else time.perf_counter
 
 
 def pull(name: str, folder: Path, origin: str | None, told: Callable[[int, int], None]) -> Path:
@@ -170,4 +215,5 @@ def _describe(entry: CatalogueEntry) -> dict[str, Any]:
         "sha256": entry.sha256,
         "licence": entry.licence,
         "source": entry.source,
+        "accuracy": asdict(entry.accuracy) if entry.accuracy else None,
     }

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import statistics
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import Any
 
 from edge_agent.edges import host
 from edge_agent.edges.inference import ModelSettings
-from edge_agent.edges.quantizer import Form, Quantizer
-from edge_agent.errors import ConfigError, ModelError, StorageError
+from edge_agent.edges.quantizer import Form, Node, Quantizer
+from edge_agent.errors import ConfigError, ModelError
 from edge_agent.records import ByteArray, Frame
 from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.tools.agreement import Agreement
-from edge_agent.tools.model_card import card_of
-from edge_agent.tools.sensitivity import answer_error, before_heads, search
+from edge_agent.tools.labelled import LabelledFolder
+from edge_agent.tools.labelled_precision import LabelledPrecision, held_out
+from edge_agent.tools.sensitivity import Found, before_heads, search
+from edge_agent.tools.speed import Speed, compare
+from edge_agent.tools.trials import Accuracy, Trials
 from edge_agent.vision import Vision, load_vision
 
 MANIFEST_SCHEMA = 1
@@ -34,31 +33,16 @@ FORMS: dict[str, Form] = {"cpu": "u8s8", "tensorrt": "s8s8"}
 LEAST_PICTURES = 8
 """Fewer show nothing of what a camera sees in a day."""
 
+MAX_LOSS = {Agreement.name: 0.03, LabelledPrecision.name: 0.01}
+"""How much may be lost unless told otherwise, by what it is measured in: AP reaches 0.3 where agreement reaches 1."""
+
 _DAMAGE_PICTURES = 8
 _FASTER = 0.95  # a smaller difference is noise
-_SPEED_ROUNDS = 41
-_WARM_UP_ROUNDS = 3
 
 Say = Callable[[str], None]
 Picture = Callable[[Frame], ByteArray]
-
-
-class Accuracy(Protocol):
-    """A way to tell how well a model sees."""
-
-    @property
-    def name(self) -> str:
-        """What its numbers are called."""
-        ...
-
-    @property
-    def things(self) -> int:
-        """How many there are to be found."""
-        ...
-
-    def measure(self, vision: Vision) -> float:
-        """Of a model, 0 to 1."""
-        ...
+Take = Callable[[Picture], Iterable[ByteArray]]
+"""Takes pictures, when it is given what makes a frame as small as the model sees it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +54,10 @@ class Order:
         model: how the agent would use it.
         agent_version: of this program.
         pictures_of: what the pictures are of, in words without secrets.
+        labels: labelled pictures, to measure AP on; without them agreement with the float model is measured.
         form: types of activations and weights.
         reduce_range: 7 bits for weights; None leaves it to this machine's processor.
-        max_loss: of accuracy.
+        max_loss: of accuracy; None for the usual one of what is measured.
         search_s: how long to search for what is to stay float.
     """
 
@@ -80,23 +65,17 @@ class Order:
     model: ModelSettings
     agent_version: str
     pictures_of: str
+    labels: LabelledFolder | None = None
     form: Form = "u8s8"
     reduce_range: bool | None = None
-    max_loss: float = 0.03
+    max_loss: float | None = None
     search_s: float = 600.0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """Two models that were run in turn: CPU milliseconds a run, the median of many."""
-
-    before_ms: float
-    after_ms: float
-
     @property
-    def ratio(self) -> float:
-        """The second to the first."""
-        return self.after_ms / self.before_ms
+    def allowed_loss(self) -> float:
+        """Of what is measured."""
+        measured = LabelledPrecision.name if self.labels else Agreement.name
+        return MAX_LOSS[measured] if self.max_loss is None else self.max_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,97 +95,37 @@ class Quantized:
     verdict: str
 
 
-class Trials:
-    """INT8 forms of one model, made, loaded and held against it one after the other.
-
-    Args:
-        quantizer: makes them.
-        teacher: the float model.
-        settings: how it is used.
-        accuracy: tells how well each sees.
-        path: where each is written, in place of the one before.
-    """
-
-    def __init__(
-        self, quantizer: Quantizer, teacher: Vision, settings: ModelSettings, accuracy: Accuracy, path: Path
-    ) -> None:
-        self._quantizer = quantizer
-        self._teacher = teacher
-        self._accuracy = accuracy
-        self.before = accuracy.measure(teacher)
-        """Of the float model."""
-        self._settings = settings.model_copy(update={"path": path, "name": None, "family": teacher.head.family})
-        self._path = path
-
-    def load(self, names: Collection[str]) -> Vision:
-        """The model with these of its nodes INT8."""
-        self._quantizer.write(self._path, names)
-        return load_vision(self._settings, is_trial=True)
-
-    def written(self) -> bytes:
-        """The file of the one that was loaded last."""
-        return self._path.read_bytes()
-
-    def loss(self, names: Collection[str]) -> float:
-        """Of accuracy with these nodes INT8; all of it where the model cannot even be read any more."""
-        try:
-            return self.before - self._accuracy.measure(self.load(names))
-        except ModelError:
-            return self.before
-
-    def damage(self, pictures: Sequence[ByteArray], names: Collection[str]) -> float:
-        """How far the answers go astray with these nodes INT8."""
-        student = self.load(names)
-        preparation = Preparation(student.head, student.input_size)
-        tensors = (preparation.tensor(picture) for picture in pictures)
-        return statistics.fmean(answer_error(student.infer(one), self._teacher.infer(one)) for one in tensors)
-
-
-def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: Say) -> Quantized:
+def quantize(order: Order, take: Take, say: Say) -> Quantized:
     """Calibrate, search for what is to stay float, and measure.
 
-    Every second picture is held out from calibration, to measure with.
+    Every second picture is held out from calibration, to measure with; of labelled pictures all that it has not seen.
 
     Args:
         order: what is to be made.
-        take: takes the pictures, when it is given what makes a frame as small as the model sees it.
+        take: takes the pictures.
         say: is told how it goes.
 
     Raises:
         ModelError: the model cannot be used, or not be quantized.
-        RuntimeMissingError: onnx or onnxruntime is not installed.
+        RuntimeMissingError: onnx, onnxruntime or, with labels, pycocotools is not installed.
         ConfigError: the pictures are too few, or show nothing that the model finds.
         SourceError: the pictures cannot be read.
     """
     teacher = load_vision(order.model)
+    if order.labels:
+        order.labels.labelled.shared_with(teacher.label_names)  # before minutes go by for pictures of a camera
     preparation = Preparation(teacher.head, teacher.input_size)
-    reduce_range = host.sums_saturate() if order.reduce_range is None else order.reduce_range
     with TemporaryDirectory(prefix="edge-agent-") as folder:
-        quantizer = Quantizer(order.path, Path(folder), form=order.form, reduce_range=reduce_range)
-        may = before_heads(quantizer.nodes)
-        if not may:
-            raise ModelError(
-                f"model {order.path}: it has neither convolutions nor matrix products, which INT8 speeds up"
-            )
-        say(f"taking pictures of {order.pictures_of}")
-        pictures = list(take(preparation.picture))
-        if len(pictures) < LEAST_PICTURES:
-            raise ConfigError(f"{order.pictures_of} gives {len(pictures)} pictures; {LEAST_PICTURES} are the least")
-        calibration, held_out = pictures[::2], pictures[1::2]
-        accuracy = _agreement(order, teacher, held_out)
-        say(f"calibrating with {len(calibration)} pictures; {len(held_out)} with {accuracy.things} things are held out")
+        quantizer = _quantizer(order, Path(folder))
+        may = _may_be_int8(order, quantizer)
+        calibration, others = _taken(order, take, preparation.picture, say)
+        accuracy = _accuracy(order, teacher, calibration, others, preparation.picture)
+        held = f"{accuracy.pictures} with {accuracy.things} things"
+        say(f"calibrating with {len(calibration)} pictures; {held} are held out")
         quantizer.calibrate(teacher.feed(preparation.tensor(picture)) for picture in calibration)
         trials = Trials(quantizer, teacher, order.model, accuracy, Path(folder) / "trial.onnx")
-        began_s = time.monotonic()
-        found = search(
-            may,
-            loss_of=trials.loss,
-            damage_of=partial(trials.damage, held_out[:: -(-len(held_out) // _DAMAGE_PICTURES)]),
-            max_loss=order.max_loss,
-            is_over=lambda: time.monotonic() - began_s >= order.search_s,
-            say=say,
-        )
-        speed = compare(teacher, trials.load(found.nodes), preparation.tensor(held_out[0]))
+        found = _search(order, trials, may, others, say)
+        speed = compare(teacher, trials.load(found.nodes), preparation.tensor(others[0]))
         model = trials.written()
     pays, verdict = judge(order, speed, accuracy.name, trials.before, found.loss)
     manifest = {
@@ -214,36 +133,61 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
         "sha256": hashlib.sha256(model).hexdigest(),
         "bytes": len(model),
         **_origin(order, teacher),
-        "made_with": {"edge-agent": order.agent_version, **quantizer.versions},
-        "settings": {
-            "form": order.form,
-            "per_channel": True,
-            "ranges": "least and greatest value",
-            "reduce_range": reduce_range,
-            "max_loss": order.max_loss,
-        },
-        "calibration": {"from": order.pictures_of, "pictures": len(calibration)},
-        "nodes": {
-            "all": len(quantizer.nodes),
-            "int8": len(found.nodes),
-            "kept_float": [node.name for node in may if node.name not in found.nodes],
-            "trials": found.trials,
-            "cut_off": found.cut_off,
-        },
-        "measured": {
-            "accuracy": accuracy.name,
-            "pictures": len(held_out),
-            "things": accuracy.things,
-            "before": round(trials.before, 4),
-            "after": round(trials.before - found.loss, 4),
-            **_told(speed),
-            "on": host.board() or host.processor() or host.system(),
-            "provider": teacher.provider,
-        },
+        **_making(order, quantizer, len(calibration)),
+        "nodes": _nodes(quantizer, may, found),
+        "measured": _measured(order, teacher, accuracy, (trials.before, found.loss), speed),
         "pays": pays,
         "verdict": verdict,
     }
     return Quantized(model=model, manifest=manifest, pays=pays, verdict=verdict)
+
+
+def _quantizer(order: Order, folder: Path) -> Quantizer:
+    reduce_range = host.sums_saturate() if order.reduce_range is None else order.reduce_range
+    return Quantizer(order.path, folder, form=order.form, reduce_range=reduce_range)
+
+
+def _may_be_int8(order: Order, quantizer: Quantizer) -> tuple[Node, ...]:
+    may = before_heads(quantizer.nodes)
+    if not may:
+        raise ModelError(f"model {order.path}: it has neither convolutions nor matrix products, which INT8 speeds up")
+    return may
+
+
+def _taken(order: Order, take: Take, picture: Picture, say: Say) -> tuple[list[ByteArray], list[ByteArray]]:
+    """Pictures to calibrate with, and as many between them."""
+    say(f"taking pictures of {order.pictures_of}")
+    pictures = list(take(picture))
+    if len(pictures) < LEAST_PICTURES:
+        raise ConfigError(f"{order.pictures_of} gives {len(pictures)} pictures; {LEAST_PICTURES} are the least")
+    return pictures[::2], pictures[1::2]
+
+
+def _accuracy(
+    order: Order, teacher: Vision, calibration: Sequence[ByteArray], others: Sequence[ByteArray], picture: Picture
+) -> Accuracy:
+    """What there is to be found, to hold models against: what is annotated, or what the float model finds."""
+    if order.labels:
+        return LabelledPrecision(held_out(order.labels, calibration, picture), teacher.label_names)
+    agreement = Agreement(teacher, others)
+    if not agreement.things:
+        raise ConfigError(
+            f"{teacher.name} finds nothing with a score of at least {teacher.threshold:g} in {len(others)} pictures "
+            f"of {order.pictures_of}, so no loss can be measured; take pictures that show what it is to find"
+        )
+    return agreement
+
+
+def _search(order: Order, trials: Trials, may: Sequence[Node], pictures: Sequence[ByteArray], say: Say) -> Found:
+    began_s = time.monotonic()
+    return search(
+        may,
+        loss_of=trials.loss,
+        damage_of=partial(trials.damage, pictures[:: -(-len(pictures) // _DAMAGE_PICTURES)]),
+        max_loss=order.allowed_loss,
+        is_over=lambda: time.monotonic() - began_s >= order.search_s,
+        say=say,
+    )
 
 
 def _origin(order: Order, teacher: Vision) -> dict[str, Any]:
@@ -255,66 +199,56 @@ def _origin(order: Order, teacher: Vision) -> dict[str, Any]:
     }
 
 
-def _told(speed: Speed) -> dict[str, float]:
+def _making(order: Order, quantizer: Quantizer, pictures: int) -> dict[str, Any]:
+    """With what, and how, it was made."""
     return {
-        "cpu_ms_before": round(speed.before_ms, 3),
-        "cpu_ms_after": round(speed.after_ms, 3),
-        "ratio": round(speed.ratio, 3),
+        "made_with": {"edge-agent": order.agent_version, **quantizer.versions},
+        "settings": {
+            "form": order.form,
+            "per_channel": True,
+            "ranges": "least and greatest value",
+            "reduce_range": quantizer.reduce_range,
+            "max_loss": order.allowed_loss,
+        },
+        "calibration": {"from": order.pictures_of, "pictures": pictures},
     }
 
 
-def _agreement(order: Order, teacher: Vision, pictures: Sequence[ByteArray]) -> Accuracy:
-    """What the float model finds in the pictures, to hold others against; what is measured with labels comes here."""
-    agreement = Agreement(teacher, pictures)
-    if not agreement.things:
-        raise ConfigError(
-            f"{teacher.name} finds nothing with a score of at least {teacher.threshold:g} in {len(pictures)} pictures "
-            f"of {order.pictures_of}, so no loss can be measured; take pictures that show what it is to find"
-        )
-    return agreement
+def _nodes(quantizer: Quantizer, may: Sequence[Node], found: Found) -> dict[str, Any]:
+    return {
+        "all": len(quantizer.nodes),
+        "int8": len(found.nodes),
+        "kept_float": [node.name for node in may if node.name not in found.nodes],
+        "trials": found.trials,
+        "cut_off": found.cut_off,
+    }
 
 
-def compare(before: Vision, after: Vision, tensor: NDArray[Any], rounds: int = _SPEED_ROUNDS) -> Speed:
-    """Run two models on one picture in turn, so that what else the machine does meets both."""
-    spent_ms: tuple[list[float], list[float]] = ([], [])
-    for turn in range(-_WARM_UP_ROUNDS, rounds):
-        for vision, spent in zip((before, after), spent_ms, strict=True):
-            began_s = time.process_time()
-            vision.infer(tensor)
-            if turn >= 0:
-                spent.append((time.process_time() - began_s) * 1000)
-    return Speed(before_ms=statistics.median(spent_ms[0]), after_ms=statistics.median(spent_ms[1]))
+def _measured(
+    order: Order, teacher: Vision, accuracy: Accuracy, before_and_loss: tuple[float, float], speed: Speed
+) -> dict[str, Any]:
+    before, loss = before_and_loss
+    return {
+        "accuracy": accuracy.name,
+        "annotations": order.labels.labelled.path.name if order.labels else None,
+        "pictures": accuracy.pictures,
+        "things": accuracy.things,
+        "before": round(before, 4),
+        "after": round(before - loss, 4),
+        "cpu_ms_before": round(speed.before_ms, 3),
+        "cpu_ms_after": round(speed.after_ms, 3),
+        "ratio": round(speed.ratio, 3),
+        "on": host.board() or host.processor() or host.system(),
+        "provider": teacher.provider,
+    }
 
 
 def judge(order: Order, speed: Speed, accuracy: str, before: float, loss: float) -> tuple[bool, str]:
     """Whether an INT8 model is worth having, and why in a line."""
     figures = f"{speed.ratio:.2f} x the time, {accuracy} {before - loss:.3f}, {before:.3f} before"
     elsewhere = order.form == "s8s8"  # made for TensorRT: how fast it is here says nothing
-    slower, worse = speed.ratio > 1 and not elsewhere, loss > order.max_loss
+    slower, worse = speed.ratio > 1 and not elsewhere, loss > order.allowed_loss
     if slower or worse:
         return False, f"{' and '.join(['slower'] * slower + ['worse'] * worse)} here ({figures}): keep FP32"
     quick = "" if elsewhere else "faster and " if speed.ratio < _FASTER else "no slower and "
     return True, f"{quick}good enough here ({figures})"
-
-
-def write(quantized: Quantized, path: Path) -> tuple[Path, ...]:
-    """Write the model, and beside it what is known of it for programs (`.json`) and for people (`.md`).
-
-    Raises:
-        StorageError: they cannot be written.
-    """
-    manifest = {"file": path.name} | quantized.manifest
-    texts = {
-        path.with_suffix(".json"): json.dumps(manifest, indent=2, ensure_ascii=False) + "\n",
-        path.with_suffix(".md"): card_of(manifest),
-    }
-    files = {path: quantized.model} | {place: text.encode() for place, text in texts.items()}
-    for place, content in files.items():
-        unfinished = place.with_name(f".{place.name}.part")
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(place)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {place}: {error.strerror}; is its folder there?") from error
-    return tuple(files)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edge_agent.vision import Vision
 
 ROUNDS = 15
 
-_WARM_UP_ROUNDS = 2
+_PAIR_ROUNDS = 41
+_WARM_UP_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +27,21 @@ class Spent:
     wall_ms: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """Two models that were run in turn: CPU milliseconds a run, the median of many."""
+
+    before_ms: float
+    after_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """The second to the first."""
+        return self.after_ms / self.before_ms
+
+
 def in_turn(runs: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[Spent]:
-    """What each of several runs takes, the median of many, in turns, so that what else the machine does meets all."""
+    """What each of several runs takes, the median of many."""
     cpu_ms: list[list[float]] = [[] for _ in runs]
     wall_ms: list[list[float]] = [[] for _ in runs]
     for turn in range(-_WARM_UP_ROUNDS, rounds):
@@ -32,3 +52,9 @@ def in_turn(runs: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[
                 cpu.append((time.process_time() - cpu_s) * 1000)
                 wall.append((time.perf_counter() - wall_s) * 1000)
     return [Spent(cpu_ms=median(cpu), wall_ms=median(wall)) for cpu, wall in zip(cpu_ms, wall_ms, strict=True)]
+
+
+def compare(before: Vision, after: Vision, tensor: NDArray[Any], rounds: int = _PAIR_ROUNDS) -> Speed:
+    """How much faster one model is than another, by runs of both on one picture."""
+    one, other = in_turn([partial(before.infer, tensor), partial(after.infer, tensor)], rounds)
+    return Speed(before_ms=one.cpu_ms, after_ms=other.cpu_ms)

@@ -334,6 +334,7 @@ def test_tensorrt_compiles_when_it_is_named_and_is_tried_by_auto_from_then_on(
     folder = Path(options["trt_engine_cache_path"])
     assert folder.parent == engines
     assert folder.is_dir()
+    assert load_model(small, ModelSettings(), engines).engines == folder
     (folder / "graph_sm87.engine").touch()
     assert TENSORRT in load_model(small, ModelSettings(), engines).why
     assert TENSORRT in [given[0][0] for given in Masked.given]

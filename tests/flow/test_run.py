@@ -75,6 +75,17 @@ def test_it_starts_without_a_broker_and_what_happened_meanwhile_is_delivered_onc
         program.check_messages(archive.heard)
 
 
+def test_engines_of_a_model_that_is_gone_are_removed_and_the_log_says_so(tmp_path: Path) -> None:
+    gone = tmp_path / "state" / "engines" / ("0" * 64) / "onnxruntime-1.0"
+    gone.mkdir(parents=True)
+    (gone / "graph_sm87.engine").write_bytes(bytes(2_000_000))
+    with program.running(tmp_path, camera(**LOOP), mqtt={"url": f"mqtt://127.0.0.1:{free_port()}"}) as agent:
+        until(lambda: "engines of other models or versions" in agent.log, within_s=SOON_S)
+        assert not gone.parent.exists()
+        assert agent.stop(within_s=STOP_S) == 0
+    assert agent.log.count("removed 1 folder(s) of engines of other models or versions from ") == 1
+
+
 def test_it_starts_without_a_camera_says_why_and_goes_on_when_the_camera_comes(
     tmp_path: Path, broker: Mosquitto, news: Listener
 ) -> None:

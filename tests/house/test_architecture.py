@@ -36,10 +36,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edges": {"records", "errors", "settings", "runtimes", "edges.clock"},
     "config": {"errors", "settings"},
     "pipeline": {"records", "stages"},
-    "vision": {"edges.catalogue", "edges.host", "edges.inference", "stages.detect", "records", "errors", "settings"},
+    "labels": {"edges.catalogue"},
+    "vision": {
+        "edges.catalogue",
+        "edges.host",
+        "edges.inference",
+        "labels",
+        "stages.detect",
+        "records",
+        "errors",
+        "settings",
+    },
     "reports": {"", "config", "edges", "health", "records", "stages.encode", "vision"},
     "supervise": {"config", "edges", "errors", "health", "reports", "stages.encode", "vision"},
-    "tools": PURE | {"stages", "edges", "vision", "pipeline", "runtimes"},
+    "tools": PURE | {"stages", "edges", "labels", "vision", "pipeline", "runtimes"},
     "cli": {"", "app", "tools", "config", "errors", "records", "pipeline", "vision", "clips"},
 }
 """What each room may import of ours beside itself; `app` may import everything. "" is the package itself."""

@@ -18,6 +18,7 @@ from heads import (
     centres,
     detr,
     flat,
+    maps,
     nanodet,
     ssd_logits,
     ssd_scores,
@@ -50,7 +51,7 @@ def decode(head: Head, outputs: Sequence[NDArray[Any]], wanted: Sequence[int], f
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_every_kind_is_recognised_by_its_answer_and_read(kind: Kind) -> None:
-    head = recognise(answer_to(kind))
+    head = recognise(answer_to(kind), kind.told)
     assert (head.family, head.classes, head.colour, head.resize) == (
         kind.family,
         kind.classes,
@@ -85,7 +86,7 @@ def test_every_kind_gives_wanted_labels_that_reach_their_floor_and_nothing_else(
     kind: Kind, wanted: list[int], floors: list[float], count: int
 ) -> None:
     outputs = tuple(kind.outputs.values())
-    found = decode(recognise(answer_to(kind)), outputs, wanted, floors)
+    found = decode(recognise(answer_to(kind), kind.told), outputs, wanted, floors)
     ours = found.label_ids == 1
     assert ours.sum() == count
     assert set(found.label_ids.tolist()) <= set(wanted)
@@ -102,13 +103,13 @@ def test_every_kind_is_known_in_whatever_order_its_outputs_come(name: str) -> No
     kind = KINDS[name]
     names = tuple(reversed(kind.outputs))
     turned = replace(answer_to(kind), names=names, outputs=tuple(kind.outputs[name] for name in names))
-    found = decode(recognise(turned), turned.outputs, [1], [0.5])
+    found = decode(recognise(turned, kind.told), turned.outputs, [1], [0.5])
     assert_allclose(found.boxes, [kind.box], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_where_there_is_nothing_nothing_is_found(kind: Kind) -> None:
-    head = recognise(answer_to(kind))
+    head = recognise(answer_to(kind), kind.told)
     nothing = [np.full_like(output, -9) if "logit" in name else output * 0 for name, output in kind.outputs.items()]
     if kind.family in {"ssd", "detr"}:  # logits by another name
         nothing = [output - 99 if output.shape[-1] == CLASSES else output for output in kind.outputs.values()]
@@ -156,6 +157,18 @@ def test_two_readings_are_an_error_that_names_both_and_what_decides() -> None:
 @pytest.mark.parametrize("family", ["yolox-decoded", "yolov8"])
 def test_the_user_decides(family: str) -> None:
     assert recognise(decoded(8), family).family == family
+
+
+def test_which_anchors_raw_maps_are_for_no_graph_says() -> None:
+    answer = answer_of(maps(logits=True, by_box=False), classes=CLASSES)
+    with pytest.raises(ValueError, match="can be read as") as caught:
+        recognise(answer)
+    words = str(caught.value)
+    assert words.startswith("its answer logits_8 (1, 24, 4, 8); logits_16 (1, 24, 2, 4); logits_32 (1, 24, 1, 2) can")
+    assert "YOLOv5's anchors) or yolov7-maps (maps of strides 8, 16 and 32 with three boxes a cell" in words
+    assert words.endswith("YOLOv7's anchors); model.family decides")
+    for family, name in (("yolov5-maps", "YOLOv5"), ("yolov7-maps", "YOLOv7")):
+        assert f"{name}'s anchors and its way to count boxes from them" in recognise(answer, family).assumed
 
 
 def test_what_the_user_says_has_to_be_possible() -> None:
@@ -306,6 +319,51 @@ def test_an_ssd_s_small_offsets_are_of_corners_and_larger_ones_of_centres(
     outputs["Call:1"][:] = offset  # of every anchor, so that this is their root mean square
     found = decode(recognise(answer_of(outputs)), tuple(outputs.values()), [1], [0.5])
     assert_allclose(found.boxes / np.array(SIZE * 2), [xyxy], atol=1e-5)
+
+
+@pytest.mark.parametrize("logits", [True, False])
+@pytest.mark.parametrize(
+    ("stride", "at", "xyxy"),
+    [
+        # Parts of 1/2 are the middle of a cell, and just its anchor.
+        (8, (0, 0, 0), (4 - 5, 4 - 6.5, 4 + 5, 4 + 6.5)),
+        (8, (2, 3, 7), (60 - 16.5, 28 - 11.5, 60 + 16.5, 28 + 11.5)),
+        (16, (2, 1, 3), (56 - 29.5, 24 - 59.5, 56 + 29.5, 24 + 59.5)),
+        (32, (1, 0, 1), (48 - 78, 16 - 99, 48 + 78, 16 + 99)),
+    ],
+)
+def test_raw_maps_have_their_anchors_in_order_at_every_stride(
+    stride: int, at: tuple[int, int, int], xyxy: tuple[float, ...], *, logits: bool
+) -> None:
+    outputs = {name: np.full_like(one, -9 if logits else 0) for name, one in maps(logits=logits, by_box=True).items()}
+    thing = outputs[f"logits_{stride}" if logits else f"map_{stride}"][(0, *at)]
+    thing[:4], thing[4:6] = (0, 9) if logits else (0.5, 0.999)
+    found = decode(recognise(answer_of(outputs, classes=CLASSES), "yolov5-maps"), tuple(outputs.values()), [0], [0.5])
+    assert_allclose(found.boxes, [xyxy], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {name: one for name, one in maps(logits=True, by_box=True).items() if name != "logits_32"},
+        maps(logits=True, by_box=True) | {"logits_32": zeros(1, 3, 1, 2, 9)},  # another number of classes
+        maps(logits=True, by_box=True) | {"more": zeros(1, 3, 1, 1, 8)},  # a fourth stride has other anchors
+        {name: one[..., :5] for name, one in maps(logits=True, by_box=True).items()},  # no classes
+        {name: one[:, :2] for name, one in maps(logits=True, by_box=True).items()},  # two boxes a cell
+        {name: one[:, :22] for name, one in maps(logits=True, by_box=False).items()},
+    ],
+)
+def test_maps_that_lack_something_are_no_raw_maps(outputs: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"^(its head is none of|it looks like one that gives maps)"):
+        recognise(answer_of(outputs))
+
+
+def test_raw_maps_logits_may_be_far_from_nought() -> None:
+    outputs = {name: one - 1e4 for name, one in maps(logits=True, by_box=False).items()}
+    outputs["logits_16"].reshape(3, 8, 2, 4)[1, :, 1, 2] = 1e4
+    with np.errstate(over="raise"):
+        found = decode(recognise(answer_of(outputs, classes=3), "yolov5-maps"), tuple(outputs.values()), [1], [0.5])
+    assert_allclose(found.scores, [1.0])
 
 
 def test_detr_s_logits_may_be_far_from_nought() -> None:

@@ -93,6 +93,7 @@ class LoadedModel:
         why: it runs there, in words and numbers of our own, so that it may be published.
         nodes: operations in its graph; None where the runtime does not tell.
         fallback_nodes: those of them that run elsewhere than on what was asked for; None where nobody tells.
+        engines: the folder for what the runtime compiles of it; None where none is kept.
     """
 
     run: Run
@@ -101,3 +102,4 @@ class LoadedModel:
     why: str
     nodes: int | None = None
     fallback_nodes: int | None = None
+    engines: Path | None = None

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_agent import runtimes
 from edge_agent.edges.inference import contest
+from edge_agent.edges.inference.engines import hold, of_version
 from edge_agent.edges.inference.model import AUTO, LoadedModel, ModelSettings, Run
 from edge_agent.edges.inference.providers import (
     CPU,
@@ -145,10 +146,8 @@ class _Maker:
         self._available = tuple(onnxruntime.get_available_providers())
         self.path = path
         self.settings = settings
-        # What one version has compiled another does not read.
-        self.setup = Setup(
-            threads=settings.threads, engines=engines / f"onnxruntime-{onnxruntime.__version__}" if engines else None
-        )
+        folder = of_version(engines, onnxruntime.__version__) if engines else None
+        self.setup = Setup(threads=settings.threads, engines=folder)
         self.offered = offered(self._available, _openvino_devices(onnxruntime))
 
     def made(self, name: str) -> _Made:
@@ -166,7 +165,7 @@ class _Maker:
         """Make a session on a provider, or say why there is none."""
         if name == TENSORRT and self.setup.engines is not None:
             try:
-                self.setup.engines.mkdir(parents=True, exist_ok=True)
+                hold(self.setup.engines)
             except OSError as error:
                 _log.warning("TensorRT compiles the model at each start: %s: %s", self.setup.engines, error.strerror)
                 self.setup = replace(self.setup, engines=None)
@@ -221,30 +220,30 @@ def _best(maker: _Maker) -> LoadedModel:
         if name != CPU
     }
     if not rivals:
-        return _loaded(reference, ONLY_ONE)
+        return _loaded(maker, reference, ONLY_ONE)
     ms, problems = _raced(reference, rivals, maker.settings)
     why = "; ".join(
         [f"{name} {spent:.1f} ms a run" for name, spent in ms.items()]
         + [f"{name} {problem}" for name, problem in problems.items()]
     )
     best = rivals.get(contest.quickest(ms, CPU)) if ms else None
-    return _loaded(best if isinstance(best, _Made) else reference, why)
+    return _loaded(maker, best if isinstance(best, _Made) else reference, why)
 
 
 def _named(maker: _Maker, wanted: str, *, is_required: bool) -> LoadedModel:
     """What a person named; the CPU where that does not work and need not."""
     if wanted == CPU:
-        return _loaded(maker.made(CPU), ASKED_FOR)
+        return _loaded(maker, maker.made(CPU), ASKED_FOR)
     made = maker.tried(wanted)
     if isinstance(made, _Made):
-        return _loaded(made, ASKED_FOR)
+        return _loaded(maker, made, ASKED_FOR)
     reference = maker.made(CPU)
     if is_required:
         raise ModelError(
             f"model {maker.path}: model.require_provider is {wanted}, active is {CPU}: {wanted} {made}; "
             "`edge-agent doctor` says what it needs"
         )
-    return _loaded(reference, f"{wanted} {made}", fallback_nodes=reference.nodes)
+    return _loaded(maker, reference, f"{wanted} {made}", fallback_nodes=reference.nodes)
 
 
 def _raced(
@@ -281,7 +280,7 @@ def _raced(
     return contest.timed(runs, shown[0][0], clocks), problems
 
 
-def _loaded(made: _Made, why: str, fallback_nodes: int | None = None) -> LoadedModel:
+def _loaded(maker: _Maker, made: _Made, why: str, fallback_nodes: int | None = None) -> LoadedModel:
     _log.debug("the model runs on %s: %s", made.name, why)
     return LoadedModel(
         run=made.run,
@@ -290,6 +289,7 @@ def _loaded(made: _Made, why: str, fallback_nodes: int | None = None) -> LoadedM
         why=why,
         nodes=made.nodes,
         fallback_nodes=made.left if fallback_nodes is None else fallback_nodes,
+        engines=maker.setup.engines,
     )
 
 

@@ -220,6 +220,14 @@ def are_pixels(centres: FloatArray, size: tuple[int, int], last: int) -> bool:
     return bool((centres[last, :2] > np.array(size) / 3).all())
 
 
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Logits of any shape and size as 0..1."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -_FAR, _FAR))), np.float32)
+
+
+_FAR = 80.0  # beyond, an exponential is no float32
+
+
 def above(scores: FloatArray, floors: FloatArray) -> tuple[IntArray, IntArray]:
     """Rows and columns of the scores (N, K) that reach the floor (K,) of their column."""
     rows, columns = np.nonzero(scores >= floors)

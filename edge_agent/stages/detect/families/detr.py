@@ -26,6 +26,7 @@ from edge_agent.stages.detect.head import (
     corners,
     decode_numbered,
     seen_as,
+    sigmoid,
 )
 
 FAMILY = "detr"
@@ -79,16 +80,14 @@ def recognise(answer: Answer) -> Iterator[Head]:
 def _decode(
     boxes: int, outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntArray, floors: FloatArray
 ) -> Candidates:
-    logits = outputs[1 - boxes][0][:, wanted]
-    scores = 1 / (1 + np.exp(-np.clip(logits, -_FAR, _FAR)))
+    scores = sigmoid(outputs[1 - boxes][0][:, wanted])
     rows, columns = above(scores, floors)
     scale = np.array([size[0], size[1]] * 2, np.float32)
     return Candidates(
         boxes=corners(outputs[boxes][0][rows] * scale),
-        scores=scores[rows, columns].astype(np.float32, copy=False),
+        scores=scores[rows, columns],
         label_ids=wanted[columns],
     )
 
 
 _STRIDES = (8, 16, 32)  # who has as many boxes as these have cells is of another family
-_FAR = 80.0  # logits: beyond, their exponential is no float32
