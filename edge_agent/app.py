@@ -152,8 +152,8 @@ def demand_of(settings: Settings) -> Demand:
     ]
     return Demand(
         labels=tuple(sorted({label for one in looks for label in one.labels})),
-        looks_hz=sum(one.rate_hz for one in looks),
-        rate_hz=max(one.rate_hz for one in looks),
+        looks_hz=sum(one.rate_hz * one.most_runs for one in looks),
+        rate_hz=max(one.rate_hz * one.most_runs for one in looks),
     )
 
 

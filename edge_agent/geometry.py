@@ -12,7 +12,21 @@ from edge_agent.records import BoolArray, Box, FloatArray
 def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     """Overlap of every box with every other: intersection over union.
 
-    Column by column, which is three times faster than (N, M, 2) arrays.
+    Args:
+        boxes: (N, 4) xyxy.
+        others: (M, 4) xyxy.
+
+    Returns:
+        (N, M) float32, 0..1; 0 where either box has no area.
+    """
+    shared = _shared(boxes, others)
+    union = np.add.outer(area(boxes), area(others)) - shared
+    shared /= np.maximum(union, _TINY, out=union)
+    return shared
+
+
+def covered(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """How much of every box every other covers: intersection over the area of the first.
 
     Args:
         boxes: (N, 4) xyxy.
@@ -21,14 +35,22 @@ def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     Returns:
         (N, M) float32, 0..1; 0 where either box has no area.
     """
+    shared = _shared(boxes, others)
+    shared /= np.maximum(area(boxes), _TINY)[:, None]
+    return shared
+
+
+def _shared(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """The area that every box shares with every other, (N, M).
+
+    Column by column, which is three times faster than (N, M, 2) arrays.
+    """
     left, top, right, bottom = np.ascontiguousarray(boxes.T)
     other_left, other_top, other_right, other_bottom = np.ascontiguousarray(others.T)
     shared = np.minimum.outer(right, other_right) - np.maximum.outer(left, other_left)  # (N, M) widths, so far
     height = np.minimum.outer(bottom, other_bottom) - np.maximum.outer(top, other_top)
     np.maximum(shared, 0, out=shared)
     shared *= np.maximum(height, 0, out=height)
-    union = np.add.outer(area(boxes), area(others)) - shared
-    shared /= np.maximum(union, _TINY, out=union)
     return shared
 
 
@@ -36,6 +58,11 @@ def area(boxes: FloatArray) -> FloatArray:
     """Area of each box, 0 for a box that is inside out. (N, 4) xyxy in, (N,) out."""
     left, top, right, bottom = boxes.T
     return np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+
+
+def longer_side(boxes: FloatArray) -> FloatArray:
+    """Width or height of each box, whichever is more. (N, 4) xyxy in, (N,) out."""
+    return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 
 def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:

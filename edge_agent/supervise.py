@@ -29,7 +29,8 @@ _TICK_S = 1.0
 _REPORT_EVERY_S = 30.0
 _NAMED = 5  # of many cameras those that suffer most; health tells of all
 _AGAINST_OVERLOAD = (
-    "lower detect.rate_hz or the size and rate that the cameras send, choose a smaller model or model.input, "
+    "lower detect.rate_hz, detect.zoom and detect.tile or the size and rate that the cameras send, choose a smaller "
+    "model or model.input, "
     "or give a larger detect.weight to what matters most"
 )
 

@@ -251,7 +251,7 @@ def test_bench_tells_what_each_stage_costs_as_a_table_and_as_json(tmp_path: Path
     assert measured["frames"] == 30
     assert 0 < measured["looks"] <= 30
     assert list(measured["stages"]) == ["decode", "gate", "detect", "track", "rules", "encode"]
-    assert measured["stages"]["detect"]["calls"] == measured["looks"]
+    assert measured["stages"]["detect"]["calls"] == measured["looks"] == measured["runs"]
     assert measured["ratio"] > 0
     table = printed(tmp_path, "bench", clip, "--rounds", "1", "--model", "ssdlite").splitlines()
     assert table[0].startswith("short.mp4, model ssdlite: 30 frames, ")
@@ -295,6 +295,10 @@ def test_bench_compares_with_what_it_has_printed_before_and_takes_a_configuratio
     assert looks
     assert 0 < int(looks[1]) <= 7
     assert lines[-1] == "not the same rate_hz: 5.0, now 2.0"
+    tiled = program.camera(detect={"rate_hz": 2, "tile": "2x2"})
+    config = write_config(tmp_path / "tiled.yaml", {"device": {"id": "box"}, "cameras": [tiled]})
+    measured = json.loads(printed(tmp_path, "bench", clip, "-c", config, "--rounds", "1", "--json"))
+    assert (measured["looks"], measured["runs"]) == (int(looks[1]), 5 * int(looks[1]))
     assert f"{'':24} {'before':>10} {'now':>10} {'ratio':>7}" in lines
 
 

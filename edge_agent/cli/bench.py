@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     vision = app.load_model(settings)
     before = bench_report.temperature_celsius()
     benchmark = run_benchmark(
-        build=lambda: app.build_replay(settings, camera, vision, run_id="0" * 6),
+        build=lambda infer: app.build_replay(settings, camera, replace(vision, infer=infer), run_id="0" * 6),
         record=lambda: app.open_recording(args.clip).frames(),
         infer=vision.infer,
         blank=vision.blank(),
@@ -83,8 +84,9 @@ def _temperatures(report: dict[str, Any]) -> list[str]:
 
 
 def _table(benchmark: Benchmark, clip: Path, model: str) -> list[str]:
+    runs = "" if benchmark.runs == benchmark.looks else f", {benchmark.runs} runs of the model"
     rows = [
-        f"{clip.name}, model {model}: {benchmark.frames} frames, {benchmark.looks} looks",
+        f"{clip.name}, model {model}: {benchmark.frames} frames, {benchmark.looks} looks{runs}",
         "",
         "stage     calls   CPU ms a frame   CPU ms a call   wall p50   wall p99",
     ]

@@ -50,6 +50,7 @@ PATTERNS = {
     "all further ones",
     r"^[a-z0-9_]{1,32}$": "must be 1 to 32 small letters (a-z), digits or `_`: `auto`, `software` or what FFmpeg calls "
     "the hardware",
+    r"^(none|[1-4]x[1-4])$": "must be `none` or a grid of 1 to 4 tiles beside and below each other, such as `2x2`",
     r"^(mqtt|mqtts)://": "must begin with mqtt:// or mqtts://",
     r"^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,7}$": "must be 1 to 8 names of letters, digits, `-` or `_`, with "
     "`/` between them",

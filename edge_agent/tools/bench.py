@@ -18,7 +18,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from numpy.typing import NDArray
 
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Detections, Frame, Infer, Motion
+from edge_agent.records import Frame, Infer
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -67,9 +67,10 @@ class Benchmark:
     Attributes:
         frames: how many it has.
         looks: on how many the detector looked.
+        runs: of the model, which closer looks and tiles need more of.
         stages: by name, in the order of the line.
         whole_cpu_ms: of everything, a frame.
-        limit_cpu_ms: of decoding all frames and running the bare model for each look, in turn; a frame.
+        limit_cpu_ms: of decoding all frames and running the bare model as often as it ran, in turn; a frame.
         warm_limit_cpu_ms: of the same, each by itself.
         frames_a_second: of the whole, by wall time.
         peak_rss_bytes: of the process so far.
@@ -77,6 +78,7 @@ class Benchmark:
 
     frames: int
     looks: int
+    runs: int
     stages: dict[str, Spent]
     whole_cpu_ms: float
     limit_cpu_ms: float
@@ -96,7 +98,7 @@ class Benchmark:
 
 
 def run_benchmark(
-    build: Callable[[], Pipeline],
+    build: Callable[[Infer], Pipeline],
     record: Callable[[], Iterable[Frame]],
     infer: Infer,
     blank: NDArray[Any],
@@ -108,7 +110,7 @@ def run_benchmark(
     least. The clocks run apart from the whole, for reading them costs too.
 
     Args:
-        build: makes a new line, as the daemon does.
+        build: makes a new line around the model, as the daemon does.
         record: opens the clip anew.
         infer: the bare model.
         blank: a picture of nothing, as it takes one.
@@ -117,17 +119,20 @@ def run_benchmark(
     wholes, limits, warm_limits, by_stage = [], [], [], []
     model = partial(infer, blank)
     for _ in range(rounds):
-        wholes.append(_measure(lambda: _run(build(), record())))
-        looked = wholes[-1].result
-        limits.append(_measure(partial(_run_limit, record(), model, looked)))
-        warm_limits.append(_measure(partial(_run_apart, record(), model, looked)))
+        wholes.append(_measure(lambda: _run(build, infer, record())))
+        runs = wholes[-1].result
+        limits.append(_measure(partial(_run_limit, record(), model, runs)))
+        warm_limits.append(_measure(partial(_run_apart, record(), model, runs)))
         stages = {stage: Spent() for stage in STAGES}
-        _run(_clocked(build(), stages), _clocked_frames(record(), stages["decode"]))
+        line = _clocked(build(infer), stages)
+        for frame in _clocked_frames(record(), stages["decode"]):
+            line.step(frame)
         by_stage.append(stages)
-    frames = len(looked)
+    frames = len(runs)
     return Benchmark(
         frames=frames,
-        looks=sum(looked),
+        looks=sum(map(bool, runs)),
+        runs=sum(runs),
         stages=min(by_stage, key=lambda stages: sum(spent.cpu_total_ms for spent in stages.values())),
         whole_cpu_ms=min(run.cpu_s for run in wholes) / frames * 1000,
         limit_cpu_ms=min(run.cpu_s for run in limits) / frames * 1000,
@@ -137,33 +142,33 @@ def run_benchmark(
     )
 
 
-def _run(pipeline: Pipeline, recording: Iterable[Frame]) -> list[bool]:
-    """Take a clip through a line; for each frame, whether the detector looked at it."""
-    looked: list[bool] = []
+def _run(build: Callable[[Infer], Pipeline], infer: Infer, recording: Iterable[Frame]) -> list[int]:
+    """Take a clip through a line; for each frame, how often the model ran."""
+    runs: list[int] = []
 
-    def detect(frame: Frame, motion: Motion) -> Detections | None:
-        looked[-1] = True
-        return pipeline.detect(frame, motion)
+    def counted(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
+        runs[-1] += 1
+        return infer(tensor)
 
-    noting = replace(pipeline, detect=detect)
+    pipeline = build(counted)
     for frame in recording:
-        looked.append(False)
-        noting.step(frame)
-    return looked
+        runs.append(0)
+        pipeline.step(frame)
+    return runs
 
 
-def _run_limit(recording: Iterable[Frame], model: Callable[[], object], looked: Sequence[bool]) -> None:
-    """Decode every frame, and run the bare model on just those that the line looked at."""
-    for _frame, look in zip(recording, looked, strict=True):
-        if look:
+def _run_limit(recording: Iterable[Frame], model: Callable[[], object], runs: Sequence[int]) -> None:
+    """Decode every frame, and run the bare model on each as often as the line did."""
+    for _frame, count in zip(recording, runs, strict=True):
+        for _ in range(count):
             model()
 
 
-def _run_apart(recording: Iterable[Frame], model: Callable[[], object], looked: Sequence[bool]) -> None:
-    """Decode every frame, then run the bare model as often as the line looked."""
+def _run_apart(recording: Iterable[Frame], model: Callable[[], object], runs: Sequence[int]) -> None:
+    """Decode every frame, then run the bare model as often as the line did."""
     for _frame in recording:
         pass
-    for _look in range(sum(looked)):
+    for _ in range(sum(runs)):
         model()
 
 

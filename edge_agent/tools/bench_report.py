@@ -60,6 +60,7 @@ def report_of(benchmark: Benchmark) -> Report:
     return {
         "frames": benchmark.frames,
         "looks": benchmark.looks,
+        "runs": benchmark.runs,
         "stages": {stage: _numbers(spent, benchmark.frames) for stage, spent in benchmark.stages.items()},
         "whole_cpu_ms_a_frame": round(benchmark.whole_cpu_ms, 4),
         "limit_cpu_ms_a_frame": round(benchmark.limit_cpu_ms, 4),

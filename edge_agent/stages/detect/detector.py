@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from edge_agent import geometry
-from edge_agent.records import Detections, FloatArray, Frame, Infer
+from edge_agent.records import BoolArray, Detections, FloatArray, Frame, Infer
 from edge_agent.settings import Label, Ratio, Section
 from edge_agent.stages.detect.head import Candidates, Head
+from edge_agent.stages.detect.merging import Seen, merge
 from edge_agent.stages.detect.nms import MAX_CANDIDATES, suppress
+from edge_agent.stages.detect.parts import LEAST_MAGNIFICATION, Canvas, Part, held
 from edge_agent.stages.detect.preparation import Preparation
-from edge_agent.stages.detect.zoom import Part, part_around
+from edge_agent.stages.detect.spots import Spots
+from edge_agent.stages.detect.tiles import GRIDS, grid_of, tiles_of
+from edge_agent.stages.detect.zoom import fitting, parts_around
+
+
+def _as_number(value: object) -> object:
+    """Read `true` and `false` as 1 and 0; leave anything else to the type check."""
+    return _SWITCHES.get(value.lower(), value) if isinstance(value, str) else value
+
+
+_SWITCHES = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
 
 
 class DetectSettings(Section):
@@ -40,9 +52,21 @@ class DetectSettings(Section):
     nms_iou: Ratio = 0.5
     """Two boxes of a label that overlap more than this are one; larger tells people in a crowd apart."""
 
-    zoom: bool = False
-    """Look a second time, closer, where something moves far away; finds persons of a twentieth of the picture's height,
-    and doubles the cost of such looks."""
+    zoom: Annotated[int, BeforeValidator(_as_number), Field(ge=0, le=8)] = 0
+    """How many closer looks to add to a look, at most: at parts of the picture where something small moves, or has
+    moved and was found. Finds persons of a thirtieth of the picture's height; larger does so at more places at a time,
+    and each look costs one more run of the model. `true` is 1."""
+
+    tile: Annotated[str, Field(pattern=GRIDS)] = "none"
+    """Tiles of the picture, beside times below each other, to look at each time besides the whole: `2x2` are four more
+    runs of the model. Finds what is small though it never moved; more tiles find smaller things and cost more. Where a
+    model takes any size, a larger `model.input` does that for less, though for all cameras."""
+
+    @property
+    def most_runs(self) -> int:
+        """How often a look runs the model at most."""
+        columns, rows = grid_of(self.tile)
+        return 1 + self.zoom + (columns * rows if columns * rows > 1 else 0)
 
 
 class Detector:
@@ -82,55 +106,79 @@ class Detector:
         self._label_names = label_names
         self._size = input_size
         self._nms_iou = settings.nms_iou
-        self._max_candidates = max_candidates
-        self._zooms = settings.zoom
+        self._most = max_candidates
+        self._most_parts = settings.zoom
+        self._grid = grid_of(settings.tile)
         self._wanted = np.array([label_names.index(label) for label in settings.labels], np.int64)
         thresholds = [settings.thresholds.get(label, threshold) for label in settings.labels]
         self._floors = np.array(thresholds, np.float32) * np.float32(settings.weak)
         self._thresholds = np.ones(len(label_names), np.float32)
         self._thresholds[self._wanted] = thresholds
         self._preparation = Preparation(head, input_size)
+        self._spots = Spots()
 
     def detect(self, frame: Frame, regions: FloatArray | None = None) -> Detections:
-        """Find the wanted things in a frame, and, where it pays, once more in the part where something moves.
+        """Find the wanted things in a frame, and, as far as that is wanted, look closer at parts of it.
 
         Args:
             frame: looked at as a whole, always.
             regions: (N, 4) xyxy pixels, where something moves; None when that is not known.
         """
-        found = self._look(frame)
-        if self._zooms and regions is not None:
-            part = part_around(regions, frame, self._preparation.picture_size)
-            if part is not None:
-                found = _merged(found, self._look_closer(frame, part))
-        return self._finish(found, frame)
+        canvas = self._preparation.canvas(frame)
+        whole = Part(left=0, top=0, width=frame.width, height=frame.height)
+        first = (whole, *tiles_of(self._grid, canvas, BORDER_PX))
+        looks = [self._look(frame, part, canvas) for part in first]
+        if self._most_parts:
+            return self._look_closer(frame, canvas, looks, _NOWHERE if regions is None else regions)
+        return self._merged(looks, frame)
 
-    def _look(self, frame: Frame) -> Candidates:
-        """Run the model on a frame; boxes are in pixels of the frame."""
-        tensor = self._preparation.tensor(self._preparation.picture(frame))
+    def _look_closer(self, frame: Frame, canvas: Canvas, looks: Sequence[Seen], regions: FloatArray) -> Detections:
+        """Add looks where something small moves, or was found."""
+        shown = looks[-1].scale  # at which tiles show it, or the whole
+        coarsest, large = shown / LEAST_MAGNIFICATION, SMALL_PX * shown
+        moving = regions[fitting(regions, canvas, coarsest) & ~self._explained(regions, looks, large)]
+        spots, since_s = self._spots.due(moving, frame)
+        parts = parts_around(spots, since_s, canvas, self._most_parts, coarsest)
+        found = self._merged([*looks, *(self._look(frame, part, canvas) for part in parts)], frame)
+        small = found.strong & (geometry.longer_side(found.boxes) < large)
+        small &= held(parts, found.boxes) & fitting(found.boxes, canvas, coarsest)
+        self._spots.note(frame.at_s, parts, spots, since_s, found.boxes[small])
+        return found
+
+    def _look(self, frame: Frame, part: Part, canvas: Canvas) -> Seen:
+        """Run the model on a part of a frame, which may be the whole; what the part cuts in two is left to others."""
+        seen = part.of(frame)
+        tensor = self._preparation.tensor(self._preparation.picture(seen))
         found = self._head.decode(self._infer(tensor), self._size, self._wanted, self._floors)
-        width, height = self._preparation.picture_size
-        return replace(
-            found, boxes=found.boxes * np.array([frame.width / width, frame.height / height] * 2, np.float32)
-        )
-
-    def _look_closer(self, frame: Frame, part: Part) -> Candidates:
-        """Run the model on a part of a frame; what the part cuts in two is left to the look at the whole."""
-        found = self._look(part.of(frame))
-        kept = ~part.cuts(found.boxes, frame, border_px=_BORDER * part.width / self._preparation.picture_size[0])
-        offset = np.array([part.left, part.top] * 2, np.float32)
-        return Candidates(boxes=found.boxes[kept] + offset, scores=found.scores[kept], label_ids=found.label_ids[kept])
-
-    def _finish(self, found: Candidates, frame: Frame) -> Detections:
+        width, height = self._preparation.picture_size(seen.width, seen.height)
+        boxes = found.boxes * np.array([seen.width / width, seen.height / height] * 2, np.float32)
+        boxes += np.array([part.left, part.top] * 2, np.float32)
+        whole = np.flatnonzero(~part.cuts(boxes, canvas, BORDER_PX * canvas.scale_of(part)))
+        boxes, scores, label_ids = boxes[whole], found.scores[whole], found.label_ids[whole]
         # A model that finds each thing once is not to lose those that stand close together.
-        max_iou = self._nms_iou if self._head.suppresses or self._zooms else _ANY_OVERLAP
-        kept = suppress(found.boxes, found.scores, found.label_ids, max_iou, self._max_candidates)
-        boxes = geometry.clip(found.boxes[kept], frame.width, frame.height)
+        max_iou = self._nms_iou if self._head.suppresses else _ANY_OVERLAP
+        best = suppress(boxes, scores, label_ids, max_iou, self._most)
+        found = Candidates(boxes=boxes[best], scores=scores[best], label_ids=label_ids[best])
+        return Seen(part=part, scale=canvas.scale_of(part), found=found)
+
+    def _explained(self, regions: FloatArray, looks: Sequence[Seen], large: float) -> BoolArray:
+        """Which regions, (N, 4), are taken up for the most part by something large that is surely seen already."""
+        explained = np.zeros(len(regions), np.bool_)
+        for look in looks:
+            found = look.found
+            sure = found.scores >= self._thresholds[found.label_ids]
+            boxes = found.boxes[sure & (geometry.longer_side(found.boxes) >= large)]
+            explained |= (geometry.covered(regions, boxes) >= _MOST_OF_IT).any(axis=1)
+        return explained
+
+    def _merged(self, looks: Sequence[Seen], frame: Frame) -> Detections:
+        """What all looks have found together."""
+        found = merge(looks, self._nms_iou, suppresses=self._head.suppresses, most=self._most)
+        boxes = geometry.clip(found.boxes, frame.width, frame.height)
         visible = geometry.area(boxes) > 0  # a model may find things in its padding, where there is no picture
-        boxes, kept = boxes[visible], kept[visible]
-        scores, label_ids = found.scores[kept], found.label_ids[kept]
+        scores, label_ids = found.scores[visible], found.label_ids[visible]
         return Detections(
-            boxes=boxes,
+            boxes=boxes[visible],
             scores=scores,
             label_ids=label_ids,
             strong=scores >= self._thresholds[label_ids],
@@ -138,13 +186,15 @@ class Detector:
         )
 
 
-def _merged(one: Candidates, other: Candidates) -> Candidates:
-    return Candidates(
-        boxes=np.concatenate([one.boxes, other.boxes]),
-        scores=np.concatenate([one.scores, other.scores]),
-        label_ids=np.concatenate([one.label_ids, other.label_ids]),
-    )
+SMALL_PX = 32.0
+"""What is shown with no side as long as this is small, and worth a closer look.
 
+Source: COCO calls things small whose area is less than 32 x 32 pixels (cocodataset.org, "Detection evaluation").
+"""
 
+BORDER_PX = 2.0
+"""As the model sees them: so near an end of its picture a box means a thing that goes on there."""
+
+_NOWHERE: FloatArray = np.zeros((0, 4), np.float32)
 _ANY_OVERLAP = 1.0
-_BORDER = 2.0  # pixels as the model sees them: so near an end of its picture a box means a thing that goes on there
+_MOST_OF_IT = 0.5  # what moves is found in steps of several pixels, and grown by some

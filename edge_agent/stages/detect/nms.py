@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_agent import geometry
-from edge_agent.records import FloatArray, IntArray
+from edge_agent.records import BoolArray, FloatArray, IntArray
 
 MAX_CANDIDATES = 300
 """Only this many of the best go in, usually; a frame with more is noise, and the cost grows with the square."""
@@ -28,9 +28,17 @@ def suppress(
     """
     order = np.argsort(-scores, kind="stable")[:most]
     overlap = geometry.iou(boxes[order], boxes[order])
-    rivals = (overlap > max_iou) & (label_ids[order][:, None] == label_ids[order])
-    stays = np.ones(len(order), np.bool_)
-    for index in range(len(order)):
+    return order[those_that_stay((overlap > max_iou) & (label_ids[order][:, None] == label_ids[order]))]
+
+
+def those_that_stay(rivals: BoolArray) -> BoolArray:
+    """Of boxes, the best first, those that are left when each that stays takes its worse rivals away.
+
+    Args:
+        rivals: (N, N), which of two that are one.
+    """
+    stays = np.ones(len(rivals), np.bool_)
+    for index in range(len(rivals)):
         if stays[index]:
             stays[index + 1 :] &= ~rivals[index, index + 1 :]
-    return order[stays]
+    return stays

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge_agent import pixels
 from edge_agent.records import ByteArray, Frame
 from edge_agent.stages.detect.head import Head, shape_of
+from edge_agent.stages.detect.parts import Canvas
 
 
 class Preparation:
@@ -31,20 +32,30 @@ class Preparation:
         dtype = np.uint8 if head.dtype == "uint8" else np.float32
         self._table = table.astype(dtype)
         self._blob = np.empty(shape_of(head.layout, input_size), dtype)
-        self.picture_size = (0, 0)
-        """Width and height of the last picture within the model's input."""
+        self._padded_for = (0, 0)  # width and height of the last picture
+
+    def picture_size(self, width: int, height: int) -> tuple[int, int]:
+        """How large the model sees a frame of that width and height."""
+        return self._size if self._head.resize == "stretch" else letterbox(width, height, *self._size)
+
+    def canvas(self, frame: Frame) -> Canvas:
+        """How large the model sees a frame, and how small a part of it may be.
+
+        Parts have the form of the model's input, and fill it. A model that sees pictures stretched sees things in a
+        part as they are, so.
+        """
+        width, height = self._size
+        return Canvas(width=frame.width, height=frame.height, least_width=width, least_height=height)
 
     def picture(self, frame: Frame) -> ByteArray:
         """The frame as large as the model sees it: (h, w, 3) uint8, blue, green, red."""
-        if self._head.resize == "stretch":
-            return pixels.to_bgr(frame, *self._size)
-        return pixels.to_bgr(frame, *letterbox(frame.width, frame.height, *self._size))
+        return pixels.to_bgr(frame, *self.picture_size(frame.width, frame.height))
 
     def tensor(self, picture: ByteArray) -> NDArray[Any]:
         """The model's input with such a picture in its top left, and padding around it."""
         height, width = picture.shape[:2]
-        if (width, height) != self.picture_size:
-            self.picture_size = width, height
+        if (width, height) != self._padded_for:
+            self._padded_for = width, height
             padding = self._table[:, self._head.padding]
             self._blob[:] = padding[:, None, None] if self._head.layout == "nchw" else padding
         # The table is in the model's order and the picture in BGR: for an RGB model the channels are written backwards.
