@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import statistics
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -13,20 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
 from edge_agent.edges import host
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.edges.quantizer import Form, Quantizer
-from edge_agent.errors import ConfigError, ModelError, StorageError
+from edge_agent.errors import ConfigError, ModelError
 from edge_agent.records import ByteArray, Frame
 from edge_agent.stages.detect.preparation import Preparation
+from edge_agent.tools import made_models
 from edge_agent.tools.agreement import Agreement
 from edge_agent.tools.model_card import card_of
 from edge_agent.tools.sensitivity import answer_error, before_heads, search
+from edge_agent.tools.speed import Speed, compare
 from edge_agent.vision import Vision, load_vision
-
-MANIFEST_SCHEMA = 1
 
 FORMS: dict[str, Form] = {"cpu": "u8s8", "tensorrt": "s8s8"}
 """What is to run the model -> the types it wants."""
@@ -36,8 +33,6 @@ LEAST_PICTURES = 8
 
 _DAMAGE_PICTURES = 8
 _FASTER = 0.95  # a smaller difference is noise
-_SPEED_ROUNDS = 41
-_WARM_UP_ROUNDS = 3
 
 Say = Callable[[str], None]
 Picture = Callable[[Frame], ByteArray]
@@ -84,19 +79,6 @@ class Order:
     reduce_range: bool | None = None
     max_loss: float = 0.03
     search_s: float = 600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """Two models that were run in turn: CPU milliseconds a run, the median of many."""
-
-    before_ms: float
-    after_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """The second to the first."""
-        return self.after_ms / self.before_ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,11 +188,12 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
             is_over=lambda: time.monotonic() - began_s >= order.search_s,
             say=say,
         )
-        speed = compare(teacher, trials.load(found.nodes), preparation.tensor(held_out[0]))
+        tensor = preparation.tensor(held_out[0])
+        speed = compare((teacher, trials.load(found.nodes)), (tensor, tensor))
         model = trials.written()
     pays, verdict = judge(order, speed, accuracy.name, trials.before, found.loss)
     manifest = {
-        "schema": MANIFEST_SCHEMA,
+        "schema": made_models.MANIFEST_SCHEMA,
         "sha256": hashlib.sha256(model).hexdigest(),
         "bytes": len(model),
         **_origin(order, teacher),
@@ -236,7 +219,7 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
             "things": accuracy.things,
             "before": round(trials.before, 4),
             "after": round(trials.before - found.loss, 4),
-            **_told(speed),
+            **speed.told(),
             "on": host.board() or host.processor() or host.system(),
             "provider": teacher.provider,
         },
@@ -249,17 +232,9 @@ def quantize(order: Order, take: Callable[[Picture], Iterable[ByteArray]], say: 
 def _origin(order: Order, teacher: Vision) -> dict[str, Any]:
     """Which float model it was made of, and how that was understood."""
     return {
-        "source": {"file": order.path.name, "sha256": teacher.sha256, "bytes": order.path.stat().st_size},
+        "source": made_models.origin(order.path, teacher),
         "family": teacher.head.family,
         "input": list(teacher.input_size),
-    }
-
-
-def _told(speed: Speed) -> dict[str, float]:
-    return {
-        "cpu_ms_before": round(speed.before_ms, 3),
-        "cpu_ms_after": round(speed.after_ms, 3),
-        "ratio": round(speed.ratio, 3),
     }
 
 
@@ -272,18 +247,6 @@ def _agreement(order: Order, teacher: Vision, pictures: Sequence[ByteArray]) -> 
             f"of {order.pictures_of}, so no loss can be measured; take pictures that show what it is to find"
         )
     return agreement
-
-
-def compare(before: Vision, after: Vision, tensor: NDArray[Any], rounds: int = _SPEED_ROUNDS) -> Speed:
-    """Run two models on one picture in turn, so that what else the machine does meets both."""
-    spent_ms: tuple[list[float], list[float]] = ([], [])
-    for turn in range(-_WARM_UP_ROUNDS, rounds):
-        for vision, spent in zip((before, after), spent_ms, strict=True):
-            began_s = time.process_time()
-            vision.infer(tensor)
-            if turn >= 0:
-                spent.append((time.process_time() - began_s) * 1000)
-    return Speed(before_ms=statistics.median(spent_ms[0]), after_ms=statistics.median(spent_ms[1]))
 
 
 def judge(order: Order, speed: Speed, accuracy: str, before: float, loss: float) -> tuple[bool, str]:
@@ -304,17 +267,4 @@ def write(quantized: Quantized, path: Path) -> tuple[Path, ...]:
         StorageError: they cannot be written.
     """
     manifest = {"file": path.name} | quantized.manifest
-    texts = {
-        path.with_suffix(".json"): json.dumps(manifest, indent=2, ensure_ascii=False) + "\n",
-        path.with_suffix(".md"): card_of(manifest),
-    }
-    files = {path: quantized.model} | {place: text.encode() for place, text in texts.items()}
-    for place, content in files.items():
-        unfinished = place.with_name(f".{place.name}.part")
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(place)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {place}: {error.strerror}; is its folder there?") from error
-    return tuple(files)
+    return made_models.write(path, quantized.model, manifest, card_of(manifest))

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, Head, above, seen_as
+from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, ClassColumns, Head, above, seen_as
 
 FAMILY = "ssd"
 
@@ -80,6 +80,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         why=f"{scores.shape[-2]} anchors, each with a box and {classes} class {'logits' if are_logits else 'scores'}; "
         f"boxes are offsets of {told_by}, {'x before y' if x_first else 'y before x'}",
         classes=classes,
+        class_columns=(ClassColumns(output=places.scores, axis=2),),
         decode=functools.partial(_decode, reading),
     )
 

@@ -1,0 +1,51 @@
+"""What a graph answers with: other tensors of it, and no more than these need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_agent import runtimes
+from edge_agent.edges.surgery.graph import Graph, reads
+from edge_agent.edges.surgery.shapes import Walk
+
+_SUPPRESSION = "NonMaxSuppression"
+
+
+def answer_with(graph: Graph, walk: Walk, names: Sequence[str]) -> int:
+    """Let a graph answer with just these tensors, and take away what they do not need.
+
+    Returns:
+        How many operations were taken away.
+    """
+    onnx = runtimes.load("onnx")
+    said = {tensor.name: tensor for tensor in graph.model.graph.output}
+    made = [said.get(name) or onnx.helper.make_value_info(name, walk.type(name)) for name in names]
+    kept = [onnx.ValueInfoProto.FromString(one.SerializeToString()) for one in made]
+    del graph.model.graph.output[:]
+    graph.model.graph.output.extend(kept)
+    return graph.remove_unused()
+
+
+def before_suppression(graph: Graph) -> list[str]:
+    """Tensors that a suppression of boxes depends on, those that are made last first; none where there is none."""
+    needed: set[str] = set()
+    found: list[str] = []
+    for node in reversed(graph.nodes):
+        if needed & set(node.output):
+            found += [name for name in node.output if name in needed]
+        elif node.op_type != _SUPPRESSION:
+            continue
+        needed |= set(list(node.input)[:2]) if node.op_type == _SUPPRESSION else reads(node)
+    return found
+
+
+def suppressed(graph: Graph) -> tuple[str, str, bool] | None:
+    """Boxes (1, N, 4) and scores (1, classes, N) that a suppression is given, and whether boxes are centres and sizes.
+
+    None where there is no suppression, or more than one.
+    """
+    nodes = [node for node in graph.nodes if node.op_type == _SUPPRESSION]
+    if len(nodes) != 1:
+        return None
+    (node,) = nodes
+    return node.input[0], node.input[1], bool(graph.attributes(node).get("center_point_box", 0))
