@@ -21,7 +21,7 @@ from edge_agent.stages.detect import proof
 from edge_agent.stages.detect.picture_input import picture_input
 from edge_agent.tools import likeness, made_models
 from edge_agent.tools.fit_answers import drop_outputs, leave_suppression
-from edge_agent.tools.fit_steps import fold_focus, names_of, prune_labels, resize
+from edge_agent.tools.fit_steps import fix_weights, fold_focus, names_of, prune_labels, resize
 from edge_agent.tools.speed import Speed, compare
 from edge_agent.tools.workbench import Workbench
 from edge_agent.vision import Vision, load_vision
@@ -97,6 +97,7 @@ def fit(order: Order, frames: Sequence[Frame]) -> Fitted:
     left: list[str] = []
     with TemporaryDirectory(prefix="edge-agent-") as folder:
         bench = Workbench(graph, original, settings, [proof.picture(), *frames], Path(folder))
+        _unasked(left, "weights", lambda: fix_weights(bench))
         _unasked(left, "outputs", lambda: drop_outputs(bench))
         _unasked(left, "suppression", lambda: leave_suppression(bench))
         if order.labels is not None and len(_wanted(original, order.labels)) < len(original.label_names):

@@ -13,6 +13,22 @@ _MORE_COLUMNS, _MORE_ROWS = 192, 320
 """Multiples of all usual strides, by which the other size is larger beside which a graph is made free of its own."""
 
 
+def fix_weights(bench: Workbench) -> None:
+    """Make constants of weights that could be given anew with each run.
+
+    Raises:
+        SurgeryError: it answers otherwise then.
+    """
+    graph = bench.graph.copy()
+    listed = graph.fix_weights()
+    if not listed:
+        return
+    changed = bench.load(graph)
+    proved = bench.prove(changed, bench.answers)
+    told = f"{listed} made constants, which were listed as inputs"
+    bench.take(graph, changed, Step(kind="weights", told=told, proof=proved))
+
+
 def prune_labels(bench: Workbench, wanted: tuple[str, ...]) -> None:
     """Compute no other labels than these.
 

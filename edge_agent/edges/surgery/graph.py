@@ -133,6 +133,19 @@ class Graph:
         self._makers = None
         return before - len(nodes)
 
+    def fix_weights(self) -> int:
+        """Take weights from among the inputs, where old forms list them; gives how many were there.
+
+        What may be given anew with each run is no constant, and nothing can be worked out of it beforehand.
+        """
+        weights = {weight.name for weight in self.model.graph.initializer}
+        listed = [tensor for tensor in self.model.graph.input if tensor.name in weights]
+        for tensor in listed:
+            self.model.graph.input.remove(tensor)
+        if listed:
+            self.model.ir_version = max(self.model.ir_version, _IR_VERSION)
+        return len(listed)
+
     def set_side(self, output: str, axis: int, side: int) -> None:
         """Let it say of an answer how long one of its sides is, if it says anything of that."""
         for tensor in self.model.graph.output:
@@ -157,7 +170,7 @@ class Graph:
 
 
 def read(path: Path) -> Graph:
-    """Read a model from its file, its weights as what cannot be given anew.
+    """Read a model from its file.
 
     Raises:
         ModelError: it is none.
@@ -169,10 +182,6 @@ def read(path: Path) -> Graph:
     except Exception as error:  # onnx and protobuf raise classes of their own, and ones of Python's
         words = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(f"model {path}: onnx cannot read it: {words}") from error
-    weights = {weight.name for weight in model.graph.initializer}
-    for tensor in [tensor for tensor in model.graph.input if tensor.name in weights]:
-        model.graph.input.remove(tensor)
-    model.ir_version = max(model.ir_version, _IR_VERSION)
     return Graph(model)
 
 
