@@ -19,7 +19,7 @@ from edge_agent.errors import ConfigError, ModelError
 from edge_agent.records import Frame
 from edge_agent.stages.detect import proof
 from edge_agent.stages.detect.picture_input import picture_input
-from edge_agent.tools import likeness, made_models
+from edge_agent.tools import likeness, made_models, models
 from edge_agent.tools.fit_answers import drop_outputs, leave_suppression
 from edge_agent.tools.fit_steps import fix_weights, fold_focus, names_of, prune_labels, resize
 from edge_agent.tools.speed import Speed, compare
@@ -31,6 +31,9 @@ LEAST_SIDE, MOST_SIDE = 32, 4096
 
 _CPU = "CPUExecutionProvider"
 """Answers are compared to the bit where they are always the same."""
+
+_FASTER = 0.95
+"""A smaller difference is noise."""
 
 _TFLITE = ".tflite"
 
@@ -85,11 +88,11 @@ def fit(order: Order, frames: Sequence[Frame]) -> Fitted:
         raise ModelError(f"model {order.path}: only ONNX files can be fitted")
     settings = order.model.model_copy(update={"provider": _CPU, "input": None})
     original = load_vision(settings)
+    _refuse_nonsense(order, original)
     is_fixed = picture_input(original.signature).size is not None
     if not is_fixed and order.size:
         settings = settings.model_copy(update={"input": order.size})
         original = load_vision(settings)
-    _refuse_nonsense(order, original)
     graph = surgery.read(order.path)
     said = {key: value for key, value in graph.metadata.items() if key != _OTHER_LABELS}
     graph.set_metadata({**said, "names": names_of(original.label_names)})
@@ -126,7 +129,7 @@ def _refuse_nonsense(order: Order, original: Vision) -> None:
     if unknown:
         raise ConfigError(
             f"--keep {','.join(order.labels or ())}: {original.name} knows no {', '.join(unknown)}; "
-            f"it knows {', '.join(original.label_names)}"
+            f"it knows {', '.join(label for label in original.label_names if label not in models.MEANINGLESS)}"
         )
     if order.size is None:
         return
@@ -199,4 +202,4 @@ def _told_settings(settings: ModelSettings) -> dict[str, Any]:
 
 
 def _verdict(speed: Speed) -> str:
-    return f"{speed.ratio:.2f} x the time"
+    return f"{'' if speed.ratio < _FASTER else 'no quicker here: '}{speed.ratio:.2f} x the time"

@@ -92,6 +92,24 @@ class Workbench:
         except ModelError as error:
             raise SurgeryError(str(error).removeprefix(f"model {path}: ")) from error
 
+    def load_alike(self, graph: Graph) -> Vision:
+        """The same, of the family that it was of, which is told where the graph leaves it open.
+
+        Raises:
+            SurgeryError: it cannot be read so any more.
+        """
+        family = self.vision.head.family
+        try:
+            vision = self.load(graph)
+            if vision.head.family == family:
+                return vision
+        except SurgeryError:
+            if self.settings.family is not None:
+                raise
+        vision = self.load(graph, family=family)
+        self.settings = self.settings.model_copy(update={"family": family})
+        return vision
+
     def prove(self, vision: Vision, expected: Sequence[Answers]) -> str:
         """Show that a changed model answers what is expected, and say how nearly.
 

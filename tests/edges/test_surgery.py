@@ -486,12 +486,18 @@ def pyramid(width: int, height: int, form: str) -> Graph:
         "expanded": [
             ("Expand", ["rows", numbers(1, 6, fine[0] * fine[1])], "out", {}),
         ],
+        "boxes of cells": [
+            ("Transpose", ["sum"], "last", {"perm": [0, 2, 3, 1]}),
+            ("Reshape", ["last", numbers(1, 2 * fine[0] * fine[1], 3)], "out", {}),
+        ],
         "cells by rows": [
             ("Transpose", ["sum"], "last", {"perm": [0, 2, 3, 1]}),
             ("Reshape", ["last", numbers(1, *fine, 2, 3)], "out", {}),
         ],
     }.get(form, [("Transpose", ["rows"], "out", {"perm": [0, 2, 1]})])
-    flat: list[Step] = [("Reshape", ["sum", rows], "rows", {})] if form != "cells by rows" else []
+    flat: list[Step] = (
+        [("Reshape", ["sum", rows], "rows", {})] if form not in {"cells by rows", "boxes of cells"} else []
+    )
     if form == "channels shuffled":
         flat = [
             ("Reshape", ["sum", numbers(1, 2, 3, *fine)], "halves", {}),
@@ -516,7 +522,7 @@ def pyramid(width: int, height: int, form: str) -> Graph:
 
 FORMS = [
     "named", "left over", "named and left over", "sizes", "sizes computed", "a slice", "expanded", "cells by rows",
-    "channels shuffled",
+    "boxes of cells", "channels shuffled",
 ]  # fmt: skip
 
 

@@ -7,17 +7,17 @@ what it gives one depends on all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_agent.edges.surgery.graph import Graph, SurgeryError, told
 from edge_agent.edges.surgery.grouping import carried
 from edge_agent.edges.surgery.shapes import Walk
 from edge_agent.edges.surgery.slices import parts, set_bounds
+from edge_agent.edges.surgery.weights import Weights
 from edge_agent.records import IntArray
 
 _BY_THEMSELVES = frozenset({
@@ -77,7 +77,7 @@ class _Cutter:
     def __init__(self, graph: Graph, walk: Walk) -> None:
         self._graph = graph
         self._walk = walk
-        self._cut_weights: dict[tuple[str, int, bytes], str] = {}
+        self._weights = Weights(graph, walk)
 
     def cut(self, name: str, axis: int, keep: IntArray) -> None:
         """Leave of a tensor only some places along a side."""
@@ -125,7 +125,7 @@ class _Cutter:
         if "Linear" in node.op_type:  # a scale and a zero for each place, or for all
             along = self._graph.attributes(node).get("axis", 1) % len(self._walk.shape(node.input[0]))
             if along == axis:
-                self._take_each(node, range(1, len(node.input)), 0, keep)
+                self._weights.take_each(node, range(1, len(node.input)), 0, keep)
         self._follow(node.input[0], axis, keep, node)
 
     def _paired(self, node: Any, axis: int, keep: IntArray) -> None:
@@ -135,8 +135,8 @@ class _Cutter:
             along = axis - (sides - len(shape))
             if along < 0 or shape[along] == 1:
                 continue  # the same number for all columns
-            if self._is_weight(name):
-                node.input[place] = self._taken(name, along, keep, node)
+            if self._weights.is_one(name):
+                node.input[place] = self._weights.taken(name, along, keep, node)
             else:
                 self._follow(name, along, keep, node)
 
@@ -167,7 +167,7 @@ class _Cutter:
         asked = self._walk.value(node.input[1])
         if asked is None or asked[axis] <= 0:
             return  # it follows from the others, or is as it was
-        if self._is_weight(node.input[1]):
+        if self._weights.is_one(node.input[1]):
             changed = asked.copy()
             changed[axis] = side
             node.input[1] = self._graph.add_constant(node.input[1], changed)
@@ -194,8 +194,8 @@ class _Cutter:
                 continue
             if not len(here):
                 node.input.remove(name)
-            elif self._is_weight(name):
-                node.input[list(node.input).index(name)] = self._taken(name, axis, here, node)
+            elif self._weights.is_one(name):
+                node.input[list(node.input).index(name)] = self._weights.taken(name, axis, here, node)
             else:
                 self._follow(name, axis, here, node)
 
@@ -248,68 +248,21 @@ class _Cutter:
     def _convolved(self, node: Any, axis: int, keep: IntArray) -> None:
         if axis != 1 or self._graph.attributes(node).get("group", 1) != 1:
             raise SurgeryError(f"{told(node)} makes labels of groups of channels, or along the picture")
-        self._take_each(node, (1, 2), 0, keep)
+        self._weights.take_each(node, (1, 2), 0, keep)
 
     def _normalized(self, node: Any, axis: int, keep: IntArray) -> None:
         if axis != 1:
             raise SurgeryError(f"{told(node)} counts labels along the picture")
-        self._take_each(node, range(1, 5), 0, keep)
+        self._weights.take_each(node, range(1, 5), 0, keep)
         self._follow(node.input[0], axis, keep, node)
 
     def _multiplied(self, node: Any, axis: int, keep: IntArray) -> None:
-        if axis != len(self._walk.shape(node.output[0])) - 1 or not self._is_weight(node.input[1]):
+        if axis != len(self._walk.shape(node.output[0])) - 1 or not self._weights.is_one(node.input[1]):
             raise SurgeryError(f"{told(node)} makes labels of no weights")
         sides = len(self._walk.shape(node.input[1]))
         turned = node.op_type == "Gemm" and self._graph.attributes(node).get("transB", 0)
-        node.input[1] = self._taken(node.input[1], 0 if turned else sides - 1, keep, node)
+        node.input[1] = self._weights.taken(node.input[1], 0 if turned else sides - 1, keep, node)
         if len(node.input) > 2 and node.input[2]:  # noqa: PLR2004  (what Gemm adds)
             bias = self._walk.shape(node.input[2])
             if bias and bias[-1] != 1:
-                node.input[2] = self._taken(node.input[2], len(bias) - 1, keep, node)
-
-    # Weights
-
-    def _take_each(self, node: Any, places: Sequence[int], axis: int, keep: IntArray) -> None:
-        """Take from each of some inputs that has a number for each place, and is not one number for all."""
-        for place in places:
-            if place < len(node.input) and node.input[place] and len(self._walk.shape(node.input[place])) > 0:
-                node.input[place] = self._taken(node.input[place], axis, keep, node)
-
-    def _is_weight(self, name: str) -> bool:
-        """Whether it is a constant, as it is or as bytes."""
-        if self._graph.constant(name) is not None:
-            return True
-        node = self._graph.maker(name)
-        return (
-            node is not None and node.op_type == "DequantizeLinear" and self._graph.constant(node.input[0]) is not None
-        )
-
-    def _taken(self, name: str, axis: int, keep: IntArray, reader: Any) -> str:
-        """A weight with some places along a side only; what several operations read stays one."""
-        key = name, axis, keep.tobytes()
-        if key not in self._cut_weights:
-            self._cut_weights[key] = self._taken_anew(name, axis, keep, reader)
-        return self._cut_weights[key]
-
-    def _taken_anew(self, name: str, axis: int, keep: IntArray, reader: Any) -> str:
-        array = self._graph.constant(name)
-        if array is not None:
-            return self._graph.add_constant(name, _take(array, axis, keep))
-        node = self._graph.maker(name)
-        if not self._is_weight(name):
-            raise SurgeryError(f"the weights {name} of {told(reader)} are computed")
-        attributes = self._graph.attributes(node)
-        if attributes.get("block_size", 0):
-            raise SurgeryError(f"the weights {name} of {told(reader)} are quantized in blocks")
-        along = attributes.get("axis", 1) % len(self._walk.shape(name))
-        inputs = [self._taken(node.input[0], axis, keep, reader)]
-        for part in node.input[1:]:
-            one_each = self._walk.shape(part) not in {(), (1,)} and along == axis
-            inputs.append(self._taken(part, 0, keep, reader) if one_each else part)
-        made = self._graph.new_name(name)
-        self._graph.add_node(node, node.op_type, inputs, made, **attributes)
-        return made
-
-
-def _take(array: NDArray[Any], axis: int, keep: IntArray) -> NDArray[Any]:
-    return np.take(array, keep, axis)
+                node.input[2] = self._weights.taken(node.input[2], len(bias) - 1, keep, node)

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import runtimes
+from edge_agent.edges.surgery import grouping
 from edge_agent.edges.surgery.graph import Graph, SurgeryError, told
-from edge_agent.edges.surgery.grouping import groups
 from edge_agent.edges.surgery.shapes import Shape, Walk
 from edge_agent.edges.surgery.slices import TO_THE_END, parts, set_bounds
 
@@ -152,14 +152,14 @@ class _Walks:
             return
         before, after = self._own.shape(node.input[0]), self._own.shape(node.output[0])
         now = self._other.shape(node.input[0])
-        wanted = _reshaped_alike(before, after, now)
+        wanted = grouping.alike(before, after, now)
         if wanted is None:
             raise SurgeryError(
                 f"{told(node)} makes {list(after)} of {list(before)}, and at another size nobody knows what"
             )
         changing = [axis for axis, (one, another) in enumerate(zip(after, wanted, strict=True)) if one != another]
-        free_axes = [axis for axis in changing if not _stays(axis, before, after, now, wanted)]
-        if _resolved(asked, now) == wanted:
+        free_axes = [axis for axis in changing if not grouping.stays(axis, before, after, now, wanted)]
+        if grouping.resolved(asked, now) == wanted:
             return
         if len(free_axes) > 1:
             self._compute(node, wanted, free_axes)
@@ -259,33 +259,3 @@ class _Walks:
         made = self._own.shape(node.output[0])[_SPATIAL:]
         if self._varies(node.input[0]) and set(made) == {1} and tuple(kernel) == tuple(sides):
             raise SurgeryError(f"{told(node)} goes over the whole of a picture of that size")
-
-
-def _reshaped_alike(before: Shape, after: Shape, now: Shape) -> Shape | None:
-    """The sides that a tensor (`now`) gets where one with the sides `before` got `after`; None where that is open."""
-    wanted = list(after)
-    for (first, last), (first_after, last_after) in groups(before, after):
-        old, new = _product(before[first:last]), _product(now[first:last])
-        if old == new:
-            continue
-        possible = [axis for axis in range(first_after, last_after) if after[axis] > 1 and after[axis] * new % old == 0]
-        if len(possible) != 1:
-            return None
-        wanted[possible[0]] = after[possible[0]] * new // old
-    return tuple(wanted)
-
-
-def _resolved(asked: NDArray[Any], now: Shape) -> Shape:
-    """The sides that a shape with 0 (as before) and -1 (what is left) gives a tensor."""
-    sides = [now[axis] if side == 0 and axis < len(now) else int(side) for axis, side in enumerate(asked)]
-    others = _product(tuple(side for side in sides if side != -1))
-    return tuple(_product(now) // others if side == -1 and others else side for side in sides)
-
-
-def _product(sides: Shape) -> int:
-    return int(np.prod(sides, dtype=np.int64))
-
-
-def _stays(axis: int, before: Shape, after: Shape, now: Shape, wanted: Shape) -> bool:
-    """Whether a side is that of the tensor before at the same place, at both sizes."""
-    return axis < len(before) and (before[axis], now[axis]) == (after[axis], wanted[axis])
