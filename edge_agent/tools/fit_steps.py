@@ -95,7 +95,7 @@ def resize(bench: Workbench, wanted: tuple[int, int]) -> None:
     resized = bench.load_alike(graph)
     common = min(width, wanted[0]), min(height, wanted[1])
     shown = tuple(likeness.tensors(one, bench.frames, common) for one in (vision, resized))
-    alike = likeness.likeness((vision, resized), (shown[0], shown[1]))
+    alike = likeness.likeness((vision, resized), (shown[0], shown[1]), common)
     if not alike.is_alike:
         raise SurgeryError(f"at {wanted[0]}x{wanted[1]} it sees something else in the same picture: {alike}")
     told = f"{width}x{height} made {wanted[0]}x{wanted[1]}, by {changed} constants"

@@ -121,13 +121,17 @@ class Likeness:
 
 
 def likeness(
-    models: tuple[Vision, Vision], shown: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]], most: int = _BEST
+    models: tuple[Vision, Vision],
+    shown: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]],
+    within: tuple[int, int],
+    most: int = _BEST,
 ) -> Likeness:
     """Look for the best boxes of one model among all of another.
 
     Args:
         models: with the same labels.
         shown: the same pictures, as each takes them, with the same pixels at the same places.
+        within: width and height of the part that both see; boxes whose centre is elsewhere do not count.
         most: boxes a picture.
     """
     overlaps: list[float] = []
@@ -135,7 +139,7 @@ def likeness(
     total = 0
     everything = (found(model, one, -np.inf) for model, one in zip(models, shown, strict=True))
     for one, other in zip(*everything, strict=True):
-        wanted = _best(one, most)
+        wanted = _best(one, within, most)
         total += len(wanted.scores)
         for box, score, label in zip(wanted.boxes, wanted.scores, wanted.label_ids, strict=True):
             same = np.flatnonzero(other.label_ids == label)
@@ -159,6 +163,8 @@ def found(vision: Vision, tensors: Sequence[NDArray[Any]], least: float) -> list
     return [vision.head.decode(vision.infer(tensor), vision.input_size, labels, floors) for tensor in tensors]
 
 
-def _best(found: Candidates, most: int) -> Candidates:
-    order = np.argsort(-found.scores, kind="stable")[:most]
+def _best(found: Candidates, within: tuple[int, int], most: int) -> Candidates:
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    here = np.flatnonzero((centres < np.array(within)).all(axis=1))
+    order = here[np.argsort(-found.scores[here], kind="stable")[:most]]
     return Candidates(boxes=found.boxes[order], scores=found.scores[order], label_ids=found.label_ids[order])
