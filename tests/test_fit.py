@@ -173,59 +173,66 @@ def test_labels_of_the_other_name_in_the_metadata_do_not_outlive_it(tmp_path: Pa
 # Answers
 
 
-def suppressing(path: Path) -> Path:
-    """A YOLOv8 of three labels whose boxes are suppressed in the graph, as a list with the class before the score."""
-    rows = KINDS["YOLOv8, v9, v11, v12"].outputs["output0"]  # (1, 4 + 3, cells)
-    ints = {
-        "zero": [0],
+def suppressing(path: Path, *, centred: bool) -> Path:
+    """Boxes of three labels that are suppressed in the graph, as a list with the class before the score.
+
+    Args:
+        path: where to.
+        centred: boxes are centres and sizes, as YOLOv8 has them beside the scores; else corners, as YOLO-NAS.
+    """
+    numbers = {
+        "begin": [0],
         "four": [4],
         "seven": [7],
-        "axis": [1],
+        "one": [1],
         "most": [10],
-        "first": [0],
-        "second": [1],
-        "third": [2],
+        "picture_and_label": [0, 1],
+        "cell": 2,
     }
-    weights = [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in ints.items()]
-    weights += [
-        numpy_helper.from_array(rows, "constant"),
-        numpy_helper.from_array(np.float32(1e-8), "nothing"),
-        numpy_helper.from_array(np.array([0.5], np.float32), "half"),
-        numpy_helper.from_array(np.array([0.25], np.float32), "least"),
-        numpy_helper.from_array(np.array(2, np.int64), "last"),
-        numpy_helper.from_array(np.array(1, np.int64), "middle"),
-        numpy_helper.from_array(np.array(0, np.int64), "begin"),
-    ]
-    steps = [
+    weights = [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in numbers.items()]
+    floats = {"nothing": 1e-8, "half": [0.5], "least": [0.25]}
+    weights += [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in floats.items()]
+    kind = KINDS["YOLOv8, v9, v11, v12" if centred else "YOLO-NAS"]
+    weights += [numpy_helper.from_array(tensor, f"{name}_constant") for name, tensor in kind.outputs.items()]
+    # A little of the picture is added to all, so that the answer depends on it.
+    steps: list[tuple[str, list[str], str | tuple[str, ...], dict[str, Any]]] = [
         ("ReduceMean", ["images"], "mean", {"keepdims": 0}),
         ("Mul", ["mean", "nothing"], "tiny", {}),
-        ("Add", ["constant", "tiny"], "rows", {}),
-        ("Slice", ["rows", "zero", "four", "axis"], "centred", {}),
-        ("Slice", ["rows", "four", "seven", "axis"], "scores", {}),
-        ("Transpose", ["centred"], "boxes", {"perm": [0, 2, 1]}),
-        ("NonMaxSuppression", ["boxes", "scores", "most", "half", "least"], "chosen", {"center_point_box": 1}),
-        ("Gather", ["chosen", "last"], "cells", {"axis": 1}),
-        ("Gather", ["chosen", "middle"], "labels", {"axis": 1}),
-        ("Squeeze", ["boxes", "zero"], "flat", {}),
-        ("Gather", ["flat", "cells"], "cxcywh", {"axis": 0}),
-        ("Split", ["cxcywh"], ("centre", "size"), {"axis": 1}),
-        ("Mul", ["size", "half"], "halves", {}),
-        ("Sub", ["centre", "halves"], "corner", {}),
-        ("Add", ["centre", "halves"], "other", {}),
-        ("GatherND", ["scores", "places"], "sure", {}),
-        ("Unsqueeze", ["sure", "axis"], "score", {}),
-        ("Cast", ["chosen"], "numbers", {"to": TensorProto.FLOAT}),
-        ("Gather", ["numbers", "columns"], "batch_and_label", {"axis": 1}),
-        ("Split", ["batch_and_label"], ("batch", "label"), {"axis": 1}),
-        ("Concat", ["batch", "corner", "other", "label", "score"], "output", {"axis": 1}),
+        *(("Add", [f"{name}_constant", "tiny"], name, {}) for name in kind.outputs),
     ]
-    weights.append(numpy_helper.from_array(np.array([0, 1], np.int64), "columns"))
-    # GatherND takes picture, class and cell, which is how the suppression gives them.
-    steps = [
-        (operation, ["scores", "chosen"] if operation == "GatherND" else reads, makes, attributes)
-        for operation, reads, makes, attributes in steps
-        if makes != "labels"
+    if centred:
+        steps += [
+            ("Slice", ["output0", "begin", "four", "one"], "columns", {}),
+            ("Slice", ["output0", "four", "seven", "one"], "scores", {}),
+            ("Transpose", ["columns"], "boxes", {"perm": [0, 2, 1]}),
+        ]
+    else:
+        steps += [("Identity", ["a"], "boxes", {}), ("Transpose", ["b"], "scores", {"perm": [0, 2, 1]})]
+    steps += [
+        (
+            "NonMaxSuppression",
+            ["boxes", "scores", "most", "half", "least"],
+            "chosen",
+            {"center_point_box": int(centred)},
+        ),
+        ("Squeeze", ["boxes", "begin"], "flat", {}),
+        ("Gather", ["chosen", "cell"], "cells", {"axis": 1}),
+        ("Gather", ["flat", "cells"], "rows", {"axis": 0}),
+        ("Split", ["rows"], ("front", "back"), {"axis": 1}),
+        ("GatherND", ["scores", "chosen"], "sure", {}),
+        ("Unsqueeze", ["sure", "one"], "score", {}),
+        ("Cast", ["chosen"], "chosen_floats", {"to": TensorProto.FLOAT}),
+        ("Gather", ["chosen_floats", "picture_and_label"], "named", {"axis": 1}),
+        ("Split", ["named"], ("batch", "label"), {"axis": 1}),
     ]
+    if centred:
+        steps += [
+            ("Mul", ["back", "half"], "halves", {}),
+            ("Sub", ["front", "halves"], "corner", {}),
+            ("Add", ["front", "halves"], "other", {}),
+        ]
+    ends = ["corner", "other"] if centred else ["front", "back"]
+    steps += [("Concat", ["batch", *ends, "label", "score"], "output", {"axis": 1})]
     graph = helper.make_graph(
         [
             helper.make_node(operation, reads, [makes] if isinstance(makes, str) else makes, **attributes)
@@ -242,18 +249,28 @@ def suppressing(path: Path) -> Path:
     return path
 
 
-def test_suppression_in_the_graph_is_left_to_the_agent(tmp_path: Path) -> None:
-    path = suppressing(tmp_path / "list.onnx")
+@pytest.mark.parametrize(
+    ("centred", "family", "answers", "settings"),
+    [
+        (True, "yolov8", ["output0"], {}),
+        (False, "yolo-nas", ["b", "boxes"], {"colour": "rgb"}),  # which that family usually has the other way round
+    ],
+)
+def test_suppression_in_the_graph_is_left_to_the_agent(
+    tmp_path: Path, family: str, answers: list[str], settings: dict[str, str], *, centred: bool
+) -> None:
+    path = suppressing(tmp_path / "list.onnx", centred=centred)
     whole = load_vision(ModelSettings(path=path))
     assert (whole.head.family, whole.head.suppresses) == ("nms-flat-yolov7", False)
     out = fitted(path)
-    part = load_vision(ModelSettings(path=out))
-    assert (part.head.family, part.head.suppresses, part.label_names) == ("yolov8", True, LABELS)
-    assert [tensor.name for tensor in part.signature.outputs] == ["rows"]
+    part = load_vision(ModelSettings(path=out, **settings))
+    assert (part.head.family, part.head.suppresses, part.label_names) == (family, True, LABELS)
+    assert sorted(tensor.name for tensor in part.signature.outputs) == answers
     assert kinds_in(out) == ["suppression"]
+    assert manifest_of(out)["settings"] == settings
+    assert part.head.colour == whole.head.colour
     assert "NonMaxSuppression" not in {node.op_type for node in onnx.load(out).graph.node}
-    settings = DetectSettings(labels=("dog",))
-    before, now = (one.detector(settings).detect(of_clip(1)[0]) for one in (whole, part))
+    before, now = (one.detector(DetectSettings(labels=("dog",))).detect(of_clip(1)[0]) for one in (whole, part))
     assert_allclose(now.boxes, before.boxes, atol=1e-3)
     assert_allclose(now.scores, before.scores, atol=1e-6)
 
@@ -318,7 +335,7 @@ def bound(path: Path) -> None:
         (
             "bound.onnx out.onnx --input 32x64",
             78,
-            "model bound.onnx: its size cannot be 32x64: Add place cannot take what it is given then",
+            "model bound.onnx: its size cannot be 32x64: Add place reads the constant grid [1, 84, 1], made for",
         ),
         ("default out.onnx --input 416x250", 78, "--input 416x250: both have to be multiples of 32"),
         ("default out.onnx --input 320x192", 1, "nothing is written: size: it takes any, which `model.input` tells"),

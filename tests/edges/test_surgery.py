@@ -547,7 +547,7 @@ GRID = array(1, 1, 16, 16)
 BOUND: dict[str, tuple[Sequence[Step], str]] = {
     "a grid is added": (
         [("Conv", ["picture", array(2, 3, 1, 1)], "made", {}), ("Add", ["made", GRID], "out", {})],
-        "Add Add_1 cannot take what it is given then: ",
+        r"Add Add_1 reads the constant weight_1_1 \[1, 1, 16, 16\], made for pictures of that size",
     ),
     "anchors are an answer": ([("Identity", [array(1, 256, 4)], "out", {})], "the answer out is a constant"),
     "anchors are joined": (
@@ -573,7 +573,7 @@ BOUND: dict[str, tuple[Sequence[Step], str]] = {
     ),
     "a layer that knows each place": (
         [("Flatten", ["picture"], "flat", {}), ("Gemm", ["flat", array(768, 4)], "out", {})],
-        "Gemm Gemm_1 cannot take what it is given then: ",
+        r"Gemm Gemm_1 reads the constant weight_1_1 \[768, 4\], made for pictures of that size",
     ),
     "the whole picture is pooled": (
         [("AveragePool", ["picture"], "out", {"kernel_shape": [16, 16]})],

@@ -128,9 +128,20 @@ class _Walks:
         }
         if node.op_type in rules:
             rules[node.op_type](node)
-        self._other.step(node)
+        try:
+            self._other.step(node)
+        except SurgeryError as error:
+            raise SurgeryError(self._held(node) or str(error)) from error
         if any(name in self._seen for name in node.input) and node.op_type != "Shape":
             self._seen |= set(node.output)
+
+    def _held(self, node: Any) -> str | None:
+        """Which constant of an operation is of one size, where it cannot take what it is given at another."""
+        for name in node.input:
+            array = self._graph.constant(name) if name not in self._seen else None
+            if array is not None and array.size > 1:
+                return f"{told(node)} reads the constant {name} {list(array.shape)}, made for pictures of that size"
+        return None
 
     def _varies(self, name: str) -> list[int]:
         """Sides of a tensor that depend on the size."""
