@@ -112,13 +112,13 @@ def test_a_small_detector_is_fitted_to_one_label_and_another_size(
     printed = capsys.readouterr()
     manifest = manifest_of(out)
     assert [step["kind"] for step in manifest["steps"]] == ["labels", "size"]
-    assert manifest["steps"][0]["told"] == "1 labels of 2"
+    assert manifest["steps"][0]["told"] == "1 of 2 labels"
     assert manifest["steps"][0]["proof"] == "the same to the bit, on 5 pictures"
     assert "at its own size the same to the bit" in manifest["steps"][1]["proof"]
     assert (manifest["input"], manifest["labels"], manifest["family"]) == ([64, 32], ["blue"], "yolox")
     assert manifest["sha256"] == load_vision(ModelSettings(path=out, family="yolox")).sha256
     assert (manifest["file"], manifest["source"]["file"]) == ("fitted.onnx", "float.onnx")
-    assert "labels       1 labels of 2: the same to the bit" in printed.out
+    assert "labels       1 of 2 labels: the same to the bit" in printed.out
     assert printed.err.splitlines() == [f"wrote {out.with_suffix(suffix)}" for suffix in (".onnx", ".json", ".md")]
     assert {one.name for one in tmp_path.iterdir()} == {"float.onnx", "fitted.onnx", "fitted.json", "fitted.md"}
 
@@ -146,7 +146,7 @@ def test_the_card_says_how_to_use_it_and_where_it_came_from(tmp_path: Path) -> N
     # With one label a row has six numbers, which lists of things have too.
     assert "model: {path: fitted.onnx, family: yolox}" in card
     assert f"`{manifest['source']['sha256']}`" in card
-    assert "It sees 64x32, is of the family yolox, and knows\n1 labels: blue." in card
+    assert "It sees 64x32 and is of the family yolox. Its labels:\nblue." in card
     assert str(tmp_path) not in card + out.with_suffix(".json").read_text()
 
 
@@ -392,7 +392,7 @@ def test_without_onnx_the_install_line_is_said(
 def test_a_built_in_model_computes_the_wanted_labels_only(tmp_path: Path, name: str, classes: int) -> None:
     out = fitted(name, "--keep", "person,dog", out=tmp_path / "two.onnx")
     step = manifest_of(out)["steps"][0]
-    assert (step["told"], step["proof"]) == (f"2 labels of {classes}", "the same to the bit, on 5 pictures")
+    assert (step["told"], step["proof"]) == (f"2 of {classes} labels", "the same to the bit, on 5 pictures")
     whole, part = load_vision(ModelSettings(name=name)), load_vision(ModelSettings(path=out))
     assert part.label_names == ("person", "dog")
     assert manifest_of(out)["bytes"] < manifest_of(out)["source"]["bytes"]

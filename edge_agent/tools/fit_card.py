@@ -23,7 +23,7 @@ def card_of(manifest: dict[str, Any]) -> str:
 | after | `{manifest["file"]}` | {manifest["bytes"]} | {measured["cpu_ms_after"]:.2f} | `{manifest["sha256"]}` |
 
 On {measured["on"]}, {measured["provider"]}, one thread; other processors take other times. The licence of the model
-before holds here too, and so does what it is good and bad at; its other metadata are kept.
+before holds here too, and so does what it is good and bad at. Its metadata are kept, but for the labels.
 
 ## Use
 
@@ -31,8 +31,8 @@ before holds here too, and so does what it is good and bad at; its other metadat
 model: {{path: {manifest["file"]}{settings}}}
 ```
 
-It sees {manifest["input"][0]}x{manifest["input"][1]}, is of the family {manifest["family"]}, and knows
-{len(manifest["labels"])} labels: {", ".join(manifest["labels"])}.
+It sees {manifest["input"][0]}x{manifest["input"][1]} and is of the family {manifest["family"]}. Its labels:
+{", ".join(manifest["labels"])}.
 
 ## What was done
 

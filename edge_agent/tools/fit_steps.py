@@ -55,7 +55,7 @@ def prune_labels(bench: Workbench, wanted: tuple[str, ...]) -> None:
     for answer in expected:
         answer.update({one.output: np.take(answer[one.output], one.keep, one.axis) for one in columns})
     proved = bench.prove(changed, expected)
-    bench.take(graph, changed, Step(kind="labels", told=f"{len(kept)} labels of {head.classes}", proof=proved))
+    bench.take(graph, changed, Step(kind="labels", told=f"{len(kept)} of {head.classes} labels", proof=proved))
 
 
 def names_of(labels: list[str] | tuple[str, ...]) -> str:
@@ -98,7 +98,8 @@ def resize(bench: Workbench, wanted: tuple[int, int]) -> None:
     alike = likeness.likeness((vision, resized), (shown[0], shown[1]), common)
     if not alike.is_alike:
         raise SurgeryError(f"at {wanted[0]}x{wanted[1]} it sees something else in the same picture: {alike}")
-    told = f"{width}x{height} made {wanted[0]}x{wanted[1]}, by {changed} constants"
+    constants = f", {changed} constants changed" if changed else ""
+    told = f"{width}x{height} made {wanted[0]}x{wanted[1]}{constants}"
     bench.take(
         graph, resized, Step(kind="size", told=told, proof=f"at its own size {apart}; of the same pixels {alike}")
     )
