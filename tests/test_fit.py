@@ -285,6 +285,72 @@ def test_answers_that_nobody_reads_are_left_out(tmp_path: Path) -> None:
     assert ([one.name for one in part.signature.outputs], part.head.family) == (["output"], "yolov5")
 
 
+# Sizes
+
+
+def gridded(path: Path, *, knows: bool) -> Path:
+    """A YOLOv8 of 64 x 64 and any other size, whose cells know where they are.
+
+    Args:
+        path: where to.
+        knows: by a part of the picture, times the 64 that it was made for; else by their stride, which is right always.
+    """
+    weights: list[Any] = []
+    nodes: list[Any] = []
+
+    def constant(value: Any, dtype: type) -> str:
+        weights.append(numpy_helper.from_array(np.array(value, dtype), f"constant_{len(weights)}"))
+        return str(weights[-1].name)
+
+    def made(operation: str, *reads: str, **attributes: Any) -> str:
+        name = f"{operation}_{len(nodes)}"
+        nodes.append(helper.make_node(operation, list(reads), [name], name, **attributes))
+        return name
+
+    def centres(cells: str, axis: int, stride: int) -> str:
+        count = made("Gather", made("Shape", cells), constant(axis, np.int64), axis=0)
+        every = made("Range", constant(0, np.int64), count, constant(1, np.int64))
+        middles = made("Add", made("Cast", every, to=TensorProto.FLOAT), constant(0.5, np.float32))
+        if not knows:
+            return made("Mul", middles, constant(stride, np.float32))
+        part = made("Div", middles, made("Cast", count, to=TensorProto.FLOAT))
+        return made("Mul", part, constant(64, np.float32))
+
+    mixed = constant(np.random.default_rng(5).standard_normal((3, 3, 1, 1)) / 64, np.float32)
+    strides = []
+    for stride in (8, 16, 32):
+        cells = made("AveragePool", "images", kernel_shape=[stride, stride], strides=[stride, stride])
+        nothing = made("Mul", made("ReduceMean", cells, axes=[1]), constant(0, np.float32))
+        across = made("Add", nothing, centres(cells, 3, stride))
+        down = made("Add", nothing, made("Unsqueeze", centres(cells, 2, stride), constant([1], np.int64)))
+        side = made("Add", nothing, constant(stride, np.float32))
+        likely = made("Sigmoid", made("Conv", cells, mixed))
+        joined = made("Concat", across, down, side, side, likely, axis=1)
+        strides.append(made("Reshape", joined, constant([1, 7, -1], np.int64)))
+    nodes.append(helper.make_node("Concat", strides, ["output"], axis=2))
+    graph = helper.make_graph(
+        nodes,
+        "knows where its cells are",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, 64, 64))],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 7, 84))],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    helper.set_model_props(model, {"names": str(dict(enumerate(LABELS)))})
+    onnx.save(model, path)
+    return path
+
+
+def test_a_number_that_stands_for_the_size_is_found_by_the_boxes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right, wrong = (gridded(tmp_path / f"{knows}.onnx", knows=knows) for knows in (False, True))
+    out = fitted(right, "--input", "128x32")
+    assert (kinds_in(out), load_vision(ModelSettings(path=out)).input_size) == (["size"], (128, 32))
+    fitted(wrong, "--input", "128x32", code=78, out=tmp_path / "none.onnx")
+    assert "its size cannot be 128x32: at 128x32 it sees something else in the same picture" in capsys.readouterr().err
+
+
 # Wrong uses
 
 
