@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from builders import coloured_frame
 from data import shared_data
-from heads import KINDS
+from heads import KINDS, SIZE
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -170,15 +171,48 @@ def test_labels_of_the_other_name_in_the_metadata_do_not_outlive_it(tmp_path: Pa
     assert load_vision(ModelSettings(path=out, family="yolox")).signature.metadata["licence"] == "MIT"
 
 
+# Every family
+
+
+@pytest.mark.parametrize("keep", ["dog", "cow,dog"])
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_left_of_every_kind_of_head_finds_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, keep: str
+) -> None:
+    kind = KINDS[name]
+    picture = (1, 3, *SIZE[::-1]) if kind.layout == "nchw" else (1, *SIZE[::-1], 3)
+    path = write_model(
+        tmp_path / "model.onnx",
+        kind.outputs,
+        picture=picture,
+        dtype=TensorProto.UINT8 if kind.dtype == "uint8" else TensorProto.FLOAT,
+        more_inputs=kind.more_inputs,
+        metadata={"names": str(list(LABELS))},
+    )
+    out = fitted(path, "--keep", keep, "--family", kind.family, code=78 if kind.classes is None else 0)
+    if kind.classes is None:
+        assert "it answers with numbers of labels" in capsys.readouterr().err
+        return
+    wanted = tuple(label for label in LABELS if label in keep)
+    assert "labels" in kinds_in(out)
+    vision = load_vision(ModelSettings(path=out, family=kind.family))
+    assert (vision.head.family, vision.label_names) == (kind.family, wanted)
+    got = vision.detector(DetectSettings(labels=wanted)).detect(coloured_frame(120, 128, 128, size=SIZE))
+    assert_allclose(got.boxes, [kind.box], rtol=1e-5, atol=1e-4)
+    assert_allclose(got.scores, [kind.score], rtol=1e-5)
+    assert [got.label_names[label] for label in got.label_ids] == ["dog"]
+
+
 # Answers
 
 
-def suppressing(path: Path, *, centred: bool) -> Path:
+def suppressing(path: Path, *, centred: bool, moved: float = 0.0) -> Path:
     """Boxes of three labels that are suppressed in the graph, as a list with the class before the score.
 
     Args:
         path: where to.
         centred: boxes are centres and sizes, as YOLOv8 has them beside the scores; else corners, as YOLO-NAS.
+        moved: pixels that corners are moved by after the suppression.
     """
     numbers = {
         "begin": [0],
@@ -190,7 +224,7 @@ def suppressing(path: Path, *, centred: bool) -> Path:
         "cell": 2,
     }
     weights = [numpy_helper.from_array(np.array(value, np.int64), name) for name, value in numbers.items()]
-    floats = {"nothing": 1e-8, "half": [0.5], "least": [0.25]}
+    floats = {"nothing": 1e-8, "half": [0.5], "least": [0.25], "moved": moved}
     weights += [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in floats.items()]
     kind = KINDS["YOLOv8, v9, v11, v12" if centred else "YOLO-NAS"]
     weights += [numpy_helper.from_array(tensor, f"{name}_constant") for name, tensor in kind.outputs.items()]
@@ -231,8 +265,9 @@ def suppressing(path: Path, *, centred: bool) -> Path:
             ("Sub", ["front", "halves"], "corner", {}),
             ("Add", ["front", "halves"], "other", {}),
         ]
-    ends = ["corner", "other"] if centred else ["front", "back"]
-    steps += [("Concat", ["batch", *ends, "label", "score"], "output", {"axis": 1})]
+    else:
+        steps += [("Add", ["front", "moved"], "corner", {}), ("Add", ["back", "moved"], "other", {})]
+    steps += [("Concat", ["batch", "corner", "other", "label", "score"], "output", {"axis": 1})]
     graph = helper.make_graph(
         [
             helper.make_node(operation, reads, [makes] if isinstance(makes, str) else makes, **attributes)
@@ -273,6 +308,15 @@ def test_suppression_in_the_graph_is_left_to_the_agent(
     before, now = (one.detector(DetectSettings(labels=("dog",))).detect(of_clip(1)[0]) for one in (whole, part))
     assert_allclose(now.boxes, before.boxes, atol=1e-3)
     assert_allclose(now.scores, before.scores, atol=1e-6)
+
+
+def test_suppression_stays_where_what_it_is_given_are_no_boxes_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = suppressing(tmp_path / "list.onnx", centred=False, moved=4)
+    fitted(path, code=1)
+    assert "suppression: no family reads what the suppression is given" in capsys.readouterr().err
+    assert not list(tmp_path.glob("fitted*"))
 
 
 def test_answers_that_nobody_reads_are_left_out(tmp_path: Path) -> None:

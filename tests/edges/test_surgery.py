@@ -273,6 +273,8 @@ def test_only_the_wanted_columns_are_left_and_are_what_they_were(name: str) -> N
     changed = pruned(graph, axis, keep)
     np.testing.assert_array_equal(answers_of(changed, picture)["out"], np.take(whole, keep, axis))
     assert weights_in(changed) < weights_in(graph)
+    said = changed.model.graph.output[0].type.tensor_type.shape.dim
+    assert not said or said[axis].dim_value == len(keep)
     size.fix(changed, "picture", PICTURE)  # with the sides of the answer, where onnx did not infer them
     onnx.checker.check_model(changed.model, full_check=True)
 
@@ -538,6 +540,9 @@ def test_a_graph_made_for_another_size_is_the_one_that_would_have_been_made(form
     picture = array(1, 3, height, width)
     wanted = answers_of(pyramid(width, height, form), picture)["out"]
     np.testing.assert_array_equal(answers_of(graph, picture)["out"], wanted)
+    if form != "sizes computed":
+        made = pyramid(width, height, form)
+        assert [node.op_type for node in graph.nodes] == [node.op_type for node in made.nodes]
     sides = graph.model.graph.output[0].type.tensor_type.shape.dim
     assert tuple(side.dim_value for side in sides) == wanted.shape
     onnx.checker.check_model(graph.model, full_check=True)

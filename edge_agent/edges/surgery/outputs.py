@@ -35,17 +35,5 @@ def before_suppression(graph: Graph) -> list[str]:
             found += [name for name in node.output if name in needed]
         elif node.op_type != _SUPPRESSION:
             continue
-        needed |= set(list(node.input)[:2]) if node.op_type == _SUPPRESSION else reads(node)
+        needed |= reads(node)
     return found
-
-
-def suppressed(graph: Graph) -> tuple[str, str, bool] | None:
-    """Boxes (1, N, 4) and scores (1, classes, N) that a suppression is given, and whether boxes are centres and sizes.
-
-    None where there is no suppression, or more than one.
-    """
-    nodes = [node for node in graph.nodes if node.op_type == _SUPPRESSION]
-    if len(nodes) != 1:
-        return None
-    (node,) = nodes
-    return node.input[0], node.input[1], bool(graph.attributes(node).get("center_point_box", 0))
