@@ -391,8 +391,10 @@ def test_a_number_that_stands_for_the_size_is_found_by_the_boxes(
     right, wrong = (gridded(tmp_path / f"{knows}.onnx", knows=knows) for knows in (False, True))
     out = fitted(right, "--input", "128x32")
     assert (kinds_in(out), load_vision(ModelSettings(path=out)).input_size) == (["size"], (128, 32))
-    fitted(wrong, "--input", "128x32", code=78, out=tmp_path / "none.onnx")
-    assert "its size cannot be 128x32: at 128x32 it sees something else in the same picture" in capsys.readouterr().err
+    fitted(wrong, "--input", "128x32", code=1, out=tmp_path / "none.onnx")
+    assert (
+        "True.onnx: nothing is written: at 128x32 it sees something else in the same picture" in capsys.readouterr().err
+    )
 
 
 # Wrong uses
@@ -431,7 +433,7 @@ def bound(path: Path) -> None:
         ("float.onnx out.onnx --keep red,green", 78, "--keep red,green: float.onnx knows no green; it knows red, blue"),
         ("float.onnx out.onnx --input 64x48", 78, "--input 64x48: both have to be multiples of 32, from 32 to 4096"),
         ("float.onnx out.onnx --input 64x0", 78, "--input 64x0: both have to be multiples of 32, from 32 to 4096"),
-        ("float.onnx out.onnx", 1, "float.onnx: nothing is gained, so nothing is written: nothing of it can be left"),
+        ("float.onnx out.onnx", 1, "float.onnx: nothing is written: nothing of it can be left out"),
         (
             "float.onnx out.onnx --keep blue,red --input 64x64",
             1,

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     made = fit(order, _frames())
     if made.model is None:
         why = "; ".join(made.left) or "nothing of it can be left out"
-        print(f"edge-agent: {path.name}: nothing is gained, so nothing is written: {why}", file=sys.stderr)
+        print(f"edge-agent: {path.name}: nothing is written: {why}", file=sys.stderr)
         return EXIT_FAILED
     manifest = {"file": output.name} | made.manifest
     print(json.dumps(manifest, indent=2) if args.json else "\n".join(_lines(made)))

@@ -21,9 +21,9 @@ from edge_agent.stages.detect import proof
 from edge_agent.stages.detect.picture_input import picture_input
 from edge_agent.tools import likeness, made_models, models
 from edge_agent.tools.fit_answers import drop_outputs, leave_suppression
-from edge_agent.tools.fit_steps import fix_weights, fold_focus, names_of, prune_labels, resize
+from edge_agent.tools.fit_steps import fix_weights, fold_focus, prune_labels, resize, set_labels
 from edge_agent.tools.speed import Speed, compare
-from edge_agent.tools.workbench import Workbench
+from edge_agent.tools.workbench import ProofError, Workbench
 from edge_agent.vision import Vision, load_vision
 
 LEAST_SIDE, MOST_SIDE = 32, 4096
@@ -57,12 +57,12 @@ class Order:
     size: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Fitted:
     """What came of it.
 
     Attributes:
-        model: the bytes of the file; None where nothing was gained.
+        model: the bytes of the file; None where nothing was gained, or could be proved.
         manifest: all that is known of it.
         left: what was not done, and why, a line each.
     """
@@ -94,34 +94,37 @@ def fit(order: Order, frames: Sequence[Frame]) -> Fitted:
         settings = settings.model_copy(update={"input": order.size})
         original = load_vision(settings)
     graph = surgery.read(order.path)
-    said = {key: value for key, value in graph.metadata.items() if key != _OTHER_LABELS}
-    graph.set_metadata({**said, "names": names_of(original.label_names)})
-    settings = settings.model_copy(update={"name": None, "labels": None})
+    if settings.labels or settings.name:  # what the file does not say of itself
+        set_labels(graph, original.label_names)
+        settings = settings.model_copy(update={"labels": None, "name": None})
     left: list[str] = []
     with TemporaryDirectory(prefix="edge-agent-") as folder:
         bench = Workbench(graph, original, settings, [proof.picture(), *frames], Path(folder))
-        _unasked(left, "weights", lambda: fix_weights(bench))
-        _unasked(left, "outputs", lambda: drop_outputs(bench))
-        _unasked(left, "suppression", lambda: leave_suppression(bench))
-        if order.labels is not None and len(_wanted(original, order.labels)) < len(original.label_names):
-            _asked(order, "the labels cannot be left out", lambda: prune_labels(bench, order.labels or ()))
-        elif order.labels is not None:
-            left.append("labels: those that are wanted are all that it has")
-        _unasked(left, "focus", lambda: fold_focus(bench))
-        if order.size and not is_fixed:
-            left.append("size: it takes any, which `model.input` tells")
-        elif order.size == original.input_size:
-            left.append(f"size: {_size(original)} is what it has")
-        elif order.size:
-            size = order.size
-            _asked(order, f"its size cannot be {size[0]}x{size[1]}", lambda: resize(bench, size))
-        if not bench.steps:
-            return Fitted(model=None, manifest={}, left=tuple(left))
-        return _finished(order, original, bench, tuple(left))
+        try:
+            _change(order, bench, left, is_fixed=is_fixed)
+        except ProofError as error:
+            return Fitted(None, {}, (*left, str(error)))
+        return _finished(order, original, bench, left) if bench.steps else Fitted(None, {}, tuple(left))
 
 
-_OTHER_LABELS = "labels"
-"""The other name under which metadata may have them, and which comes first."""
+def _change(order: Order, bench: Workbench, left: list[str], *, is_fixed: bool) -> None:
+    """Make all changes; what was not made is said in `left`."""
+    size, its_own = order.size, bench.vision.input_size
+    _unasked(left, "weights", lambda: fix_weights(bench))
+    _unasked(left, "outputs", lambda: drop_outputs(bench))
+    _unasked(left, "suppression", lambda: leave_suppression(bench))
+    if order.labels is not None and set(order.labels) >= set(bench.vision.label_names):
+        left.append("labels: those that are wanted are all that it has")
+    elif order.labels is not None:
+        labels = order.labels
+        _asked(order, "the labels cannot be left out", lambda: prune_labels(bench, labels))
+    _unasked(left, "focus", lambda: fold_focus(bench))
+    if size is not None and not is_fixed:
+        left.append("size: it takes any, which `model.input` tells")
+    elif size == its_own:
+        left.append(f"size: {its_own[0]}x{its_own[1]} is what it has")
+    elif size is not None:
+        _asked(order, f"its size cannot be {size[0]}x{size[1]}", lambda: resize(bench, size))
 
 
 def _refuse_nonsense(order: Order, original: Vision) -> None:
@@ -141,10 +144,6 @@ def _refuse_nonsense(order: Order, original: Vision) -> None:
         )
 
 
-def _wanted(vision: Vision, labels: tuple[str, ...]) -> list[str]:
-    return [label for label in vision.label_names if label in labels]
-
-
 def _unasked(left: list[str], kind: str, change: Callable[[], None]) -> None:
     try:
         change()
@@ -155,15 +154,13 @@ def _unasked(left: list[str], kind: str, change: Callable[[], None]) -> None:
 def _asked(order: Order, what: str, change: Callable[[], None]) -> None:
     try:
         change()
+    except ProofError:
+        raise
     except SurgeryError as error:
         raise ModelError(f"model {order.path}: {what}: {error}") from error
 
 
-def _size(vision: Vision) -> str:
-    return "x".join(map(str, vision.input_size))
-
-
-def _finished(order: Order, original: Vision, bench: Workbench, left: tuple[str, ...]) -> Fitted:
+def _finished(order: Order, original: Vision, bench: Workbench, left: list[str]) -> Fitted:
     """What there is to say of a model that was made."""
     model = bench.graph.written()
     settings = bench.settings.model_copy(update={"path": bench.write(bench.graph)})
@@ -182,7 +179,7 @@ def _finished(order: Order, original: Vision, bench: Workbench, left: tuple[str,
         "settings": _told_settings(bench.settings),
         "made_with": {"edge-agent": order.agent_version, "onnx": surgery.version()},
         "steps": [{"kind": step.kind, "told": step.told, "proof": step.proof} for step in bench.steps],
-        "left": list(left),
+        "left": left,
         "measured": {
             **speed.told(),
             "nodes_before": original.nodes,
@@ -192,7 +189,7 @@ def _finished(order: Order, original: Vision, bench: Workbench, left: tuple[str,
         },
         "verdict": _verdict(speed),
     }
-    return Fitted(model=model, manifest=manifest, left=left)
+    return Fitted(model, manifest, tuple(left))
 
 
 def _told_settings(settings: ModelSettings) -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from edge_agent.edges.surgery import SurgeryError, focus, labels, size
+from edge_agent.edges.surgery import Graph, SurgeryError, focus, labels, size
 from edge_agent.stages.detect.head import shape_of
 from edge_agent.tools import likeness
-from edge_agent.tools.workbench import Step, Workbench
+from edge_agent.tools.workbench import ProofError, Step, Workbench
+
+_LABELS = ("names", "labels")
+"""Under which metadata may have them."""
 
 _MORE_COLUMNS, _MORE_ROWS = 192, 320
 """Multiples of all usual strides, by which the other size is larger beside which a graph is made free of its own."""
@@ -34,6 +39,7 @@ def prune_labels(bench: Workbench, wanted: tuple[str, ...]) -> None:
 
     Raises:
         SurgeryError: the graph does not allow it.
+        ProofError: the changed model answers otherwise.
     """
     vision = bench.vision
     head = vision.head
@@ -49,7 +55,7 @@ def prune_labels(bench: Workbench, wanted: tuple[str, ...]) -> None:
         columns.append(labels.Columns(names[one.output], one.axis, keep))
     graph = bench.graph.copy()
     labels.prune(graph, bench.walk(graph), columns)
-    graph.set_metadata({**graph.metadata, "names": names_of([vision.label_names[place] for place in kept])})
+    set_labels(graph, [vision.label_names[place] for place in kept])
     changed = bench.load_alike(graph)
     expected = [dict(answer) for answer in bench.answers]
     for answer in expected:
@@ -58,9 +64,10 @@ def prune_labels(bench: Workbench, wanted: tuple[str, ...]) -> None:
     bench.take(graph, changed, Step(kind="labels", told=f"{len(kept)} of {head.classes} labels", proof=proved))
 
 
-def names_of(labels: list[str] | tuple[str, ...]) -> str:
-    """Labels as metadata have them: a mapping of numbers, as Python writes it."""
-    return repr(dict(enumerate(labels)))
+def set_labels(graph: Graph, labels: Sequence[str]) -> None:
+    """Let a file say what its classes mean, as a mapping of numbers, as Python writes it."""
+    others = {key: value for key, value in graph.metadata.items() if key not in _LABELS}
+    graph.set_metadata({**others, _LABELS[0]: repr(dict(enumerate(labels)))})
 
 
 def fold_focus(bench: Workbench) -> None:
@@ -82,6 +89,7 @@ def resize(bench: Workbench, wanted: tuple[int, int]) -> None:
 
     Raises:
         SurgeryError: the graph does not allow it.
+        ProofError: the changed model answers otherwise.
     """
     vision = bench.vision
     layout, (width, height) = vision.head.layout, vision.input_size
@@ -90,14 +98,14 @@ def resize(bench: Workbench, wanted: tuple[int, int]) -> None:
     changed = size.free(graph, bench.picture, bench.shape, other)
     apart = likeness.difference(likeness.answers(bench.load(graph), bench.tensors), bench.answers)
     if apart.greatest:
-        raise SurgeryError(f"made free of its size, it answers otherwise at its own: {apart}")
+        raise ProofError(f"made free of its size, it answers otherwise at its own: {apart}")
     size.fix(graph, bench.picture, shape_of(layout, wanted))
     resized = bench.load_alike(graph)
     common = min(width, wanted[0]), min(height, wanted[1])
     shown = tuple(likeness.tensors(one, bench.frames, common) for one in (vision, resized))
     alike = likeness.likeness((vision, resized), (shown[0], shown[1]), common)
     if not alike.is_alike:
-        raise SurgeryError(f"at {wanted[0]}x{wanted[1]} it sees something else in the same picture: {alike}")
+        raise ProofError(f"at {wanted[0]}x{wanted[1]} it sees something else in the same picture: {alike}")
     constants = f", {changed} constants changed" if changed else ""
     told = f"{width}x{height} made {wanted[0]}x{wanted[1]}{constants}"
     bench.take(

@@ -18,6 +18,10 @@ from edge_agent.tools.likeness import Answers
 from edge_agent.vision import Vision, load_vision
 
 
+class ProofError(SurgeryError):
+    """A changed model does not answer as the one before."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """A change that was made and proved.
@@ -114,11 +118,11 @@ class Workbench:
         """Show that a changed model answers what is expected, and say how nearly.
 
         Raises:
-            SurgeryError: it does not.
+            ProofError: it does not.
         """
         apart = likeness.difference(likeness.answers(vision, self.tensors), expected)
         if not apart.is_rounding:
-            raise SurgeryError(f"the changed model answers otherwise: {apart}")
+            raise ProofError(f"the changed model answers otherwise: {apart}")
         return f"{apart}, on {len(self.tensors)} pictures"
 
     def take(self, graph: Graph, vision: Vision, step: Step) -> None:

@@ -279,6 +279,57 @@ def test_only_the_wanted_columns_are_left_and_are_what_they_were(name: str) -> N
     onnx.checker.check_model(changed.model, full_check=True)
 
 
+OLD: dict[str, tuple[int, Sequence[Step], list[int]]] = {
+    "slices without inputs": (
+        9,
+        [
+            CONV,
+            ("Slice", ["made"], "boxes", {"axes": [1], "starts": [0], "ends": [2]}),
+            ("Slice", ["made"], "classes", {"axes": [1], "starts": [2], "ends": [6]}),
+            ("Concat", ["boxes", "classes"], "out", {"axis": 1}),
+        ],
+        [0, 1, 4],
+    ),
+    "a split without inputs": (
+        11,
+        [
+            CONV,
+            ("Split", ["made"], ["boxes", "classes"], {"axis": 1, "split": [2, 4]}),
+            ("Concat", ["boxes", "classes"], "out", {"axis": 1}),
+        ],
+        [0, 1, 2],
+    ),
+    "a softmax of what comes after": (11, [CONV, ("Softmax", ["made"], "out", {"axis": 2})], [3, 4]),
+}
+
+
+@pytest.mark.parametrize("name", OLD)
+def test_old_forms_of_operations_are_gone_through_as_well(name: str) -> None:
+    opset, steps, keep = OLD[name]
+    graph = graph_of(steps, PICTURE, opset=opset)
+    picture = array(*PICTURE)
+    whole = answers_of(graph, picture)["out"]
+    np.testing.assert_array_equal(answers_of(pruned(graph, 1, keep), picture)["out"], whole[:, keep])
+
+
+def test_an_old_softmax_goes_over_all_that_comes_after_its_side() -> None:
+    graph = graph_of([CONV, ("Softmax", ["made"], "out", {})], PICTURE, opset=11)  # from side 1 on
+    with pytest.raises(SurgeryError, match="goes over all labels"):
+        pruned(graph, 1, [0, 1])
+
+
+def test_an_old_slice_ends_where_a_side_ends() -> None:
+    def made(width: int) -> Graph:
+        bounds = {"axes": [3], "starts": [1], "ends": [width]}
+        return graph_of([("Slice", ["picture"], "out", bounds)], (1, 3, 16, width), opset=9)
+
+    graph = made(16)
+    assert size.free(graph, "picture", (1, 3, 16, 16), (1, 3, 336, 208)) == 1
+    size.fix(graph, "picture", (1, 3, 16, 32))
+    picture = array(1, 3, 16, 32)
+    np.testing.assert_array_equal(answers_of(graph, picture)["out"], answers_of(made(32), picture)["out"])
+
+
 def test_weights_that_several_strides_share_stay_one() -> None:
     steps = [
         ("MaxPool", ["picture"], "small", {"kernel_shape": [2, 2], "strides": [2, 2]}),

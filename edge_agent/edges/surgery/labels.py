@@ -30,6 +30,9 @@ _BY_THEMSELVES = frozenset({
 _PAIRED = frozenset({"Add", "Div", "Max", "Min", "Mul", "PRelu", "Pow", "Sub", "Sum", "Where"})
 """Operations on numbers at the same place of several tensors."""
 
+_KNOWN = frozenset({"", "ai.onnx", "com.microsoft"})
+"""Domains in which these names mean these operations; onnxruntime's has the scales of 16-bit integers."""
+
 _RESHAPED = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 _SOFTMAX = frozenset({"LogSoftmax", "Softmax"})
 _SOFTMAX_OF_ONE_AXIS = 13  # the opset from which on it goes along one side only
@@ -84,6 +87,8 @@ class _Cutter:
         node = self._graph.maker(name)
         if node is None:
             raise SurgeryError(f"{name} is made by no operation, so there is nothing to spare")
+        if node.domain not in _KNOWN:
+            raise SurgeryError(f"{told(node)} of {node.domain} may mix labels, so none can be left out before it")
         if node.op_type == "Split":
             self._split(node, name, axis, keep)
         else:
@@ -107,7 +112,7 @@ class _Cutter:
             return self._reshaped
         if node.op_type in _SOFTMAX:
             return self._weighed
-        if node.op_type not in rules or node.domain:
+        if node.op_type not in rules:
             raise SurgeryError(f"{told(node)} may mix labels, so none can be left out before it")
         return rules[node.op_type]
 

@@ -67,11 +67,11 @@ class Walk:
         """The shape of a tensor.
 
         Raises:
-            SurgeryError: it depends on more than the size of the picture.
+            SurgeryError: it depends on what the picture shows, or on an operation that onnx does not know.
         """
         found = self.known(name)
         if found is None:
-            raise SurgeryError(f"the shape of {name} depends on more than the size of the picture")
+            raise SurgeryError(f"the shape of {name} cannot be told")
         return found
 
     def known(self, name: str) -> Shape | None:
