@@ -171,6 +171,29 @@ def test_labels_of_the_other_name_in_the_metadata_do_not_outlive_it(tmp_path: Pa
     assert load_vision(ModelSettings(path=out, family="yolox")).signature.metadata["licence"] == "MIT"
 
 
+def test_labels_that_were_told_stand_in_the_file_afterwards(tmp_path: Path) -> None:
+    outputs = {**KINDS["YOLOv5, v7"].outputs, "raw": np.zeros((1, 3, 4, 8, 8), np.float32)}
+    path = write_model(tmp_path / "model.onnx", outputs)
+    (tmp_path / "labels.txt").write_text("cat\ndog\ncow\n")
+    out = fitted(path, "--labels", str(tmp_path / "labels.txt"))
+    assert load_vision(ModelSettings(path=out)).label_names == LABELS
+
+
+def test_an_answer_that_costs_nothing_is_no_reason_for_another_file(tmp_path: Path) -> None:
+    kind = KINDS["TensorFlow Object Detection API"]
+    path = write_model(
+        tmp_path / "model.onnx", kind.outputs, metadata={"names": str(list(LABELS))}, picture=(1, 32, 64, 3)
+    )
+    model = onnx.load(path)
+    unread = next(tensor for tensor in model.graph.output if tensor.name == "num_detections:0")
+    for node in [one for one in model.graph.node if one.output[0].startswith(unread.name)]:
+        model.graph.node.remove(node)
+    unread.name = "images_mean"
+    del unread.type.tensor_type.shape.dim[:]
+    onnx.save(model, path)
+    fitted(path, code=1)
+
+
 # Every family
 
 
@@ -515,6 +538,7 @@ def test_yolox_loses_its_focus_and_its_square(tmp_path: Path, capsys: pytest.Cap
     model = shared_data("models/yolox_nano.onnx")
     same = fitted(model, "--keep", "person,car,dog", out=tmp_path / "same.onnx")
     assert kinds_in(same) == ["labels", "focus"]
+    assert load_vision(ModelSettings(path=same)).labels_from == "its metadata"
     operations = {node.op_type for node in onnx.load(same).graph.node[:6]}
     assert "Slice" not in operations
     whole, part = load_vision(ModelSettings(path=model)), load_vision(ModelSettings(path=same))

@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "`verify` all",
     )
     fit.arguments(parser)
-    add_options(parser)
+    add_options(parser, size_help="for a model that takes any size: which one; for `fit` also the one it is to have")
     parser.add_argument("--to", type=Path, metavar="DIR", default=Path(), help="for `pull`: where to (default: here)")
     parser.add_argument(
         "--from", dest="origin", metavar="DIR_OR_URL", help="for `pull`: where from, instead of where it is published"

@@ -27,7 +27,7 @@ _SAME_SCORE = 1e-3
 
 
 def drop_outputs(bench: Workbench) -> None:
-    """Leave out answers that the family does not read, with what only they need.
+    """Leave out answers that the family does not read, with what only they need; nothing where that is nothing.
 
     Raises:
         SurgeryError: it answers otherwise without them.
@@ -43,10 +43,12 @@ def drop_outputs(bench: Workbench) -> None:
         return
     graph = bench.graph.copy()
     spared = outputs.answer_with(graph, bench.walk(graph), kept)
+    if not spared:
+        return
     changed = bench.load(graph)
     proved = bench.prove(changed, [{name: answer[name] for name in kept} for answer in bench.answers])
     dropped = ", ".join(name for name in names if name not in kept)
-    told = f"{dropped} left out, which nobody reads, with {spared} operations"
+    told = f"{dropped} left out, which nobody reads, with {spared} operation{'s' * (spared != 1)}"
     bench.take(graph, changed, Step(kind="outputs", told=told, proof=proved))
 
 

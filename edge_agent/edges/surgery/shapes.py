@@ -52,8 +52,8 @@ class Walk:
         for name in node.input:
             self._learn(name)
         try:
-            schema = self._onnx.defs.get_schema(node.op_type, self._version(node.domain), node.domain)
-            self._types |= self._inferred(schema, node)
+            self._onnx.defs.get_schema(node.op_type, self._version(node.domain), node.domain)
+            self._types |= self._inferred(node)
         except self._onnx.defs.SchemaError:
             return  # an operation that onnx does not know: what it makes is of unknown shape
         except self._onnx.shape_inference.InferenceError as error:
@@ -110,20 +110,23 @@ class Walk:
         imports = self._graph.model.opset_import
         return next((int(one.version) for one in imports if one.domain == domain), 1)
 
-    def _inferred(self, schema: Any, node: Any) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._onnx.shape_inference.infer_node_outputs(
-            schema,
-            node,
-            {name: self._types[name] for name in node.input if name},
-            {
-                name: self._onnx.numpy_helper.from_array(self._values[name], name)
-                for name in node.input
-                if name in self._values
-            },
-            opset_imports=list(self._graph.model.opset_import),
-            ir_version=self._graph.model.ir_version,
+    def _alone(self, node: Any) -> Any:
+        """A model of nothing but this operation, with what is known of its inputs."""
+        helper = self._onnx.helper
+        names = dict.fromkeys(name for name in node.input if name)
+        graph = helper.make_graph(
+            [node],
+            "one",
+            [helper.make_value_info(name, self._types[name]) for name in names if name not in self._values],
+            [helper.make_empty_tensor_value_info(name) for name in node.output if name],
+            [self._onnx.numpy_helper.from_array(self._values[name], name) for name in names if name in self._values],
         )
-        return found
+        model = self._graph.model
+        return helper.make_model(graph, opset_imports=list(model.opset_import), ir_version=model.ir_version)
+
+    def _inferred(self, node: Any) -> Mapping[str, Any]:
+        model = self._onnx.shape_inference.infer_shapes(self._alone(node), strict_mode=True, data_prop=True)
+        return {one.name: one.type for one in model.graph.output if one.type.HasField("tensor_type")}
 
     def _reckon(self, node: Any) -> None:
         """Work out what shapes are made of."""
@@ -141,23 +144,8 @@ class Walk:
             self._evaluate(node)
 
     def _evaluate(self, node: Any) -> None:
-        helper = self._onnx.helper
-        names = [name for name in node.input if name]
-        if not all(name in self._types for name in node.output if name):
-            return
-        graph = helper.make_graph(
-            [node],
-            "one",
-            [helper.make_value_info(name, self._types[name]) for name in dict.fromkeys(names)],
-            [helper.make_value_info(name, self._types[name]) for name in node.output if name],
-        )
-        model = helper.make_model(graph, opset_imports=list(self._graph.model.opset_import))
         try:
-            made = (
-                runtimes.load("onnx.reference")
-                .ReferenceEvaluator(model)
-                .run(None, {name: self._values[name] for name in names})
-            )
+            made = runtimes.load("onnx.reference").ReferenceEvaluator(self._alone(node)).run(None, {})
         except Exception:  # noqa: BLE001  (what cannot be reckoned is not known, whatever the reason)
             return
         for name, array in zip((name for name in node.output if name), made, strict=True):

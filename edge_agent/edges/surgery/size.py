@@ -120,6 +120,8 @@ class _Walks:
             "Concat": self._joined,
             "Expand": self._expanded,
             "Gather": self._gathered,
+            "Gemm": self._multiplied,
+            "MatMul": self._multiplied,
             "MaxPool": self._pooled,
             "Reshape": self._reshaped,
             "Resize": self._resized,
@@ -258,6 +260,12 @@ class _Walks:
         axis = self._graph.attributes(node).get("axis", 0) % max(1, len(self._own.shape(node.input[0])))
         if axis in self._varies(node.input[0]):
             raise SurgeryError(f"{told(node)} takes places of a side that depends on the size")
+
+    def _multiplied(self, node: Any) -> None:
+        last = len(self._own.shape(node.input[0])) - 1
+        held = self._held(node)
+        if held and last in self._varies(node.input[0]):
+            raise SurgeryError(held)
 
     def _split(self, node: Any) -> None:
         axis = self._graph.attributes(node).get("axis", 0) % len(self._own.shape(node.input[0]))

@@ -93,7 +93,7 @@ def _places(answer: Answer) -> _Places | None:
     if None not in named:
         encodings, scores, anchors = (place for place in named if place is not None)
         return _Places(encodings=encodings, scores=scores, anchors=anchors)
-    boxes = [index for index, shape in enumerate(shapes) if shape[-1] == 4]  # noqa: PLR2004
+    boxes = [index for index, shape in enumerate(shapes) if shape[-1:] == (4,)]
     if len(boxes) != 2:  # noqa: PLR2004
         return None
     are_anchors = [_are_boxes(answer.outputs[index].reshape(-1, 4)) for index in boxes]
