@@ -442,6 +442,18 @@ def bound(path: Path) -> None:
     onnx.save(model, path)
 
 
+def strange(path: Path) -> None:
+    """The small detector with a part that makes nothing of nothing, and that nobody reads."""
+    write_small_detector(path)
+    model = onnx.load(path)
+    for name, number in (("none", 0), ("channels", 1), ("all", -1)):
+        model.graph.initializer.append(numpy_helper.from_array(np.array([number], np.int64), f"strange_{name}"))
+    bounds = ["strange_none", "strange_none", "strange_channels"]
+    model.graph.node.append(helper.make_node("Slice", ["images", *bounds], ["nothing"], "take"))
+    model.graph.node.append(helper.make_node("Reshape", ["nothing", "strange_all"], ["flat_nothing"], "flatten"))
+    onnx.save(model, path)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "complaint"),
     [
@@ -472,6 +484,7 @@ def bound(path: Path) -> None:
             78,
             "model bound.onnx: its size cannot be 32x64: Add place reads the constant grid [1, 84, 1], made for",
         ),
+        ("strange.onnx out.onnx --input 64x32", 78, "its size cannot be 64x32: its graph has a form that is not under"),
         ("default out.onnx --input 416x250", 78, "--input 416x250: both have to be multiples of 32"),
         ("default out.onnx --input 320x192", 1, "nothing is written: size: it takes any, which `model.input` tells"),
         ("ssdlite out.onnx --input 416x256", 78, "its size cannot be 416x256: Reshape"),
@@ -494,6 +507,7 @@ def test_what_cannot_be_fitted_is_refused_in_a_line(
     write_small_detector(Path("float.onnx"))
     softmaxed(Path("softmaxed.onnx"))
     bound(Path("bound.onnx"))
+    strange(Path("strange.onnx"))
     write_model(Path("numbered.onnx"), KINDS["YOLOv10, YOLO26"].outputs, metadata={"names": "['cat', 'dog', 'cow']"})
     Path("text.onnx").write_text("no model")
     Path("model.tflite").write_bytes(b"")
@@ -532,6 +546,13 @@ def test_a_built_in_model_computes_the_wanted_labels_only(tmp_path: Path, name: 
     assert part.label_names == ("person", "dog")
     assert manifest_of(out)["bytes"] < manifest_of(out)["source"]["bytes"]
     assert_same(detections(whole, "person", "dog"), detections(part, "person", "dog"), 1e-3)
+
+
+def test_a_model_that_takes_any_size_is_told_the_one_that_it_was_measured_at(tmp_path: Path) -> None:
+    out = fitted("default", "--keep", "person", "--input", "320x192", out=tmp_path / "one.onnx")
+    assert (kinds_in(out), manifest_of(out)["settings"]) == (["labels"], {"input": [320, 192]})
+    assert "model: {path: one.onnx, input: [320, 192]}" in out.with_suffix(".md").read_text()
+    assert load_vision(ModelSettings(path=out, input=(320, 192))).input_size == (320, 192)
 
 
 def test_yolox_loses_its_focus_and_its_square(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,9 +102,9 @@ def fit(order: Order, frames: Sequence[Frame]) -> Fitted:
         bench = Workbench(graph, original, settings, [proof.picture(), *frames], Path(folder))
         try:
             _change(order, bench, left, is_fixed=is_fixed)
-        except ProofError as error:
+            return _finished(order, original, bench, left) if bench.steps else Fitted(None, {}, tuple(left))
+        except SurgeryError as error:
             return Fitted(None, {}, (*left, str(error)))
-        return _finished(order, original, bench, left) if bench.steps else Fitted(None, {}, tuple(left))
 
 
 def _change(order: Order, bench: Workbench, left: list[str], *, is_fixed: bool) -> None:
@@ -144,16 +144,27 @@ def _refuse_nonsense(order: Order, original: Vision) -> None:
         )
 
 
-def _unasked(left: list[str], kind: str, change: Callable[[], None]) -> None:
+def _try(change: Callable[[], None]) -> None:
+    """Make a change; graphs have forms that nobody thought of, which is no reason to end otherwise than with a line."""
     try:
         change()
+    except SurgeryError:
+        raise
+    except (LookupError, TypeError, ValueError) as error:
+        words = " ".join(str(error).split())
+        raise SurgeryError(f"its graph has a form that is not understood ({type(error).__name__}: {words})") from error
+
+
+def _unasked(left: list[str], kind: str, change: Callable[[], None]) -> None:
+    try:
+        _try(change)
     except SurgeryError as error:
         left.append(f"{kind}: {error}")
 
 
 def _asked(order: Order, what: str, change: Callable[[], None]) -> None:
     try:
-        change()
+        _try(change)
     except ProofError:
         raise
     except SurgeryError as error:
@@ -161,13 +172,11 @@ def _asked(order: Order, what: str, change: Callable[[], None]) -> None:
 
 
 def _finished(order: Order, original: Vision, bench: Workbench, left: list[str]) -> Fitted:
-    """What there is to say of a model that was made."""
+    """What there is to say of a model that was made; it is loaded once more, as when the agent starts with it."""
     model = bench.graph.written()
-    settings = bench.settings.model_copy(update={"path": bench.write(bench.graph)})
-    fitted = load_vision(settings)
-    models = original, fitted
-    shown = [likeness.tensors(one, bench.frames[-1:], one.input_size)[0] for one in models]
-    speed = compare(models, shown)
+    fitted = bench.load(bench.graph, is_trial=False)
+    both = original, fitted
+    speed = compare(both, [likeness.tensors(one, bench.frames[-1:], one.input_size)[0] for one in both])
     manifest = {
         "schema": made_models.MANIFEST_SCHEMA,
         "sha256": hashlib.sha256(model).hexdigest(),
@@ -194,8 +203,9 @@ def _finished(order: Order, original: Vision, bench: Workbench, left: list[str])
 
 def _told_settings(settings: ModelSettings) -> dict[str, Any]:
     """What the new file does not say of itself, and the old one's family did."""
-    names = ("family", "colour", "resize", "mean", "std")
-    return {name: value for name in names if (value := getattr(settings, name)) is not None}
+    names = ("family", "input", "colour", "resize", "mean", "std")
+    told = {name: value for name in names if (value := getattr(settings, name)) is not None}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
 
 
 def _verdict(speed: Speed) -> str:

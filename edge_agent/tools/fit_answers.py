@@ -132,8 +132,11 @@ def _readable(bench: Workbench) -> Iterator[tuple[tuple[str, ...], Head]]:
     names = [name for name in outputs.before_suppression(bench.graph) if len(walk.known(name) or ()) == _SIDES]
     graph = bench.graph.copy()
     outputs.answer_with(graph, walk, names)
-    loaded = inference.load_model(bench.write(graph), bench.settings, None)
-    answer = dict(zip(names, loaded.run(bench.vision.feed(bench.vision.blank())), strict=True))
+    try:
+        loaded = inference.load_model(bench.write(graph), bench.settings, None)
+        answer = dict(zip(names, loaded.run(bench.vision.feed(bench.vision.blank())), strict=True))
+    except Exception as error:  # onnxruntime raises a class of its own for each cause, all derived from Exception
+        raise SurgeryError("what the suppression is given cannot be asked of it") from error
     for count in (1, 2):
         for chosen in itertools.combinations(names, count):
             yield from _read(bench, answer, chosen)

@@ -49,4 +49,4 @@ Made with {versions}.
 
 
 def _written(value: Any) -> str:
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else str(value)
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)

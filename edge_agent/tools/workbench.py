@@ -84,15 +84,15 @@ class Workbench:
         self._path.write_bytes(graph.written())
         return self._path
 
-    def load(self, graph: Graph, **settings: Any) -> Vision:
-        """A graph as the agent sees it.
+    def load(self, graph: Graph, *, is_trial: bool = True, **settings: Any) -> Vision:
+        """A graph as the agent sees it, with other settings than before; proved as at a start, where it is no trial.
 
         Raises:
             SurgeryError: it is no model any more that the agent understands.
         """
         path = self.write(graph)
         try:
-            return load_vision(self.settings.model_copy(update={"path": path, **settings}), is_trial=True)
+            return load_vision(self.settings.model_copy(update={"path": path, **settings}), is_trial=is_trial)
         except ModelError as error:
             raise SurgeryError(str(error).removeprefix(f"model {path}: ")) from error
 
