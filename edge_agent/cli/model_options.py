@@ -10,11 +10,13 @@ from edge_agent.edges.inference import ModelSettings
 from edge_agent.tools import models
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(
+    parser: argparse.ArgumentParser, *, size_help: str = "for a model that takes any size: which one"
+) -> None:
     """Let a file's labels, family and input be told."""
     parser.add_argument("--labels", type=Path, metavar="FILE", help="for a file: its labels, one a line")
     parser.add_argument("--family", metavar="NAME", help="for a file: how its answer is to be read")
-    parser.add_argument("--input", metavar="WxH", type=_size, help="for a model that takes any size: which one")
+    parser.add_argument("--input", metavar="WxH", type=_size, help=size_help)
 
 
 def model_settings(model: str, args: argparse.Namespace) -> ModelSettings:

@@ -1,4 +1,4 @@
-"""List models, show one with its model card or what is made of a file, verify files, or pull one from elsewhere."""
+"""List models, show one or what is made of a file, verify files, pull one from elsewhere, or fit one to its use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from edge_agent.cli import fit
 from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.model_options import add_options, model_settings
 from edge_agent.errors import ModelError
@@ -16,13 +17,15 @@ from edge_agent.tools import models
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked."""
-    parser.add_argument("action", choices=("list", "info", "verify", "pull"), help="what to do")
+    parser.add_argument("action", choices=("list", "info", "verify", "pull", "fit"), help="what to do")
     parser.add_argument(
         "name",
         nargs="?",
-        help="of a model, for `info` also a model file; for `info` the default one and for `verify` all, when left out",
+        help="of a model, for `info` and `fit` also a model file; when left out, for `info` the default one and for "
+        "`verify` all",
     )
-    add_options(parser)
+    fit.arguments(parser)
+    add_options(parser, size_help="for a model that takes any size: which one; for `fit` also the one it is to have")
     parser.add_argument(
         "--measure", action="store_true", help="for `list`: time a run of the built-in models, and of those in --to DIR"
     )
@@ -35,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do it."""
-    return {"list": _list, "info": _info, "verify": _verify, "pull": _pull}[args.action](args)
+    return {"list": _list, "info": _info, "verify": _verify, "pull": _pull, "fit": fit.run}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -15,9 +15,9 @@ from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.model_options import add_options, file_settings, number, ratio
 from edge_agent.cli.probe import filled
 from edge_agent.errors import ConfigError
-from edge_agent.tools import accuracy, calibration_pictures, models
+from edge_agent.tools import accuracy, calibration_pictures, made_models, models
 from edge_agent.tools.labelled import LabelledFolder, read_labelled, require_pictures
-from edge_agent.tools.model_card import write
+from edge_agent.tools.model_card import card_of
 from edge_agent.tools.quantize import FORMS, LEAST_PICTURES, MAX_LOSS, Order, Quantized, quantize
 
 _SHOWN_NODES = 6
@@ -106,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     if not (made.pays or args.force):
         print(f"{args.output} is not written; --force writes it all the same", file=sys.stderr)
         return EXIT_FAILED
-    for written in write(made.model, made.manifest, args.output):
+    manifest = {"file": args.output.name} | made.manifest
+    for written in made_models.write(args.output, made.model, manifest, card_of(manifest)):
         print(f"wrote {written}", file=sys.stderr)
     return 0 if made.pays else EXIT_FAILED
 

@@ -1,12 +1,9 @@
-"""A model that was made INT8 here, as it is written, with what a person should know of it on one page."""
+"""What a person should know of a model that was made INT8 here, on one page."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
-
-from edge_agent.errors import StorageError
 
 _FORMS = {
     "u8s8": "unsigned 8-bit activations, signed 8-bit weights",
@@ -19,29 +16,6 @@ _MEASURES = {
     "AP": "AP is COCO's, from 0 to 1, as `edge-agent eval detect` counts it: {things} things that `{annotations}` has "
     "on\n{pictures} pictures which were held out from calibration.",
 }
-
-
-def write(model: bytes, manifest: dict[str, Any], path: Path) -> tuple[Path, ...]:
-    """Write a model, and beside it what is known of it for programs (`.json`) and for people (`.md`).
-
-    Raises:
-        StorageError: they cannot be written.
-    """
-    manifest = {"file": path.name} | manifest
-    texts = {
-        path.with_suffix(".json"): json.dumps(manifest, indent=2, ensure_ascii=False) + "\n",
-        path.with_suffix(".md"): card_of(manifest),
-    }
-    files = {path: model} | {place: text.encode() for place, text in texts.items()}
-    for place, content in files.items():
-        unfinished = place.with_name(f".{place.name}.part")
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(place)
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {place}: {error.strerror}; is its folder there?") from error
-    return tuple(files)
 
 
 def card_of(manifest: dict[str, Any]) -> str:

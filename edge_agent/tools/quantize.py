@@ -17,6 +17,7 @@ from edge_agent.edges.quantizer import Form, Node, Quantizer
 from edge_agent.errors import ConfigError, ModelError
 from edge_agent.records import ByteArray, Frame
 from edge_agent.stages.detect.preparation import Preparation
+from edge_agent.tools import made_models
 from edge_agent.tools.agreement import Agreement
 from edge_agent.tools.labelled import LabelledFolder
 from edge_agent.tools.labelled_precision import LabelledPrecision, held_out
@@ -24,8 +25,6 @@ from edge_agent.tools.sensitivity import Found, before_heads, search
 from edge_agent.tools.speed import Speed, compare
 from edge_agent.tools.trials import Accuracy, Trials
 from edge_agent.vision import Vision, load_vision
-
-MANIFEST_SCHEMA = 1
 
 FORMS: dict[str, Form] = {"cpu": "u8s8", "tensorrt": "s8s8"}
 """What is to run the model -> the types it wants."""
@@ -125,11 +124,12 @@ def quantize(order: Order, take: Take, say: Say) -> Quantized:
         quantizer.calibrate(teacher.feed(preparation.tensor(picture)) for picture in calibration)
         trials = Trials(quantizer, teacher, order.model, accuracy, Path(folder) / "trial.onnx")
         found = _search(order, trials, may, others, say)
-        speed = compare(teacher, trials.load(found.nodes), preparation.tensor(others[0]))
+        tensor = preparation.tensor(others[0])
+        speed = compare((teacher, trials.load(found.nodes)), (tensor, tensor))
         model = trials.written()
     pays, verdict = judge(order, speed, accuracy.name, trials.before, found.loss)
     manifest = {
-        "schema": MANIFEST_SCHEMA,
+        "schema": made_models.MANIFEST_SCHEMA,
         "sha256": hashlib.sha256(model).hexdigest(),
         "bytes": len(model),
         **_origin(order, teacher),
@@ -193,7 +193,7 @@ def _search(order: Order, trials: Trials, may: Sequence[Node], pictures: Sequenc
 def _origin(order: Order, teacher: Vision) -> dict[str, Any]:
     """Which float model it was made of, and how that was understood."""
     return {
-        "source": {"file": order.path.name, "sha256": teacher.sha256, "bytes": order.path.stat().st_size},
+        "source": made_models.origin(order.path, teacher),
         "family": teacher.head.family,
         "input": list(teacher.input_size),
     }
@@ -235,9 +235,7 @@ def _measured(
         "things": accuracy.things,
         "before": round(before, 4),
         "after": round(before - loss, 4),
-        "cpu_ms_before": round(speed.before_ms, 3),
-        "cpu_ms_after": round(speed.after_ms, 3),
-        "ratio": round(speed.ratio, 3),
+        **speed.told(),
         "on": host.board() or host.processor() or host.system(),
         "provider": teacher.provider,
     }

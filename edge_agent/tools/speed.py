@@ -39,6 +39,14 @@ class Speed:
         """The second to the first."""
         return self.after_ms / self.before_ms
 
+    def told(self) -> dict[str, float]:
+        """The same as a manifest has it."""
+        return {
+            "cpu_ms_before": round(self.before_ms, 3),
+            "cpu_ms_after": round(self.after_ms, 3),
+            "ratio": round(self.ratio, 3),
+        }
+
 
 def in_turn(runs: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[Spent]:
     """What each of several runs takes, the median of many."""
@@ -54,7 +62,14 @@ def in_turn(runs: Sequence[Callable[[], object]], rounds: int = ROUNDS) -> list[
     return [Spent(cpu_ms=median(cpu), wall_ms=median(wall)) for cpu, wall in zip(cpu_ms, wall_ms, strict=True)]
 
 
-def compare(before: Vision, after: Vision, tensor: NDArray[Any], rounds: int = _PAIR_ROUNDS) -> Speed:
-    """How much faster one model is than another, by runs of both on one picture."""
-    one, other = in_turn([partial(before.infer, tensor), partial(after.infer, tensor)], rounds)
-    return Speed(before_ms=one.cpu_ms, after_ms=other.cpu_ms)
+def compare(models: tuple[Vision, Vision], tensors: Sequence[NDArray[Any]], rounds: int = _PAIR_ROUNDS) -> Speed:
+    """How much faster one model is than another.
+
+    Args:
+        models: the one before and the one after.
+        tensors: what each of them takes, of the same picture.
+        rounds: how often.
+    """
+    runs = [partial(model.infer, tensor) for model, tensor in zip(models, tensors, strict=True)]
+    before, after = in_turn(runs, rounds)
+    return Speed(before_ms=before.cpu_ms, after_ms=after.cpu_ms)

@@ -200,6 +200,8 @@ def test_an_empty_list_can_be_in_either_order() -> None:
         ({"boxes": zeros(1, 2, 4), "class_logits": zeros(1, 2, 3), "more": zeros(7)}, "its head is none of"),
         ({name: nanodet(8)[name] for name in list(nanodet(8))[:5]}, "its head is none of"),  # a map short
         ({}, "its head is none of"),
+        ({"count": np.array(3.0)}, "its head is none of"),
+        ({"boxes": zeros(1, 2, 4), "scores": zeros(1, 2, 3), "count": np.array(3.0)}, "its head is none of"),
     ],
 )
 def test_what_is_not_understood_is_refused_with_what_was_found(outputs: dict[str, Any], words: str) -> None:

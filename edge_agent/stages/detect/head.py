@@ -92,6 +92,36 @@ def _bare(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassColumns:
+    """Where an output has a column for each class.
+
+    Attributes:
+        output: place among the outputs.
+        axis: of it that counts columns.
+        first: column of the first class, in each group.
+        groups: how many groups of as many columns lie one behind the other, each with all classes.
+    """
+
+    output: int
+    axis: int
+    first: int = 0
+    groups: int = 1
+
+    def kept(self, columns: int, classes: int, wanted: IntArray) -> IntArray:
+        """Which columns are left, in order, when of the classes only some are.
+
+        Args:
+            columns: how many there are.
+            classes: how many of a group are classes.
+            wanted: (K,) classes that are left, in order.
+        """
+        group = np.arange(columns // self.groups)
+        others = group[(group < self.first) | (group >= self.first + classes)]
+        left = np.sort(np.concatenate([others, self.first + wanted]))
+        return (np.arange(self.groups)[:, None] * len(group) + left).ravel()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """One model as the detector needs to know it.
 
@@ -108,6 +138,7 @@ class Head:
         std: divides what is left.
         padding: grey level, 0..255, of what the picture does not cover.
         classes: how many class columns the model has; None where it gives numbers of classes.
+        class_columns: where these are; empty where it gives numbers of classes.
         coco: which list of COCO's labels numbers of classes count through, when nobody says what they mean: the 80 that
             are used, all 90, or 91 with the background first.
         suppresses: whether boxes of one thing are left for the detector to suppress.
@@ -126,6 +157,7 @@ class Head:
     std: Triple
     padding: int = 114
     classes: int | None
+    class_columns: tuple[ClassColumns, ...] = ()
     coco: Literal[80, 90, 91] = 80
     suppresses: bool = True
     decode: Decode = field(repr=False)

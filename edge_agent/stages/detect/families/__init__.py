@@ -110,7 +110,7 @@ def _with_as_many_classes(readings: Sequence[Head], classes: int | None) -> list
 def _why_none(answer: Answer) -> str:
     """What else it may be."""
     shapes = answer.shapes
-    if len(shapes) == 1 and len(shapes[0]) <= _MATRIX and shapes[0][-1] > _A_BOX:
+    if len(shapes) == 1 and len(shapes[0]) <= _MATRIX and shapes[0][-1:] > (_A_BOX,):
         return "it looks like a classifier, which says what is in a picture and not where"
     if any(len(shape) == _MAPS and min(shape[-2:]) > _A_BOX for shape in shapes):
         return "it looks like one that gives maps of the picture, as for segments or depth, and no boxes"

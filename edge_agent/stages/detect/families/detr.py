@@ -20,6 +20,7 @@ from edge_agent.stages.detect.head import (
     STRETCHED_RGB,
     Answer,
     Candidates,
+    ClassColumns,
     Head,
     above,
     cells_of,
@@ -72,6 +73,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         why=f"{shapes[boxes][1]} queries, each with a box and {classes} class logits",
         size_step=32,
         classes=classes,
+        class_columns=(ClassColumns(output=1 - boxes, axis=2),),
         suppresses=False,
         decode=functools.partial(_decode, boxes),
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.head import Answer, Candidates, Head, Look, above, cells_of, seen_as
+from edge_agent.stages.detect.head import Answer, Candidates, ClassColumns, Head, Look, above, cells_of, seen_as
 
 FAMILY = "nanodet"
 
@@ -56,6 +56,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         why=f"three maps of {classes} classes and three of 4 x {sides // _SIDES} bins, for strides 8, 16 and 32",
         size_step=_STRIDES[-1],
         classes=classes,
+        class_columns=tuple(ClassColumns(output=index, axis=2) for index in class_maps),
         decode=functools.partial(_decode, class_maps, side_maps),
     )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
 from edge_agent.stages.detect.families.nanodet import BINS, LOOK, boxes_around
-from edge_agent.stages.detect.head import Answer, Candidates, Head, above, cells_of, seen_as
+from edge_agent.stages.detect.head import Answer, Candidates, ClassColumns, Head, above, cells_of, seen_as
 
 FAMILY = "nanodet-plus"
 
@@ -40,6 +40,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
                 why=f"cells of strides 8, 16, 32 and 64, each {classes} classes and 4 x {bins} bins",
                 size_step=_STRIDES[-2],
                 classes=classes,
+                class_columns=(ClassColumns(output=0, axis=2),),
                 decode=functools.partial(_decode, classes),
             )
 

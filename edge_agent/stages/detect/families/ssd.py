@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, Head, above, seen_as
+from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, ClassColumns, Head, above, seen_as
 
 FAMILY = "ssd"
 
@@ -80,6 +80,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         why=f"{scores.shape[-2]} anchors, each with a box and {classes} class {'logits' if are_logits else 'scores'}; "
         f"boxes are offsets of {told_by}, {'x before y' if x_first else 'y before x'}",
         classes=classes,
+        class_columns=(ClassColumns(output=places.scores, axis=2),),
         decode=functools.partial(_decode, reading),
     )
 
@@ -92,7 +93,7 @@ def _places(answer: Answer) -> _Places | None:
     if None not in named:
         encodings, scores, anchors = (place for place in named if place is not None)
         return _Places(encodings=encodings, scores=scores, anchors=anchors)
-    boxes = [index for index, shape in enumerate(shapes) if shape[-1] == 4]  # noqa: PLR2004
+    boxes = [index for index, shape in enumerate(shapes) if shape[-1:] == (4,)]
     if len(boxes) != 2:  # noqa: PLR2004
         return None
     are_anchors = [_are_boxes(answer.outputs[index].reshape(-1, 4)) for index in boxes]

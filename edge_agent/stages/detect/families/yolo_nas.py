@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.head import PADDED_BGR, Answer, Candidates, Head, above, cells_of, seen_as
+from edge_agent.stages.detect.head import PADDED_BGR, Answer, Candidates, ClassColumns, Head, above, cells_of, seen_as
 
 FAMILY = "yolo-nas"
 
@@ -37,6 +37,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         why=f"corners, and scores of {classes} classes, for each cell of strides 8, 16 and 32",
         size_step=_STRIDES[-1],
         classes=classes,
+        class_columns=(ClassColumns(output=1 - boxes, axis=2),),
         decode=functools.partial(_decode, boxes),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edge_agent.stages.detect.families.yolox import BOX_AND_OBJECTNESS, decode_with_objectness
-from edge_agent.stages.detect.head import PADDED_RGB, Answer, Head, are_pixels, cells_of, seen_as
+from edge_agent.stages.detect.head import PADDED_RGB, Answer, ClassColumns, Head, are_pixels, cells_of, seen_as
 
 FAMILY = "yolov5"
 
@@ -38,6 +38,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
                 f"{classes} classes",
                 size_step=strides[-1],
                 classes=classes,
+                class_columns=(ClassColumns(output=0, axis=2, first=BOX_AND_OBJECTNESS),),
                 decode=decode_with_objectness,
             )
 

@@ -22,6 +22,7 @@ from edge_agent.stages.detect.head import (
     PADDED_RGB,
     Answer,
     Candidates,
+    ClassColumns,
     Head,
     above,
     corners,
@@ -86,8 +87,15 @@ def recognise(answer: Answer) -> Iterator[Head]:
             f"{'logits' if are_logits else 'the sigmoid taken'}; {_NAMES[family]}'s anchors",
             size_step=_STRIDES[-1],
             classes=classes,
+            class_columns=tuple(_class_columns(answer, place) for place in places.values()),
             decode=functools.partial(_decode, _Reading(places=places, anchors=anchors, are_logits=are_logits)),
         )
+
+
+def _class_columns(answer: Answer, place: int) -> ClassColumns:
+    if len(answer.shapes[place]) == 5:  # noqa: PLR2004
+        return ClassColumns(output=place, axis=4, first=BOX_AND_OBJECTNESS)
+    return ClassColumns(output=place, axis=1, first=BOX_AND_OBJECTNESS, groups=_BOXES)
 
 
 def _place(answer: Answer, stride: int) -> int | None:

@@ -17,6 +17,7 @@ from edge_agent.stages.detect.head import (
     PADDED_RGB,
     Answer,
     Candidates,
+    ClassColumns,
     Head,
     above,
     are_pixels,
@@ -49,6 +50,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
                     "without objectness",
                     size_step=strides[-1],
                     classes=columns - _BOX,
+                    class_columns=(ClassColumns(output=0, axis=2 if is_turned else 1, first=_BOX),),
                     decode=functools.partial(_decode, is_turned),
                 )
 

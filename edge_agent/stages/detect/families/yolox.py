@@ -17,6 +17,7 @@ from edge_agent.stages.detect.head import (
     RAW_BGR,
     Answer,
     Candidates,
+    ClassColumns,
     Head,
     above,
     are_pixels,
@@ -49,6 +50,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         + ("pixels" if decoded else "offsets in their cells"),
         size_step=_STRIDES[-1],
         classes=classes,
+        class_columns=(ClassColumns(output=0, axis=2, first=BOX_AND_OBJECTNESS),),
         decode=decode_with_objectness if decoded else _decode,
     )
 

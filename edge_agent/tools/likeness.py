@@ -1,0 +1,170 @@
+"""Whether a changed model still is the model that it was: by every number that it answers, or by the boxes it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent import geometry, pixels
+from edge_agent.records import FloatArray, Frame
+from edge_agent.stages.detect.head import Candidates
+from edge_agent.stages.detect.preparation import Preparation, letterbox
+from edge_agent.vision import Vision
+
+Answers = Mapping[str, NDArray[Any]]
+"""What a model answered, by the names of its outputs."""
+
+ROUNDING = 1e-4
+"""Sums in another order differ by so much of the largest number in an answer at most: a thousand times the last bit."""
+
+_BEST = 50
+_SAME_PLACE = 0.5
+_MOST_MISSING = 0.2
+_MOST_SCORE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far answers lie apart.
+
+    Attributes:
+        greatest: difference of two numbers at the same place.
+        share: the same as a part of the largest number in its answer; infinite where there is nothing to compare.
+    """
+
+    greatest: float
+    share: float
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether another order of the sums explains it."""
+        return self.share <= ROUNDING
+
+    def __str__(self) -> str:
+        """Write it for people."""
+        if self.greatest == 0:
+            return "the same to the bit"
+        return f"apart by {self.greatest:.1e} at most, {self.share:.1e} of the largest number"
+
+
+def difference(found: Sequence[Answers], expected: Sequence[Answers]) -> Difference:
+    """Compare what two models answered to the same pictures, each output by itself.
+
+    Args:
+        found: a mapping a picture.
+        expected: with the same outputs.
+    """
+    greatest, share = 0.0, 0.0
+    for one, other in zip(found, expected, strict=True):
+        for name, wanted in other.items():
+            if name not in one or one[name].shape != wanted.shape:
+                return Difference(np.inf, np.inf)
+            if not wanted.size:
+                continue
+            apart = float(np.max(np.abs(one[name].astype(np.float64) - wanted)))
+            largest = float(np.max(np.abs(wanted.astype(np.float64))))
+            greatest = max(greatest, apart)
+            share = max(share, apart / largest if largest else np.inf if apart else 0.0)
+    return Difference(greatest, share)
+
+
+def answers(vision: Vision, tensors: Sequence[NDArray[Any]]) -> list[Answers]:
+    """What a model answers to pictures, each as it takes them."""
+    names = [tensor.name for tensor in vision.signature.outputs]
+    return [dict(zip(names, map(np.array, vision.infer(tensor)), strict=True)) for tensor in tensors]
+
+
+def tensors(vision: Vision, frames: Sequence[Frame], within: tuple[int, int]) -> list[NDArray[Any]]:
+    """Frames as a model takes them, all in its top left corner.
+
+    Args:
+        vision: the model.
+        frames: of cameras.
+        within: width and height of the part that they are fitted into, at most as large as the model's input.
+    """
+    preparation = Preparation(vision.head, vision.input_size)
+    pictures = (pixels.to_bgr(frame, *letterbox(frame.width, frame.height, *within)) for frame in frames)
+    return [preparation.tensor(picture).copy() for picture in pictures]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How far the best boxes of one model are found again by another.
+
+    Attributes:
+        boxes: how many are looked for.
+        found: how many have one of their label that overlaps by half or more.
+        score: how far the scores of these lie apart, in the mean.
+        overlap: how far they overlap, in the mean.
+    """
+
+    boxes: int
+    found: int
+    score: float
+    overlap: float
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether what lies beyond the common part of the pictures explains the rest."""
+        return self.boxes > 0 and self.found >= (1 - _MOST_MISSING) * self.boxes and self.score <= _MOST_SCORE
+
+    def __str__(self) -> str:
+        """Write it for people."""
+        return (
+            f"{self.found} of the {self.boxes} best boxes are found again, overlapping by {self.overlap:.2f}, "
+            f"with scores {self.score:.3f} apart in the mean"
+        )
+
+
+def likeness(
+    models: tuple[Vision, Vision],
+    shown: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]],
+    within: tuple[int, int],
+    most: int = _BEST,
+) -> Likeness:
+    """Look for the best boxes of one model among all of another.
+
+    Args:
+        models: with the same labels.
+        shown: the same pictures, as each takes them, with the same pixels at the same places.
+        within: width and height of the part that both see; boxes whose centre is elsewhere do not count.
+        most: boxes a picture.
+    """
+    overlaps: list[float] = []
+    scores: list[float] = []
+    total = 0
+    everything = (found(model, one, -np.inf) for model, one in zip(models, shown, strict=True))
+    for one, other in zip(*everything, strict=True):
+        wanted = _best(one, within, most)
+        total += len(wanted.scores)
+        for box, score, label in zip(wanted.boxes, wanted.scores, wanted.label_ids, strict=True):
+            same = np.flatnonzero(other.label_ids == label)
+            overlap = geometry.iou(box[None], other.boxes[same])[0]  # (M,)
+            if len(same) and float(np.max(overlap)) >= _SAME_PLACE:
+                nearest = int(np.argmax(overlap))
+                overlaps.append(float(overlap[nearest]))
+                scores.append(float(abs(other.scores[same][nearest] - score)))
+    return Likeness(
+        boxes=total,
+        found=len(scores),
+        score=float(np.mean(scores)) if scores else 0.0,
+        overlap=float(np.mean(overlaps)) if overlaps else 0.0,
+    )
+
+
+def found(vision: Vision, tensors: Sequence[NDArray[Any]], least: float) -> list[Candidates]:
+    """What a model finds in pictures with at least that score, before the agent suppresses anything."""
+    labels = np.arange(len(vision.label_names))
+    floors: FloatArray = np.full(len(labels), least, np.float32)
+    return [vision.head.decode(vision.infer(tensor), vision.input_size, labels, floors) for tensor in tensors]
+
+
+def _best(found: Candidates, within: tuple[int, int], most: int) -> Candidates:
+    centres = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    here = np.flatnonzero((centres < np.array(within)).all(axis=1))
+    order = here[np.argsort(-found.scores[here], kind="stable")[:most]]
+    return Candidates(boxes=found.boxes[order], scores=found.scores[order], label_ids=found.label_ids[order])
