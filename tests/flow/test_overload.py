@@ -114,7 +114,8 @@ def test_each_camera_gets_its_share_and_health_says_what_is_given_up_until_the_m
         assert looked["idle"] >= 2
         assert all(looks[name]["given_up"] > looks[name]["wanted"] / 4 for name in ("left", "right"))
         assert looks["heavy"]["given_up"] < looks["left"]["given_up"]
-        assert looks["idle"]["given_up"] <= 3  # at its first frame, which is an active look; a refresh gives up nothing
+        # At its first frame, which is an active look, and waits for a second at most; a refresh gives up nothing.
+        assert looks["idle"]["given_up"] <= 5
         assert looks["left"]["wait_p50_ms"] > looks["heavy"]["wait_p50_ms"] > 0
         assert all(looks[name]["given_up"] <= told["cameras"][name]["drops"] for name in looks)
 

@@ -198,6 +198,7 @@ def test_an_agent_that_may_tunes_its_model_at_its_first_start_and_starts_as_tune
         systemd.bind(str(tmp_path / "notify"))
         environment = program.environment(NOTIFY_SOCKET=str(tmp_path / "notify"))
         with program.running(tmp_path, camera(**LOOP), **told, env=environment) as agent:
+            until(lambda: "tuned: " in agent.log, within_s=2 * PATIENCE_S)
             said.append(json.loads(retained(broker.port, {topic})[topic])["model"])
             assert "the model is tuned for this machine, once" in agent.log
             heard = [systemd.recv(1000).decode() for _ in range(8)]
