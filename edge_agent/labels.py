@@ -74,7 +74,7 @@ def _named(names: str) -> tuple[str, ...] | None:
     """Labels from what some exporters write: a mapping of numbers to names, or a list of names, as Python has them."""
     try:
         value = ast.literal_eval(names)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
     if isinstance(value, dict) and sorted(map(str, value)) == sorted(map(str, range(len(value)))):
         value = [value.get(number, value.get(str(number))) for number in range(len(value))]

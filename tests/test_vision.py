@@ -219,6 +219,12 @@ def test_a_model_of_ones_own_is_loaded_with_its_labels(tmp_path: Path) -> None:
     assert by_metadata.label_names == ("cat", "dog")
 
 
+@pytest.mark.parametrize("names", ["{[1]: 'a'}", "{1: 'a'}", "{'0': 7}", "[", "f()", "{**{}}", "(" * 500])
+def test_what_a_file_says_of_its_labels_and_is_no_list_of_names_says_nothing(tmp_path: Path, names: str) -> None:
+    vision = load_vision(ModelSettings(path=small_yolox(tmp_path, yolox_answer(80), metadata={"names": names})))
+    assert (vision.label_names[0], vision.labels_from) == ("person", "COCO, for nobody says")
+
+
 def test_a_model_with_80_classes_and_no_labels_has_those_of_coco(tmp_path: Path) -> None:
     labels = load_vision(ModelSettings(path=small_yolox(tmp_path, yolox_answer(80)))).label_names
     assert (len(labels), labels[0], labels[2], labels[79]) == (80, "person", "car", "toothbrush")

@@ -200,6 +200,54 @@ def test_nobody_waits_for_longer_than_it_takes_to_look_at_all(zoom: int) -> None
         assert np.max(np.diff([*steps, 12])) <= rounds
 
 
+def test_whoever_waits_goes_on_to_wait_while_nobody_says_what_moves() -> None:
+    one, times = detector(Eye(), zoom=1), dict.fromkeys(FAR, 0)
+    for look in range(40):
+        found = one.detect(scene(*FAR, at_s=look / 10), boxes_of(*FAR) if look % 2 == 0 else None)
+        for thing in FAR:
+            times[thing] += int((geometry.iou(boxes_of(thing), found.boxes) > 0).any())
+    assert set(times.values()) == {10}
+
+
+def test_what_vanishes_is_looked_for_as_long_as_one_thing_is_though_several_wait_in_turn() -> None:
+    eye = Eye()
+    one = detector(eye, zoom=1)
+    for look in range(8):
+        one.detect(scene(*FAR, at_s=look / 5), boxes_of(*FAR))
+    looked = []
+    for look in range(8, 80):
+        before = len(eye.shown)
+        one.detect(scene(at_s=look / 5), NOWHERE)
+        looked.append(len(eye.shown) - before == 2)
+    # Each is looked at every 0.8 s, and has been missed for 3 s at the fifth of these looks at the latest.
+    assert 12 <= sum(looked) <= 20
+    assert looked == sorted(looked, reverse=True)
+
+
+def test_what_ends_at_the_frame_s_edge_is_found_once_though_one_look_has_it_beyond() -> None:
+    thing = (0.0, 160.0, 12.0, 186.0)
+    eye = Eye()
+    # In the frame, from -5 to 24 beside from 0 to 14: overlapping by less than 0.5, so that the edge alone decides.
+    boxes = iter([np.array([[-0.5, 16, 2.4, 18.8]], np.float32), np.array([[0, 7, 12, 31]], np.float32)])
+
+    def decode(*_args: Any) -> Candidates:
+        found = next(boxes)
+        score = np.array([0.9 if found[0, 0] else 0.6], np.float32)
+        return Candidates(boxes=found, scores=score, label_ids=np.zeros(1, int))
+
+    one = Detector(
+        infer=eye.infer,
+        head=replace(PLAIN, decode=decode),
+        label_names=LABELS,
+        input_size=(64, 36),
+        threshold=0.4,
+        settings=DetectSettings(labels=("person",), zoom=1),
+    )
+    found = one.detect(scene(), boxes_of(thing))
+    assert len(eye.shown) == 2
+    assert_allclose(found.boxes, [(0, 160, 14, 187)], atol=2)
+
+
 def test_what_ends_with_a_frame_of_an_odd_size_does_not_wait_for_ever() -> None:
     looking = detector(Eye(), zoom=1)
     corner, far = (630.0, 351.0, 641.0, 361.0), FAR[0]

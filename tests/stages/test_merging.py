@@ -95,6 +95,14 @@ def test_what_is_shown_clearly_larger_takes_the_place_of_what_is_not(
     assert merged(seen(*coarse, scale=4.0), seen(*fine, part=elsewhere, scale=2.0))[0] == (*coarse[0],)
 
 
+def test_what_has_given_way_itself_takes_no_other_away() -> None:
+    sure, middle, closest = (0, 0, 100, 200), (0, 70, 100, 270), (0, 250, 20, 270)
+    looks = [seen((sure, 0.9, 0), scale=4.0), seen((middle, 0.5, 0), scale=2.0), seen((closest, 0.26, 0), scale=1.0)]
+    assert [box for box, _, _ in merged(*looks[:2])] == [middle]
+    assert [box for box, _, _ in merged(*looks[1:])] == [closest]
+    assert [box for box, _, _ in merged(*looks)] == [sure, closest]
+
+
 def test_what_is_closest_to_a_box_may_be_closer_to_another() -> None:
     one = seen((A, 0.9375, 0), (BESIDE, 0.875, 0))
     other = seen((BESIDE, 0.90625, 0))  # 0.54 to A, which has nothing closer there
@@ -122,19 +130,37 @@ BOXES = st.tuples(COORDINATES, COORDINATES, COORDINATES, COORDINATES).map(
 )
 ONES = st.tuples(BOXES, st.sampled_from([0.25, 0.5, 0.75]), st.integers(0, 1))
 LOOKS = st.lists(st.lists(ONES, max_size=6), min_size=2, max_size=4)
+SCALED = st.lists(st.tuples(st.lists(ONES, max_size=6), st.sampled_from([1.0, 1.2, 2.0, 4.0])), min_size=2, max_size=4)
 
 
-@given(LOOKS, st.booleans(), st.randoms())
-def test_the_order_of_looks_does_not_matter(looks: list[list[One]], suppresses: bool, random: object) -> None:  # noqa: FBT001
+@given(SCALED, st.booleans(), st.randoms())
+def test_the_order_of_looks_does_not_matter(
+    looks: list[tuple[list[One], float]],
+    suppresses: bool,  # noqa: FBT001
+    random: object,
+) -> None:
     shuffled = looks.copy()
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    one, other = (merged(*(seen(*look) for look in order), suppresses=suppresses) for order in (looks, shuffled))
+    one, other = (
+        merged(*(seen(*found, scale=scale) for found, scale in order), suppresses=suppresses)
+        for order in (looks, shuffled)
+    )
     assert one == other
 
 
-@given(LOOKS)
-def test_no_two_of_a_label_overlap_more_than_they_may(looks: list[list[One]]) -> None:
-    found = merge([seen(*look) for look in looks], MAX_IOU, suppresses=True, most=300)
+@given(SCALED)
+def test_whatever_is_left_out_shares_its_place_with_something_that_is_left(
+    looks: list[tuple[list[One], float]],
+) -> None:
+    left = merge([seen(*found, scale=scale) for found, scale in looks], MAX_IOU, suppresses=True, most=300)
+    for box, _score, label_id in (one for found, _scale in looks for one in found):
+        others = left.boxes[left.label_ids == label_id]
+        assert (geometry.iou(boxes_of(box), others) > 0).any()
+
+
+@given(SCALED)
+def test_no_two_of_a_label_overlap_more_than_they_may(looks: list[tuple[list[One], float]]) -> None:
+    found = merge([seen(*found, scale=scale) for found, scale in looks], MAX_IOU, suppresses=True, most=300)
     overlap = geometry.iou(found.boxes, found.boxes) * np.equal.outer(found.label_ids, found.label_ids)
     assert not (np.triu(overlap, 1) > MAX_IOU).any()
 

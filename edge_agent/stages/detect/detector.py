@@ -59,8 +59,9 @@ class DetectSettings(Section):
 
     tile: Annotated[str, Field(pattern=GRIDS)] = "none"
     """Tiles of the picture, beside times below each other, to look at each time besides the whole: `2x2` are four more
-    runs of the model. Finds what is small though it never moved; more tiles find smaller things and cost more. Where a
-    model takes any size, a larger `model.input` does that for less, though for all cameras."""
+    runs of the model. Finds what is small though it never moved; more tiles find smaller things and cost more; a
+    grid that shows nothing 1.5 times as large as the whole does, as `2x1` of a wide frame, is left out. Where a model
+    takes any size, a larger `model.input` does that for less, though for all cameras."""
 
     @property
     def most_runs(self) -> int:
@@ -129,17 +130,21 @@ class Detector:
         first = (whole, *tiles_of(self._grid, canvas, BORDER_PX))
         looks = [self._look(frame, part, canvas) for part in first]
         if self._most_parts:
-            return self._look_closer(frame, canvas, looks, _NOWHERE if regions is None else regions)
-        return self._merged(looks, frame)
+            return self._look_closer(frame, canvas, looks, regions)
+        return self._merged(looks)
 
-    def _look_closer(self, frame: Frame, canvas: Canvas, looks: Sequence[Seen], regions: FloatArray) -> Detections:
+    def _look_closer(
+        self, frame: Frame, canvas: Canvas, looks: Sequence[Seen], regions: FloatArray | None
+    ) -> Detections:
         """Add looks where something small moves, or was found."""
         shown = looks[-1].scale  # at which tiles show it, or the whole
         coarsest, large = shown / LEAST_MAGNIFICATION, SMALL_PX * shown
-        moving = regions[fitting(regions, canvas, coarsest) & ~self._explained(regions, looks, large)]
+        moving = None
+        if regions is not None:
+            moving = regions[fitting(regions, canvas, coarsest) & ~self._explained(regions, looks, large)]
         spots, since_s = self._spots.due(moving, frame)
         parts = parts_around(spots, since_s, canvas, self._most_parts, coarsest)
-        found = self._merged([*looks, *(self._look(frame, part, canvas) for part in parts)], frame)
+        found = self._merged([*looks, *(self._look(frame, part, canvas) for part in parts)])
         small = found.strong & (geometry.longer_side(found.boxes) < large)
         small &= held(parts, found.boxes) & fitting(found.boxes, canvas, coarsest)
         self._spots.note(frame.at_s, parts, spots, since_s, found.boxes[small])
@@ -158,7 +163,8 @@ class Detector:
         # A model that finds each thing once is not to lose those that stand close together.
         max_iou = self._nms_iou if self._head.suppresses else _ANY_OVERLAP
         best = suppress(boxes, scores, label_ids, max_iou, self._most)
-        found = Candidates(boxes=boxes[best], scores=scores[best], label_ids=label_ids[best])
+        boxes = geometry.clip(boxes[best], frame.width, frame.height)
+        found = Candidates(boxes=boxes, scores=scores[best], label_ids=label_ids[best])
         return Seen(part=part, scale=canvas.scale_of(part), found=found)
 
     def _explained(self, regions: FloatArray, looks: Sequence[Seen], large: float) -> BoolArray:
@@ -171,14 +177,13 @@ class Detector:
             explained |= (geometry.covered(regions, boxes) >= _MOST_OF_IT).any(axis=1)
         return explained
 
-    def _merged(self, looks: Sequence[Seen], frame: Frame) -> Detections:
+    def _merged(self, looks: Sequence[Seen]) -> Detections:
         """What all looks have found together."""
         found = merge(looks, self._nms_iou, suppresses=self._head.suppresses, most=self._most)
-        boxes = geometry.clip(found.boxes, frame.width, frame.height)
-        visible = geometry.area(boxes) > 0  # a model may find things in its padding, where there is no picture
+        visible = geometry.area(found.boxes) > 0  # a model may find things in its padding, where there is no picture
         scores, label_ids = found.scores[visible], found.label_ids[visible]
         return Detections(
-            boxes=boxes[visible],
+            boxes=found.boxes[visible],
             scores=scores,
             label_ids=label_ids,
             strong=scores >= self._thresholds[label_ids],
@@ -195,6 +200,5 @@ Source: COCO calls things small whose area is less than 32 x 32 pixels (cocodata
 BORDER_PX = 2.0
 """As the model sees them: so near an end of its picture a box means a thing that goes on there."""
 
-_NOWHERE: FloatArray = np.zeros((0, 4), np.float32)
 _ANY_OVERLAP = 1.0
 _MOST_OF_IT = 0.5  # what moves is found in steps of several pixels, and grown by some

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent import geometry
 from edge_agent.records import BoolArray, FloatArray, IntArray
@@ -54,7 +55,9 @@ def merge(looks: Sequence[Seen], max_iou: float, *, suppresses: bool, most: int)
     may_be_one: BoolArray = label_ids[:, None] == label_ids
     if not suppresses:
         may_be_one &= _closest(overlap * may_be_one, look_ids)
-    outdone: BoolArray = np.any(may_be_one & _outdoes(looks, look_ids, boxes, scores), axis=0)
+    scales = np.array([look.scale for look in looks])[look_ids]
+    holds = np.stack([look.part.holds(boxes) for look in looks])[look_ids]
+    outdone = _outdone(may_be_one & holds & _outdoes(scales, boxes, scores), scales)
     rivals = may_be_one & (overlap > max_iou) & ~outdone[:, None]
     kept = those_that_stay(rivals) & ~outdone
     return Candidates(boxes=boxes[kept], scores=scores[kept], label_ids=label_ids[kept])
@@ -69,15 +72,22 @@ def _closest(overlap: FloatArray, look_ids: IntArray) -> BoolArray:
     return closest & closest.T & np.not_equal.outer(look_ids, look_ids)
 
 
-def _outdoes(looks: Sequence[Seen], look_ids: IntArray, boxes: FloatArray, scores: FloatArray) -> BoolArray:
+def _outdoes(scales: NDArray[np.float64], boxes: FloatArray, scores: FloatArray) -> BoolArray:
     """Which box shows better, (N, N), what another is about: larger, lying within it or around it, and not in doubt."""
-    scales = np.array([look.scale for look in looks])[look_ids]
     part_of_the_other = geometry.covered(boxes, boxes)
     outdoes: BoolArray = np.maximum(part_of_the_other, part_of_the_other.T) > _SAME_THING
     outdoes &= np.less_equal.outer(scales * _CLEARLY, scales)
     outdoes &= np.greater_equal.outer(scores, scores * _SURE_ENOUGH)
-    outdoes &= np.stack([look.part.holds(boxes) for look in looks])[look_ids]
     return outdoes
+
+
+def _outdone(outdoes: BoolArray, scales: NDArray[np.float64]) -> BoolArray:
+    """Which boxes, (N,), give way; what has given way itself takes no other away."""
+    outdone = np.zeros(len(scales), np.bool_)
+    for index in np.argsort(scales, kind="stable"):  # what is shown largest first, which nothing outdoes
+        if not outdone[index]:
+            outdone |= outdoes[index]
+    return outdone
 
 
 _CLEARLY = 1.25  # times as large

@@ -20,24 +20,25 @@ class Spots:
 
     def __init__(self) -> None:
         self._size = (0, 0)
-        self._at_s = 0.0
         self._things: FloatArray = _NONE
+        self._looked_s: NDArray[np.float64] = np.zeros(0)  # (N,) when a closer look last showed each thing's place
         self._missed_s: NDArray[np.float64] = np.zeros(0)  # (N,) for how long closer looks have not found each thing
         self._waiting: FloatArray = _NONE
         self._since_s: NDArray[np.float64] = np.zeros(0)
 
-    def due(self, moving: FloatArray, frame: Frame) -> tuple[FloatArray, NDArray[np.float64]]:
+    def due(self, moving: FloatArray | None, frame: Frame) -> tuple[FloatArray, NDArray[np.float64]]:
         """The spots that are to be looked at, (N, 4) xyxy pixels, and since when each waits, (N,).
 
         Args:
-            moving: (M, 4) xyxy pixels, where something moves that is not seen well already.
+            moving: (M, 4) xyxy pixels, where something moves that is not seen well already; None when that is not
+                known, and whoever waits goes on to wait.
             frame: the one that is looked at; what is known of frames of another size is forgotten.
         """
         at_s, size = frame.at_s, (frame.width, frame.height)
         if size != self._size:
             self._size, self._things, self._waiting = size, _NONE, _NONE
-            self._missed_s = self._since_s = np.zeros(0)
-        spots = np.concatenate([self._things, moving])
+            self._looked_s = self._missed_s = self._since_s = np.zeros(0)
+        spots = np.concatenate([self._things, self._waiting if moving is None else moving])
         near = geometry.iou(_grown(self._waiting), spots) > 0  # (waiting, spots)
         since_s = np.where(near, self._since_s[:, None], at_s).min(axis=0, initial=at_s)
         return spots, since_s
@@ -63,12 +64,14 @@ class Spots:
         self._waiting, self._since_s = spots[waits], since_s[waits]
         looked = held(parts, self._things)
         missed = looked & ~(geometry.iou(_grown(self._things), found) > 0).any(axis=1)
-        self._missed_s[missed] += min(at_s - self._at_s, _LONGEST_MISS_S)
+        passed_s = np.clip(at_s - self._looked_s, 0, _LONGEST_MISS_S)
+        self._missed_s[missed] += passed_s[missed]
+        self._looked_s[looked] = at_s
         kept = ~looked | (missed & (self._missed_s < _MEMORY_S))
         found = found[(geometry.iou(found, spots) > 0).any(axis=1)]  # what never moved may be no thing at all
         self._things = np.concatenate([self._things[kept], found])
         self._missed_s = np.concatenate([self._missed_s[kept], np.zeros(len(found))])
-        self._at_s = at_s
+        self._looked_s = np.concatenate([self._looked_s[kept], np.full(len(found), at_s)])
 
 
 def _grown(boxes: FloatArray) -> FloatArray:
