@@ -41,7 +41,7 @@ from edge_agent.edges.systemd import Notifier
 from edge_agent.edges.triggers import ways_of
 from edge_agent.edges.triggers.trigger import Listening, Triggers
 from edge_agent.edges.turns import Looks, Turns, places_for
-from edge_agent.errors import ConfigError, PassingError, SourceError
+from edge_agent.errors import ConfigError, ModelError, PassingError, SourceError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Detections, Frame, Motion
@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 _STOP_S = 20.0
 """How long to wait for threads of a kind to end; three times this is less than the unit's TimeoutStopSec."""
 
-_STEP_S = 120.0
+_STEP_S = 300.0
 _RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
 _CHUNK_BYTES = 1 << 20
 _TAKE_S = 1.0
@@ -138,7 +138,15 @@ def load_model(settings: Settings, tunes: Callable[[str], None] | None = None) -
         model, why = tuned.tuned_model(settings.model, demand, state)
     else:
         model, why = tuned.tuned_model(settings.model, demand, state, _built_in_frames, tunes)
-    return replace(load_vision(model, state), tuned=why)
+    if why is None:
+        return load_vision(model, state)
+    try:
+        vision = load_vision(model, state)
+    except ModelError as error:
+        _log.warning("the model is used as it is configured, for what was chosen cannot be used any more: %s", error)
+        return load_vision(settings.model, state)
+    is_chosen = model.provider != settings.model.provider
+    return replace(vision, tuned=why, provider_why=tuned.CHOSEN if is_chosen else vision.provider_why)
 
 
 def _built_in_frames() -> Iterator[Frame | None]:
@@ -146,12 +154,12 @@ def _built_in_frames() -> Iterator[Frame | None]:
 
 
 def demand_of(settings: Settings) -> Demand:
-    """What the cameras want of the model; those that are not enabled want nothing, unless none is."""
+    """What the cameras want of the model; those that are not enabled look at nothing, unless none is."""
     looks = [camera.detect for camera in settings.cameras if camera.enabled] or [
         camera.detect for camera in settings.cameras
     ]
     return Demand(
-        labels=tuple(sorted({label for one in looks for label in one.labels})),
+        labels=tuple(sorted({label for camera in settings.cameras for label in camera.detect.labels})),
         looks_hz=sum(one.rate_hz * one.most_runs for one in looks),
         rate_hz=max(one.rate_hz * one.most_runs for one in looks),
     )
@@ -238,6 +246,11 @@ def open_pictures(address: str, stop: threading.Event) -> tuple[str, Source]:
     url = address if is_url else recording_url(Path(address))
     name = redact(url) if is_url else Path(address).name
     return name, open_source(url, CaptureSettings(), SystemClock(), stop, pace="as_fast")
+
+
+def open_camera(camera: CameraSettings, stop: threading.Event) -> Source:
+    """Open a camera as it is configured, to be read as fast as it goes."""
+    return open_source(camera.source, camera.capture, SystemClock(), stop, pace="as_fast", picture=camera.picture)
 
 
 def demo_broker(folder: Path) -> AbstractContextManager[tuple[str, str]]:
@@ -350,7 +363,7 @@ class Agent:
             outbox.close()
 
     def _tunes(self, stop: threading.Event, words: str) -> None:
-        """Tell of each step of tuning, of which none takes longer than a minute on a slow board."""
+        """Tell of each step of tuning, of which none takes longer than a minute or two on a slow board."""
         _log.debug("%s", words)
         if stop.is_set():
             raise PassingError("told to stop before it was tuned")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,12 @@ def test_the_newest_are_remembered(tmp_path: Path) -> None:
     assert [choices.find({"number": number}) is not None for number in range(MOST + 2)] == [False] * 2 + [True] * MOST
 
 
+def written(**changes: Any) -> str:
+    """A file with a choice for nothing, of which one number is another."""
+    choice = {**asdict(CHOICE), "paces": [{"threads": 1, "cpu_ms": 1.0, "wall_ms": 1.0, **changes}]}
+    return json.dumps({"schema": 1, "choices": [{"for": {}, "choice": choice}]})
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -149,6 +156,10 @@ def test_the_newest_are_remembered(tmp_path: Path) -> None:
         '{"schema": 1, "choices": [{"for": {}, "choice": {}}]}',
         '{"schema": 1, "choices": 7}',
         '{"schema": 2, "choices": []}',
+        written(threads=0),
+        written(wall_ms=0),
+        written(wall_ms=None),
+        written(cpu_ms="much"),
     ],
 )
 def test_a_damaged_file_counts_as_empty_and_is_written_anew(tmp_path: Path, text: str) -> None:
@@ -182,7 +193,7 @@ def silent(_words: str) -> None:
 
 
 def tuned_by(max_loss: float, demand: Demand = PERSONS, *, pictures: int = 12, **model: Any) -> Tuned:
-    order = tuned.order_of(ModelSettings(max_loss=max_loss, **model), demand, "a clip")
+    order = tuned.order_of(ModelSettings(max_loss=max_loss, **model), demand, None, "a clip")
     return tune(order, of_clip(pictures), silent)
 
 
@@ -255,7 +266,7 @@ def test_a_form_that_answers_nonsense_is_not_chosen(tmp_path: Path) -> None:
     sides = {f"side_{at}": one * 0 + 1 for at, one in enumerate(shape) if one.shape[2] == 44}
     classes = {f"cls_{at}": np.full_like(one, 0.1) for at, one in enumerate(shape) if one.shape[2] == 80}
     deaf = write_model(tmp_path / "deaf.onnx", {**classes, **sides}, picture=(1, 3, 256, 416), slope=0)
-    order = tuned.order_of(ModelSettings(max_loss=1.0), PERSONS, "a clip", (deaf,))
+    order = tuned.order_of(ModelSettings(max_loss=1.0), PERSONS, None, "a clip", (deaf,))
     found = tune(order, of_clip(), silent)
     assert found.trials[-1].problem.endswith("it answers any picture alike")
     assert found.best.input_size == (192, 128)
@@ -360,6 +371,42 @@ def test_pictures_that_cannot_be_read_and_a_full_disk_are_no_reason_not_to_start
     model = ModelSettings(max_loss=1.0)
     assert tuned.tuned_model(model, PERSONS, tmp_path, broken) == (model, None)
     assert caplog.messages[-1] == "the model is used as it is configured: the clip cannot be read"
+    (tmp_path / "full").write_text("no folder")
+    assert tuned.tuned_model(model, PERSONS, tmp_path / "full", counted_frames([])) == (model, None)
+    assert re.search("as it is configured: .*tuned.json cannot be written: ", caplog.messages[-1])
+
+
+def test_a_choice_whose_provider_is_gone_is_said_and_the_model_is_used_as_configured(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_in(tmp_path)
+    gone = replace(CHOICE, provider="OpenVINOExecutionProvider")
+    tuned.remember(settings.model, app.demand_of(settings), tmp_path / "state", gone)
+    vision = app.load_model(settings)
+    assert (vision.input_size, vision.tuned) == ((416, 256), None)
+    assert "OpenVINOExecutionProvider is not in this onnxruntime" in caplog.messages[-1]
+    tuned.remember(settings.model, app.demand_of(settings), tmp_path / "state", CHOICE)
+    vision = app.load_model(settings)
+    assert (vision.input_size, vision.tuned, vision.provider_why) == ((320, 192), "said", tuned.CHOSEN)
+
+
+def test_labels_are_those_of_all_cameras_and_rates_those_of_cameras_that_look(tmp_path: Path) -> None:
+    off = {**camera("back"), "enabled": False, "detect": {"labels": ["car"], "rate_hz": 20}}
+    demand = app.demand_of(settings_in(tmp_path, {**camera("front"), "detect": {"rate_hz": 2}}, off))
+    assert demand == Demand(labels=("car", "person"), looks_hz=2, rate_hz=2)
+    assert app.demand_of(settings_in(tmp_path, off)).rate_hz == 20
+
+
+def settings_in(folder: Path, *cameras: dict[str, Any]) -> Settings:
+    """A configuration that allows everything, with its state in that folder."""
+    return Settings.model_validate(
+        {
+            "device": {"id": "box"},
+            "model": {"max_loss": 1.0},
+            "outbox": {"path": str(folder / "state" / "outbox.sqlite")},
+            "cameras": list(cameras) or [camera("front")],
+        }
+    )
 
 
 # The command
@@ -385,47 +432,29 @@ def test_the_command_measures_prints_and_remembers(tmp_path: Path, capsys: pytes
     assert found["choice"]["input_size"] == [192, 128]
     assert found["trials"][0]["input"] == [416, 256]
     assert err.endswith(f"remembered in {tmp_path / 'state' / 'tuned.json'}\n")
-    settings = Settings.model_validate(
-        {
-            "device": {"id": "box"},
-            "model": {"max_loss": 1.0},
-            "outbox": {"path": str(tmp_path / "state" / "outbox.sqlite")},
-            "cameras": [camera("front")],
-        }
-    )
-    vision = app.load_model(settings)
+    vision = app.load_model(settings_in(tmp_path))
     assert (vision.input_size, vision.tuned) == ((192, 128), found["choice"]["why"])
     assert main(["replay", str(clips.PEDESTRIANS), "-c", str(path), "--events", str(tmp_path / "small")]) == 0
     whole = config(tmp_path)
     assert main(["replay", str(clips.PEDESTRIANS), "-c", str(whole), "--events", str(tmp_path / "whole")]) == 0
-    assert (tmp_path / "small").read_bytes() != (tmp_path / "whole").read_bytes()
+    assert boxes_in(tmp_path / "small") != boxes_in(tmp_path / "whole")
+
+
+def boxes_in(path: Path) -> list[Any]:
+    """Where objects were, in all events of a replay: what a smaller picture changes, and an identifier does not."""
+    return [json.loads(line)["payload"]["object"]["box"] for line in path.read_text().splitlines()]
 
 
 def test_a_table_says_what_was_measured_and_how_to_write_it_by_hand(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main(
-            [
-                "tune",
-                "-c",
-                str(config(tmp_path)),
-                "--camera",
-                "front",
-                "--max-loss",
-                "0",
-                "--dry-run",
-                "--pictures",
-                "4",
-            ]
-        )
-        == 0
-    )
+    path = config(tmp_path, threshold=0.3)
+    assert main(["tune", "-c", str(path), "--camera", "front", "--max-loss", "0", "--pictures", "4", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("are the truth; at most 0 may be lost")
     assert lines[3].split()[:2] == ["default", "416x256"]
     assert lines[-2].startswith("default: as configured, for ")
-    assert lines[-1].startswith("the same by hand: model: {input: [416, 256], provider: ")
+    assert lines[-1].startswith("the same by hand: model: {threshold: 0.3, input: [416, 256], provider: ")
     assert not (tmp_path / "state").exists()
 
 

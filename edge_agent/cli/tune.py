@@ -15,7 +15,6 @@ from edge_agent import app, clips
 from edge_agent.cli.files import load_settings
 from edge_agent.cli.model_options import ratio
 from edge_agent.cli.probe import filled
-from edge_agent.config import Settings
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ConfigError
 from edge_agent.tools import calibration_pictures, models, tuned
@@ -65,11 +64,15 @@ def run(args: argparse.Namespace) -> int:
     """Measure, say what was found, and remember it."""
     settings = load_settings(args.config)
     model, demand = _with_loss(settings.model, args.max_loss), app.demand_of(settings)
+    stop = threading.Event()
     others = tuple(models.file_of(name).resolve() for name in args.others)
-    name, source = app.open_pictures(_address(settings, args), threading.Event())
+    if args.camera is None:
+        name, source = app.open_pictures(filled(args.origin) if args.origin else str(clips.PEDESTRIANS), stop)
+    else:
+        name, source = args.camera, app.open_camera(app.camera_of(settings, args.camera), stop)
     chosen = calibration_pictures.of_camera if source.live else calibration_pictures.of_recording
     found = tune(
-        tuned.order_of(model, demand, name, others),
+        tuned.order_of(model, demand, settings.outbox.path.parent, name, others),
         functools.partial(chosen, source.frames(), most=args.pictures),
         lambda words: print(words, file=sys.stderr, flush=True),
     )
@@ -94,16 +97,13 @@ def _with_loss(model: ModelSettings, max_loss: float | None) -> ModelSettings:
     return model.model_copy(update={"max_loss": max_loss})
 
 
-def _address(settings: Settings, args: argparse.Namespace) -> str:
-    if args.camera is not None:
-        return app.camera_of(settings, args.camera).source
-    return filled(args.origin) if args.origin is not None else str(clips.PEDESTRIANS)
-
-
 def _lines(found: Tuned, model: ModelSettings) -> list[str]:
     width, height = found.choice.input_size
+    said = model.model_dump(mode="json", exclude_defaults=True, exclude={"max_loss"})
+    if found.choice.file:
+        said = {name: value for name, value in said.items() if name != "name"} | {"path": found.choice.file}
     values = {
-        **({"path": found.choice.file} if found.choice.file else {}),
+        **said,
         "input": f"[{width}, {height}]",
         "provider": found.choice.provider,
         "threads": found.threads,

@@ -77,7 +77,9 @@ class Choices:
         others = [row for row in self._rows() if row["for"] != facts]
         rows = [{"for": dict(facts), "choice": asdict(choice)}, *others][:MOST]
         text = json.dumps({"schema": SCHEMA, "choices": rows}, indent=2) + "\n"
-        unfinished = self._path.with_name(f".{self._path.name}.part")
+        unfinished = self._path.with_name(
+            f".{self._path.name}.{os.getpid()}.part"
+        )  # a command may write beside an agent
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with unfinished.open("w", encoding="utf-8") as file:
@@ -108,8 +110,26 @@ class Choices:
 
 
 def _choice(values: Mapping[str, Any]) -> Choice:
-    width, height = values["input_size"]
-    paces = tuple(Pace(**pace) for pace in values["paces"])
-    if not paces:
-        raise ValueError("a choice without a pace")
-    return Choice(**{**values, "input_size": (int(width), int(height)), "paces": paces})
+    """A choice as it was written.
+
+    Raises:
+        KeyError: something is missing.
+        TypeError: something is of another kind.
+        ValueError: something has a value that it cannot have.
+    """
+    width, height = (int(side) for side in values["input_size"])
+    paces = tuple(
+        Pace(threads=int(pace["threads"]), cpu_ms=float(pace["cpu_ms"]), wall_ms=float(pace["wall_ms"]))
+        for pace in values["paces"]
+    )
+    file = values["file"]
+    if not paces or any(pace.threads < 1 or not pace.wall_ms > 0 for pace in paces) or min(width, height) < 1:
+        raise ValueError("no choice has such numbers")
+    return Choice(
+        file=None if file is None else str(file),
+        sha256=str(values["sha256"]),
+        input_size=(width, height),
+        provider=str(values["provider"]),
+        paces=paces,
+        why=str(values["why"]),
+    )

@@ -32,6 +32,7 @@ class Order:
         demand: what the cameras want.
         max_loss: of agreement, 0 to 1.
         pictures_of: what the pictures are of, in words without secrets.
+        state: a folder to keep what a runtime compiles at length; None to compile it anew each time.
         others: files of other forms of the same model, such as its INT8 one.
     """
 
@@ -40,6 +41,7 @@ class Order:
     demand: Demand
     max_loss: float
     pictures_of: str
+    state: Path | None = None
     others: tuple[Path, ...] = ()
 
 
@@ -76,7 +78,7 @@ def candidates(order: Order, teacher: Vision) -> Iterator[Trial]:
     for path in order.others:
         form = order.model.model_copy(update={"path": path, "name": None})
         try:
-            vision = load_vision(form, is_trial=True)
+            vision = load_vision(form, order.state, is_trial=True)
         except ModelError as error:
             yield Trial(settings=form, name=path.name, input_size=teacher.input_size, problem=str(error))
             continue

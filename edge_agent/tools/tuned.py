@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 FILE = "tuned.json"
 """In the state folder."""
 
+CHOSEN = "chosen for this machine"
+"""Why a provider runs the model."""
+
 Frames = Callable[[], Iterable[Frame | None]]
 
 
@@ -79,7 +82,7 @@ def facts_of(model: ModelSettings, demand: Demand) -> Facts:
     entry = None if model.path else catalogue.find(model.name or catalogue.DEFAULT)
     return {
         "sha256": entry.sha256 if entry else catalogue.sha256_of(model.path or Path()),
-        "settings": model.model_dump(mode="json", exclude={"path", "name", "labels"}),
+        "settings": model.model_dump(mode="json", exclude={"path", "name", "labels"}, exclude_defaults=True),
         "labels": list(demand.labels),
         "processor": host.processor_name(),
         "cores": host.cpu_count(),
@@ -102,7 +105,9 @@ def applied(model: ModelSettings, choice: Choice, demand: Demand) -> ModelSettin
     return model.model_copy(update=values)
 
 
-def order_of(model: ModelSettings, demand: Demand, pictures_of: str, others: tuple[Path, ...] = ()) -> Order:
+def order_of(
+    model: ModelSettings, demand: Demand, state: Path | None, pictures_of: str, others: tuple[Path, ...] = ()
+) -> Order:
     """What is to be tuned for a configuration."""
     return Order(
         model=model,
@@ -110,6 +115,7 @@ def order_of(model: ModelSettings, demand: Demand, pictures_of: str, others: tup
         demand=demand,
         max_loss=model.max_loss or 0.0,
         pictures_of=pictures_of,
+        state=state,
         others=others,
     )
 
@@ -119,7 +125,7 @@ def _first(model: ModelSettings, demand: Demand, state: Path, frames: Frames, sa
     _log.info("the model is tuned for this machine, once; `edge-agent tune` does it with pictures of your own")
     try:
         found = tune(
-            order_of(model, demand, "the built-in clip"),
+            order_of(model, demand, state, "the built-in clip"),
             lambda picture: calibration_pictures.of_recording(frames(), picture, PICTURES),
             say,
         )

@@ -71,7 +71,7 @@ def tune(order: Order, take: Callable[[Callable[[Frame], Sized]], Iterable[Sized
         SourceError: the pictures cannot be read.
         ConfigError: there are none.
     """
-    teacher = load_vision(order.model)
+    teacher = load_vision(order.model, order.state)
     configured = Trial(settings=order.model, name=teacher.name, input_size=teacher.input_size)
     forms = [configured, *candidates(order, teacher)]
     by_size = {one.input_size: Preparation(teacher.head, one.input_size) for one in forms if not one.problem}
@@ -87,7 +87,7 @@ def tune(order: Order, take: Callable[[Callable[[Frame], Sized]], Iterable[Sized
         trials.append(candidate if candidate.problem else measure.of(candidate))
         say(in_words(trials[-1]))
     best = cheapest(trials, order.max_loss, agreement.things)
-    paces = tuple(_paces(order, best))
+    paces = tuple(_paces(order, best, say))
     other = best.settings.path if best.settings.path != order.model.path else None
     choice = Choice(
         file=str(other) if other else None,
@@ -118,10 +118,10 @@ class _Measure:
 
     def of(self, candidate: Trial) -> Trial:
         """The same candidate with what it costs and loses."""
-        teacher = self._teacher
-        is_teacher = candidate.settings is self._order.model
+        teacher, order = self._teacher, self._order
+        is_teacher = candidate.settings is order.model
         try:
-            vision = teacher if is_teacher else load_vision(candidate.settings)  # proved, as at each start
+            vision = teacher if is_teacher else load_vision(candidate.settings, order.state)  # proved, as at each start
         except ModelError as error:
             return replace(candidate, problem=str(error))
         pace, usual = in_turn([self._run(vision), self._run(teacher)])
@@ -144,17 +144,15 @@ class _Measure:
         return 1 - self._agreement.measure(vision, [one[vision.input_size] for one in self._pictures])
 
 
-def _paces(order: Order, best: Trial) -> Iterator[Pace]:
-    """What the best takes on each number of threads that may be chosen."""
-    counts = _thread_counts(order, best)
+def _paces(order: Order, best: Trial, say: Say) -> Iterator[Pace]:
+    """What the best takes on each number of threads that may be chosen; one is loaded at a time, for memory's sake."""
     provider = best.provider if "provider" not in order.is_set else order.model.provider
-    visions = [
-        load_vision(best.settings.model_copy(update={"threads": count, "provider": provider}), is_trial=True)
-        for count in counts
-    ]
-    blank = visions[0].blank()
-    for count, spent in zip(counts, in_turn([partial(vision.infer, blank) for vision in visions]), strict=True):
-        yield Pace(threads=count, cpu_ms=round(spent.cpu_ms, 3), wall_ms=round(spent.wall_ms, 3))
+    for count in _thread_counts(order, best):
+        settings = best.settings.model_copy(update={"threads": count, "provider": provider})
+        vision = load_vision(settings, order.state, is_trial=True)
+        (spent,) = in_turn([partial(vision.infer, vision.blank())])
+        say(f"{count} threads: {spent.cpu_ms:.1f} CPU ms, {spent.wall_ms:.1f} by the clock")
+        yield Pace(threads=count, cpu_ms=round(spent.cpu_ms, 3), wall_ms=max(0.001, round(spent.wall_ms, 3)))
 
 
 def _thread_counts(order: Order, best: Trial) -> list[int]:

@@ -201,10 +201,14 @@ def test_an_agent_that_may_tunes_its_model_at_its_first_start_and_starts_as_tune
             until(lambda: "tuned: " in agent.log, within_s=2 * PATIENCE_S)
             said.append(json.loads(retained(broker.port, {topic})[topic])["model"])
             assert "the model is tuned for this machine, once" in agent.log
-            heard = [systemd.recv(1000).decode() for _ in range(8)]
+            systemd.settimeout(SOON_S)
+            heard = [systemd.recv(1000).decode()]
+            while heard[-1] != "READY=1":
+                heard.append(systemd.recv(1000).decode())
             agent.stop()
-    # A slow board is not taken for one that hangs.
-    assert heard[: heard.index("READY=1")] == ["EXTEND_TIMEOUT_USEC=120000000"] * 7
+    # A slow board is not taken for one that hangs: two steps, a form and four smaller sizes, and some numbers of threads.
+    assert set(heard[:-1]) == {"EXTEND_TIMEOUT_USEC=300000000"}
+    assert len(heard) > 2 + 5 + 1
     with program.running(tmp_path, camera(**LOOP), **told) as agent:
         said.append(json.loads(retained(broker.port, {topic})[topic])["model"])
         assert agent.log.count("the model is tuned for this machine, once") == 1
