@@ -206,7 +206,7 @@ def test_an_agent_that_may_tunes_its_model_at_its_first_start_and_starts_as_tune
             while heard[-1] != "READY=1":
                 heard.append(systemd.recv(1000).decode())
             agent.stop()
-    # A slow board is not taken for one that hangs: two steps, a form and four smaller sizes, and some numbers of threads.
+    # A slow board is not taken for one that hangs: two steps, five sizes, and some numbers of threads.
     assert set(heard[:-1]) == {"EXTEND_TIMEOUT_USEC=300000000"}
     assert len(heard) > 2 + 5 + 1
     with program.running(tmp_path, camera(**LOOP), **told) as agent:
