@@ -519,6 +519,47 @@ def test_what_cannot_be_fitted_is_refused_in_a_line(
     assert not list(tmp_path.glob("out*"))
 
 
+FOREIGN = {
+    "a model": ("out.onnx", b"a model of mine"),
+    "a page": ("out.md", b"# Mine"),
+    "settings": ("out.json", b'{"mine": 1}'),
+    "a list": ("out.json", b"[1]"),
+    "no text": ("out.json", b"\xff\xfe"),
+    "a manifest of another file": (
+        "out.json",
+        b'{"schema": 1, "file": "other.onnx", "made_with": {"edge-agent": "1"}}',
+    ),
+    "a manifest of another program": ("out.json", b'{"schema": 1, "file": "out.onnx", "made_with": {"onnx": "1"}}'),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("command", ["models fit float.onnx out.onnx", "quantize float.onnx --calibrate . -o out.onnx"])
+def test_what_was_not_made_here_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_detector(Path("float.onnx"), opset=11)
+    file, content = FOREIGN[name]
+    Path(file).write_bytes(content)
+    assert main(command.split()) == 78
+    assert capsys.readouterr().err == (
+        f"edge-agent: out.onnx: {file} would be written over, and no manifest beside it says that this program wrote "
+        "it; choose another name, or move it away\n"
+    )
+    assert [one.read_bytes() for one in tmp_path.glob("out*")] == [content]
+
+
+def test_what_was_made_here_is_made_again_over_itself(tmp_path: Path) -> None:
+    path = write_small_detector(tmp_path / "float.onnx")
+    assert manifest_of(fitted(path, "--keep", "red"))["labels"] == ["red"]
+    again = fitted(path, "--keep", "blue")
+    assert manifest_of(again)["labels"] == ["blue"]
+    # As after a try that broke off behind the manifest.
+    again.unlink()
+    assert manifest_of(fitted(path, "--keep", "red"))["labels"] == ["red"]
+
+
 def test_an_empty_label_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["models", "fit", "default", "out.onnx", "--keep", "person,,car"])
