@@ -7,6 +7,7 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from small_detector import square_pictures, write_small_detector
 from edge_agent import clips
 from edge_agent.app import open_recording
 from edge_agent.cli.main import main
+from edge_agent.edges import surgery
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.records import Detections, Frame
 from edge_agent.stages.detect.detector import DetectSettings
@@ -100,6 +102,74 @@ def test_a_difference_is_measured_by_the_largest_number_of_its_answer(
 
 def test_an_answer_that_is_missing_is_no_likeness() -> None:
     assert not difference([{}], [{"a": np.zeros(1)}]).is_rounding
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_like_nothing_and_least_of_all_itself(wrong: float) -> None:
+    numbers = np.array([[1.0, wrong]])
+    for one, other in ((numbers, np.ones((1, 2))), (np.ones((1, 2)), numbers), (numbers, numbers)):
+        apart = difference([{"a": np.ones(1)}, {"a": one}], [{"a": np.ones(1)}, {"a": other}])
+        assert not apart.is_rounding
+        assert apart.greatest == np.inf
+        assert str(apart) == "with other shapes, or with numbers that are not finite"
+
+
+def pixels_and_scores() -> NDArray[np.float32]:
+    """(1, 100, 85) with boxes in pixels, 0 to 640, and scores below 0.03 for all classes."""
+    rows = np.random.default_rng(0).random((1, 100, 85), np.float32)
+    rows[..., :4] *= 640
+    rows[..., 5:] *= 0.03
+    return rows
+
+
+def test_scores_are_measured_by_scores_though_pixels_stand_beside_them() -> None:
+    rows = pixels_and_scores()
+    swapped = np.concatenate([rows[..., :5], rows[..., :4:-1]], axis=2)
+    assert not difference([{"a": swapped}], [{"a": rows}]).is_rounding
+    turned, turned_swapped = (np.moveaxis(one, 2, 1) for one in (rows, swapped))
+    assert not difference([{"a": turned_swapped}], [{"a": turned}], {"a": 1}).is_rounding
+    # A ten-thousandth of the largest score is 3e-6.
+    nearly, hardly = rows.copy(), rows.copy()
+    nearly[..., 5:] += 2e-6
+    hardly[..., 5:] += 5e-6
+    assert difference([{"a": nearly}], [{"a": rows}], small=0).is_rounding
+    assert not difference([{"a": hardly}], [{"a": rows}], small=0).is_rounding
+
+
+def test_small_numbers_beside_large_ones_may_differ_by_the_last_bit_of_these() -> None:
+    numbers = np.array([[[640.0, 1e-6], [320.0, 2e-6]]])
+    other = numbers + np.array([0, 5e-5])
+    assert difference([{"a": other}], [{"a": numbers}]).share == pytest.approx(5e-5 / 0.64)
+    assert difference([{"a": other}], [{"a": numbers}], small=0).share == pytest.approx(25)
+
+
+def test_a_column_is_one_of_all_pictures_and_a_list_is_one_column() -> None:
+    one, other = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[100.0, 0.0]])
+    more = np.array([[1.0, 2.004], [3.0, 4.0]])
+    assert difference([{"a": more}, {"a": other}], [{"a": one}, {"a": other}]).share == pytest.approx(0.001)
+    assert difference([{"a": other + 1e-3}], [{"a": other}]).share == pytest.approx(1e-5)
+    none = np.zeros((0, 2))
+    assert difference([{"a": none}, {"a": more}], [{"a": none}, {"a": one}]).share == pytest.approx(0.001)
+    assert difference([{"a": none}], [{"a": none}]).is_rounding
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e-6])
+def test_the_column_of_another_label_is_no_rounding_of_the_one_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scale: float
+) -> None:
+    answer = KINDS["YOLOv8, v9, v11, v12"].outputs["output0"].copy()  # (1, 4 + 3, cells), with boxes of up to 64
+    answer[:, 4:] = np.random.default_rng(3).random(answer[:, 4:].shape) * scale
+    path = write_model(tmp_path / "model.onnx", {"output0": answer}, metadata={"names": str(list(LABELS))})
+    right = surgery.labels.prune
+
+    def wrong(graph: surgery.Graph, walk: surgery.Walk, wanted: Sequence[surgery.labels.Columns]) -> None:
+        right(graph, walk, [replace(one, keep=np.array([0, 1, 2, 3, 4], np.int64)) for one in wanted])
+
+    monkeypatch.setattr(surgery.labels, "prune", wrong)
+    fitted(path, "--keep", "dog", "--family", "yolov8", code=1)
+    assert "nothing is written: the changed model answers otherwise: apart by" in capsys.readouterr().err
+    monkeypatch.setattr(surgery.labels, "prune", right)
+    assert kinds_in(fitted(path, "--keep", "dog", "--family", "yolov8")) == ["labels"]
 
 
 # A model small enough to see through

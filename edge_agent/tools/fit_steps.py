@@ -58,7 +58,8 @@ def prune_labels(bench: Workbench, wanted: tuple[str, ...]) -> None:
     expected = [dict(answer) for answer in bench.answers]
     for answer in expected:
         answer.update({one.output: np.take(answer[one.output], one.keep, one.axis) for one in columns})
-    proved = bench.prove(changed, expected)
+    # Numbers of a label that is never likely are small: each column counts by itself, or another would do as well.
+    proved = bench.prove(changed, expected, small=0)
     bench.take(graph, changed, Step(kind="labels", told=f"{len(kept)} of {head.classes} labels", proof=proved))
 
 
@@ -94,7 +95,7 @@ def resize(bench: Workbench, wanted: tuple[int, int]) -> None:
     graph = bench.graph.copy()
     other = shape_of(layout, (width + _MORE_COLUMNS, height + _MORE_ROWS))
     changed = size.free(graph, bench.picture, bench.shape, other)
-    apart = likeness.difference(likeness.answers(bench.load(graph), bench.tensors), bench.answers)
+    apart = bench.difference(bench.load(graph), bench.answers)
     if apart.greatest:
         raise ProofError(f"made free of its size, it answers otherwise at its own: {apart}")
     size.fix(graph, bench.picture, shape_of(layout, wanted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,10 @@ Answers = Mapping[str, NDArray[Any]]
 """What a model answered, by the names of its outputs."""
 
 ROUNDING = 1e-4
-"""Sums in another order differ by so much of the largest number in an answer at most: a thousand times the last bit."""
+"""Sums in another order differ by so much of the largest number in a column at most: a thousand times the last bit."""
+
+SMALL = 1e-3
+"""Columns of numbers below that part of the largest in an answer are measured by that: its last bit is rounding."""
 
 _BEST = 50
 _SAME_PLACE = 0.5
@@ -32,8 +36,9 @@ class Difference:
     """How far answers lie apart.
 
     Attributes:
-        greatest: difference of two numbers at the same place.
-        share: the same as a part of the largest number in its answer; infinite where there is nothing to compare.
+        greatest: difference of two numbers at the same place; infinite where answers have other shapes, or numbers that
+            are not finite.
+        share: the same as a part of the largest number in its column; infinite where there is nothing to compare.
     """
 
     greatest: float
@@ -48,28 +53,51 @@ class Difference:
         """Write it for people."""
         if self.greatest == 0:
             return "the same to the bit"
-        return f"apart by {self.greatest:.1e} at most, {self.share:.1e} of the largest number"
+        if not np.isfinite(self.greatest):
+            return "with other shapes, or with numbers that are not finite"
+        return f"apart by {self.greatest:.1e} at most, {self.share:.1e} of the largest number in a column"
 
 
-def difference(found: Sequence[Answers], expected: Sequence[Answers]) -> Difference:
-    """Compare what two models answered to the same pictures, each output by itself.
+def difference(
+    found: Sequence[Answers], expected: Sequence[Answers], axes: Mapping[str, int] | None = None, small: float = SMALL
+) -> Difference:
+    """Compare what two models answered to the same pictures, each column of each output by itself.
+
+    Coordinates in pixels and scores may stand in one row: what is nothing for those would be anything for these.
 
     Args:
         found: a mapping a picture.
         expected: with the same outputs.
+        axes: which axis of an output counts its columns, where that is not the last.
+        small: part of the largest number in an output below which the numbers of a column are measured by it.
     """
     greatest, share = 0.0, 0.0
-    for one, other in zip(found, expected, strict=True):
-        for name, wanted in other.items():
-            if name not in one or one[name].shape != wanted.shape:
-                return Difference(np.inf, np.inf)
-            if not wanted.size:
-                continue
-            apart = float(np.max(np.abs(one[name].astype(np.float64) - wanted)))
-            largest = float(np.max(np.abs(wanted.astype(np.float64))))
-            greatest = max(greatest, apart)
-            share = max(share, apart / largest if largest else np.inf if apart else 0.0)
+    for name in dict.fromkeys(name for answer in expected for name in answer):
+        wanted = [answer[name] for answer in expected]
+        got = [answer[name] for answer in found if name in answer]
+        if [one.shape for one in got] != [one.shape for one in wanted]:
+            return _NOTHING_ALIKE
+        axis = (axes or {}).get(name, -1)
+        rows, wanted_rows = _rows(got, axis), _rows(wanted, axis)
+        if not (np.isfinite(rows).all() and np.isfinite(wanted_rows).all()):
+            return _NOTHING_ALIKE
+        apart: FloatArray = np.max(np.abs(rows - wanted_rows), axis=0, initial=0)  # (columns,)
+        largest: FloatArray = np.max(np.abs(wanted_rows), axis=0, initial=0)
+        measure = np.maximum(largest, small * np.max(largest, initial=0))
+        shares = np.divide(apart, measure, out=np.where(apart > 0, np.inf, 0.0), where=measure > 0)
+        greatest, share = max(greatest, float(np.max(apart, initial=0))), max(share, float(np.max(shares, initial=0)))
     return Difference(greatest, share)
+
+
+_NOTHING_ALIKE = Difference(np.inf, np.inf)
+
+
+def _rows(tensors: Sequence[NDArray[Any]], axis: int) -> NDArray[np.float64]:
+    """All numbers of an output, (rows, columns); a list, (N,) or (1, N), is one column."""
+    if all(math.prod(one.shape[:-1]) == 1 for one in tensors):
+        return np.concatenate([one.reshape(-1, 1) for one in tensors]).astype(np.float64)
+    turned = [np.moveaxis(one, axis, -1) for one in tensors]
+    return np.concatenate([one.reshape(-1, one.shape[-1]) for one in turned]).astype(np.float64)
 
 
 def answers(vision: Vision, tensors: Sequence[NDArray[Any]]) -> list[Answers]:
