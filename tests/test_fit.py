@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ from edge_agent.records import Detections, Frame
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.detect.head import Candidates
 from edge_agent.stages.detect.preparation import Preparation
-from edge_agent.tools.likeness import difference, found, likeness
+from edge_agent.tools.likeness import Likeness, difference, found, likeness
 from edge_agent.vision import Vision, load_vision
 
 LABELS = ("cat", "dog", "cow")
@@ -425,12 +426,17 @@ def test_answers_that_nobody_reads_are_left_out(tmp_path: Path) -> None:
 # Sizes
 
 
-def gridded(path: Path, *, knows: bool) -> Path:
-    """A YOLOv8 of 64 x 64 and any other size, whose cells know where they are.
+def gridded(
+    path: Path, *, side: int = 64, scalar: bool = False, clipped: bool = False, box: tuple[int, int] | None = None
+) -> Path:
+    """A YOLOv8 of one size and any other, whose cells know where they are.
 
     Args:
         path: where to.
-        knows: by a part of the picture, times the 64 that it was made for; else by their stride, which is right always.
+        side: of the square that it is made for.
+        scalar: they know it by a part of the picture, times that side; else by their stride, which is right always.
+        clipped: no centre is further from the corner than that side.
+        box: width and height of all boxes; as large as the stride, when left out.
     """
     weights: list[Any] = []
     nodes: list[Any] = []
@@ -448,10 +454,14 @@ def gridded(path: Path, *, knows: bool) -> Path:
         count = made("Gather", made("Shape", cells), constant(axis, np.int64), axis=0)
         every = made("Range", constant(0, np.int64), count, constant(1, np.int64))
         middles = made("Add", made("Cast", every, to=TensorProto.FLOAT), constant(0.5, np.float32))
-        if not knows:
-            return made("Mul", middles, constant(stride, np.float32))
-        part = made("Div", middles, made("Cast", count, to=TensorProto.FLOAT))
-        return made("Mul", part, constant(64, np.float32))
+        if scalar:
+            part = made("Div", middles, made("Cast", count, to=TensorProto.FLOAT))
+            places = made("Mul", part, constant(side, np.float32))
+        else:
+            places = made("Mul", middles, constant(stride, np.float32))
+        if not clipped:
+            return places
+        return made("Clip", places, constant(0, np.float32), constant(side, np.float32))
 
     mixed = constant(np.random.default_rng(5).standard_normal((3, 3, 1, 1)) / 64, np.float32)
     strides = []
@@ -460,16 +470,16 @@ def gridded(path: Path, *, knows: bool) -> Path:
         nothing = made("Mul", made("ReduceMean", cells, axes=[1]), constant(0, np.float32))
         across = made("Add", nothing, centres(cells, 3, stride))
         down = made("Add", nothing, made("Unsqueeze", centres(cells, 2, stride), constant([1], np.int64)))
-        side = made("Add", nothing, constant(stride, np.float32))
+        wide, tall = (made("Add", nothing, constant(length, np.float32)) for length in box or (stride, stride))
         likely = made("Sigmoid", made("Conv", cells, mixed))
-        joined = made("Concat", across, down, side, side, likely, axis=1)
+        joined = made("Concat", across, down, wide, tall, likely, axis=1)
         strides.append(made("Reshape", joined, constant([1, 7, -1], np.int64)))
     nodes.append(helper.make_node("Concat", strides, ["output"], axis=2))
     graph = helper.make_graph(
         nodes,
         "knows where its cells are",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, 64, 64))],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 7, 84))],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, side, side))],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 7, side * side * 21 // 1024))],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -478,16 +488,66 @@ def gridded(path: Path, *, knows: bool) -> Path:
     return path
 
 
-def test_a_number_that_stands_for_the_size_is_found_by_the_boxes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("side", "size", "box", "moved"),
+    [
+        (64, "128x32", None, "64x0"),
+        (64, "64x160", None, "0x64"),
+        (64, "128x128", None, "64x64"),
+        (320, "352x352", (100, 200), "32x32"),
+        (128, "64x96", None, None),
+    ],
+)
+def test_what_is_right_at_any_size_is_seen_to_be(
+    tmp_path: Path, side: int, size: str, box: tuple[int, int] | None, moved: str | None
 ) -> None:
-    right, wrong = (gridded(tmp_path / f"{knows}.onnx", knows=knows) for knows in (False, True))
-    out = fitted(right, "--input", "128x32")
-    assert (kinds_in(out), load_vision(ModelSettings(path=out)).input_size) == (["size"], (128, 32))
-    fitted(wrong, "--input", "128x32", code=1, out=tmp_path / "none.onnx")
-    assert (
-        "True.onnx: nothing is written: at 128x32 it sees something else in the same picture" in capsys.readouterr().err
+    out = fitted(gridded(tmp_path / "right.onnx", side=side, box=box), "--input", size)
+    assert kinds_in(out) == ["size"]
+    assert "x".join(map(str, load_vision(ModelSettings(path=out)).input_size)) == size
+    (step,) = manifest_of(out)["steps"]
+    found = (
+        r"(\d+) of the \1 best boxes are found again, overlapping by 1\.00, 0\.0 pixels aside and with scores "
+        r"0\.000 apart in the mean"
     )
+    far = rf"; moved by {moved}, to where it saw nothing before, {found.replace('1', '2', 1)}" if moved else ""
+    assert re.fullmatch(rf"at its own size the same to the bit; of the same pixels {found}{far}", step["proof"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "size", "where"),
+    [
+        ({"scalar": True}, "128x32", ""),
+        # Each cell has a box there, so the one beside it looks right wherever there is one: 5 % off, and large boxes.
+        ({"scalar": True, "side": 640, "box": (100, 200)}, "672x672", " where it saw nothing before"),
+        ({"scalar": True, "side": 640, "box": (600, 300)}, "672x640", " where it saw nothing before"),
+        ({"clipped": True}, "128x128", " where it saw nothing before"),
+        ({"clipped": True}, "64x128", " where it saw nothing before"),
+        ({"clipped": True, "side": 320}, "352x320", " where it saw nothing before"),
+    ],
+)
+def test_a_number_that_stands_for_the_size_is_found_by_the_boxes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any], size: str, where: str
+) -> None:
+    fitted(gridded(tmp_path / "wrong.onnx", **wrong), "--input", size, code=1)
+    complaint = f"wrong.onnx: nothing is written: at {size} it sees something else in the same picture{where}: "
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("measured", "is_alike"),
+    [
+        ({}, True),
+        ({"found": 199}, False),
+        ({"score": 0.11}, False),
+        ({"overlap": 0.907}, False),  # 640 for 672, with boxes at the corner
+        ({"aside": 2.5}, False),
+        ({"boxes": 0, "found": 0, "score": 0.0, "overlap": 0.0, "aside": 0.0}, False),
+    ],
+)
+def test_boxes_have_to_be_where_they_were(measured: dict[str, Any], *, is_alike: bool) -> None:
+    # The worst of all that models that are right were seen to come to.
+    seen_of_right_ones = {"boxes": 250, "found": 250, "score": 0.065, "overlap": 0.94, "aside": 0.6}
+    assert Likeness(**(seen_of_right_ones | measured)).is_alike is is_alike
 
 
 # Wrong uses
@@ -706,7 +766,8 @@ def test_a_model_is_like_itself_and_unlike_one_that_looks_otherwise() -> None:
     preparation = Preparation(vision.head, vision.input_size)
     shown = [preparation.tensor(preparation.picture(frame)).copy() for frame in of_clip(1)]
     assert str(likeness((vision, vision), (shown, shown), vision.input_size)) == (
-        "50 of the 50 best boxes are found again, overlapping by 1.00, with scores 0.000 apart in the mean"
+        "50 of the 50 best boxes are found again, overlapping by 1.00, 0.0 pixels aside and with "
+        "scores 0.000 apart in the mean"
     )
     upside_down = [tensor[:, :, ::-1] for tensor in shown]
     assert not likeness((vision, vision), (shown, upside_down), vision.input_size).is_alike
