@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,13 @@ from small_detector import square_pictures, write_small_detector
 from edge_agent import clips
 from edge_agent.app import open_recording
 from edge_agent.cli.main import main
+from edge_agent.edges import surgery
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.records import Detections, Frame
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.detect.head import Candidates
 from edge_agent.stages.detect.preparation import Preparation
-from edge_agent.tools.likeness import difference, found, likeness
+from edge_agent.tools.likeness import Likeness, difference, found, likeness
 from edge_agent.vision import Vision, load_vision
 
 LABELS = ("cat", "dog", "cow")
@@ -100,6 +103,74 @@ def test_a_difference_is_measured_by_the_largest_number_of_its_answer(
 
 def test_an_answer_that_is_missing_is_no_likeness() -> None:
     assert not difference([{}], [{"a": np.zeros(1)}]).is_rounding
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_like_nothing_and_least_of_all_itself(wrong: float) -> None:
+    numbers = np.array([[1.0, wrong]])
+    for one, other in ((numbers, np.ones((1, 2))), (np.ones((1, 2)), numbers), (numbers, numbers)):
+        apart = difference([{"a": np.ones(1)}, {"a": one}], [{"a": np.ones(1)}, {"a": other}])
+        assert not apart.is_rounding
+        assert apart.greatest == np.inf
+        assert str(apart) == "with other shapes, or with numbers that are not finite"
+
+
+def pixels_and_scores() -> NDArray[np.float32]:
+    """(1, 100, 85) with boxes in pixels, 0 to 640, and scores below 0.03 for all classes."""
+    rows = np.random.default_rng(0).random((1, 100, 85), np.float32)
+    rows[..., :4] *= 640
+    rows[..., 5:] *= 0.03
+    return rows
+
+
+def test_scores_are_measured_by_scores_though_pixels_stand_beside_them() -> None:
+    rows = pixels_and_scores()
+    swapped = np.concatenate([rows[..., :5], rows[..., :4:-1]], axis=2)
+    assert not difference([{"a": swapped}], [{"a": rows}]).is_rounding
+    turned, turned_swapped = (np.moveaxis(one, 2, 1) for one in (rows, swapped))
+    assert not difference([{"a": turned_swapped}], [{"a": turned}], {"a": 1}).is_rounding
+    # A ten-thousandth of the largest score is 3e-6.
+    nearly, hardly = rows.copy(), rows.copy()
+    nearly[..., 5:] += 2e-6
+    hardly[..., 5:] += 5e-6
+    assert difference([{"a": nearly}], [{"a": rows}], small=0).is_rounding
+    assert not difference([{"a": hardly}], [{"a": rows}], small=0).is_rounding
+
+
+def test_small_numbers_beside_large_ones_may_differ_by_the_last_bit_of_these() -> None:
+    numbers = np.array([[[640.0, 1e-6], [320.0, 2e-6]]])
+    other = numbers + np.array([0, 5e-5])
+    assert difference([{"a": other}], [{"a": numbers}]).share == pytest.approx(5e-5 / 0.64)
+    assert difference([{"a": other}], [{"a": numbers}], small=0).share == pytest.approx(25)
+
+
+def test_a_column_is_one_of_all_pictures_and_a_list_is_one_column() -> None:
+    one, other = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[100.0, 0.0]])
+    more = np.array([[1.0, 2.004], [3.0, 4.0]])
+    assert difference([{"a": more}, {"a": other}], [{"a": one}, {"a": other}]).share == pytest.approx(0.001)
+    assert difference([{"a": other + 1e-3}], [{"a": other}]).share == pytest.approx(1e-5)
+    none = np.zeros((0, 2))
+    assert difference([{"a": none}, {"a": more}], [{"a": none}, {"a": one}]).share == pytest.approx(0.001)
+    assert difference([{"a": none}], [{"a": none}]).is_rounding
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e-6])
+def test_the_column_of_another_label_is_no_rounding_of_the_one_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], scale: float
+) -> None:
+    answer = KINDS["YOLOv8, v9, v11, v12"].outputs["output0"].copy()  # (1, 4 + 3, cells), with boxes of up to 64
+    answer[:, 4:] = np.random.default_rng(3).random(answer[:, 4:].shape) * scale
+    path = write_model(tmp_path / "model.onnx", {"output0": answer}, metadata={"names": str(list(LABELS))})
+    right = surgery.labels.prune
+
+    def wrong(graph: surgery.Graph, walk: surgery.Walk, wanted: Sequence[surgery.labels.Columns]) -> None:
+        right(graph, walk, [replace(one, keep=np.array([0, 1, 2, 3, 4], np.int64)) for one in wanted])
+
+    monkeypatch.setattr(surgery.labels, "prune", wrong)
+    fitted(path, "--keep", "dog", "--family", "yolov8", code=1)
+    assert "nothing is written: the changed model answers otherwise: apart by" in capsys.readouterr().err
+    monkeypatch.setattr(surgery.labels, "prune", right)
+    assert kinds_in(fitted(path, "--keep", "dog", "--family", "yolov8")) == ["labels"]
 
 
 # A model small enough to see through
@@ -355,12 +426,17 @@ def test_answers_that_nobody_reads_are_left_out(tmp_path: Path) -> None:
 # Sizes
 
 
-def gridded(path: Path, *, knows: bool) -> Path:
-    """A YOLOv8 of 64 x 64 and any other size, whose cells know where they are.
+def gridded(
+    path: Path, *, side: int = 64, scalar: bool = False, clipped: bool = False, box: tuple[int, int] | None = None
+) -> Path:
+    """A YOLOv8 of one size and any other, whose cells know where they are.
 
     Args:
         path: where to.
-        knows: by a part of the picture, times the 64 that it was made for; else by their stride, which is right always.
+        side: of the square that it is made for.
+        scalar: they know it by a part of the picture, times that side; else by their stride, which is right always.
+        clipped: no centre is further from the corner than that side.
+        box: width and height of all boxes; as large as the stride, when left out.
     """
     weights: list[Any] = []
     nodes: list[Any] = []
@@ -378,10 +454,14 @@ def gridded(path: Path, *, knows: bool) -> Path:
         count = made("Gather", made("Shape", cells), constant(axis, np.int64), axis=0)
         every = made("Range", constant(0, np.int64), count, constant(1, np.int64))
         middles = made("Add", made("Cast", every, to=TensorProto.FLOAT), constant(0.5, np.float32))
-        if not knows:
-            return made("Mul", middles, constant(stride, np.float32))
-        part = made("Div", middles, made("Cast", count, to=TensorProto.FLOAT))
-        return made("Mul", part, constant(64, np.float32))
+        if scalar:
+            part = made("Div", middles, made("Cast", count, to=TensorProto.FLOAT))
+            places = made("Mul", part, constant(side, np.float32))
+        else:
+            places = made("Mul", middles, constant(stride, np.float32))
+        if not clipped:
+            return places
+        return made("Clip", places, constant(0, np.float32), constant(side, np.float32))
 
     mixed = constant(np.random.default_rng(5).standard_normal((3, 3, 1, 1)) / 64, np.float32)
     strides = []
@@ -390,16 +470,16 @@ def gridded(path: Path, *, knows: bool) -> Path:
         nothing = made("Mul", made("ReduceMean", cells, axes=[1]), constant(0, np.float32))
         across = made("Add", nothing, centres(cells, 3, stride))
         down = made("Add", nothing, made("Unsqueeze", centres(cells, 2, stride), constant([1], np.int64)))
-        side = made("Add", nothing, constant(stride, np.float32))
+        wide, tall = (made("Add", nothing, constant(length, np.float32)) for length in box or (stride, stride))
         likely = made("Sigmoid", made("Conv", cells, mixed))
-        joined = made("Concat", across, down, side, side, likely, axis=1)
+        joined = made("Concat", across, down, wide, tall, likely, axis=1)
         strides.append(made("Reshape", joined, constant([1, 7, -1], np.int64)))
     nodes.append(helper.make_node("Concat", strides, ["output"], axis=2))
     graph = helper.make_graph(
         nodes,
         "knows where its cells are",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, 64, 64))],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 7, 84))],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, (1, 3, side, side))],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, (1, 7, side * side * 21 // 1024))],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
@@ -408,16 +488,66 @@ def gridded(path: Path, *, knows: bool) -> Path:
     return path
 
 
-def test_a_number_that_stands_for_the_size_is_found_by_the_boxes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("side", "size", "box", "moved"),
+    [
+        (64, "128x32", None, "64x0"),
+        (64, "64x160", None, "0x64"),
+        (64, "128x128", None, "64x64"),
+        (320, "352x352", (100, 200), "32x32"),
+        (128, "64x96", None, None),
+    ],
+)
+def test_what_is_right_at_any_size_is_seen_to_be(
+    tmp_path: Path, side: int, size: str, box: tuple[int, int] | None, moved: str | None
 ) -> None:
-    right, wrong = (gridded(tmp_path / f"{knows}.onnx", knows=knows) for knows in (False, True))
-    out = fitted(right, "--input", "128x32")
-    assert (kinds_in(out), load_vision(ModelSettings(path=out)).input_size) == (["size"], (128, 32))
-    fitted(wrong, "--input", "128x32", code=1, out=tmp_path / "none.onnx")
-    assert (
-        "True.onnx: nothing is written: at 128x32 it sees something else in the same picture" in capsys.readouterr().err
+    out = fitted(gridded(tmp_path / "right.onnx", side=side, box=box), "--input", size)
+    assert kinds_in(out) == ["size"]
+    assert "x".join(map(str, load_vision(ModelSettings(path=out)).input_size)) == size
+    (step,) = manifest_of(out)["steps"]
+    found = (
+        r"(\d+) of the \1 best boxes are found again, overlapping by 1\.00, 0\.0 pixels aside and with scores "
+        r"0\.000 apart in the mean"
     )
+    far = rf"; moved by {moved}, to where it saw nothing before, {found.replace('1', '2', 1)}" if moved else ""
+    assert re.fullmatch(rf"at its own size the same to the bit; of the same pixels {found}{far}", step["proof"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "size", "where"),
+    [
+        ({"scalar": True}, "128x32", ""),
+        # Each cell has a box there, so the one beside it looks right wherever there is one: 5 % off, and large boxes.
+        ({"scalar": True, "side": 640, "box": (100, 200)}, "672x672", " where it saw nothing before"),
+        ({"scalar": True, "side": 640, "box": (600, 300)}, "672x640", " where it saw nothing before"),
+        ({"clipped": True}, "128x128", " where it saw nothing before"),
+        ({"clipped": True}, "64x128", " where it saw nothing before"),
+        ({"clipped": True, "side": 320}, "352x320", " where it saw nothing before"),
+    ],
+)
+def test_a_number_that_stands_for_the_size_is_found_by_the_boxes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any], size: str, where: str
+) -> None:
+    fitted(gridded(tmp_path / "wrong.onnx", **wrong), "--input", size, code=1)
+    complaint = f"wrong.onnx: nothing is written: at {size} it sees something else in the same picture{where}: "
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("measured", "is_alike"),
+    [
+        ({}, True),
+        ({"found": 199}, False),
+        ({"score": 0.11}, False),
+        ({"overlap": 0.79}, False),
+        ({"aside": 2.5}, False),
+        ({"boxes": 0, "found": 0, "score": 0.0, "overlap": 0.0, "aside": 0.0}, False),
+    ],
+)
+def test_boxes_have_to_be_where_they_were(measured: dict[str, Any], *, is_alike: bool) -> None:
+    # The worst of all that models that are right were seen to come to.
+    seen_of_right_ones = {"boxes": 250, "found": 250, "score": 0.071, "overlap": 0.83, "aside": 0.7}
+    assert Likeness(**(seen_of_right_ones | measured)).is_alike is is_alike
 
 
 # Wrong uses
@@ -519,6 +649,47 @@ def test_what_cannot_be_fitted_is_refused_in_a_line(
     assert not list(tmp_path.glob("out*"))
 
 
+FOREIGN = {
+    "a model": ("out.onnx", b"a model of mine"),
+    "a page": ("out.md", b"# Mine"),
+    "settings": ("out.json", b'{"mine": 1}'),
+    "a list": ("out.json", b"[1]"),
+    "no text": ("out.json", b"\xff\xfe"),
+    "a manifest of another file": (
+        "out.json",
+        b'{"schema": 1, "file": "other.onnx", "made_with": {"edge-agent": "1"}}',
+    ),
+    "a manifest of another program": ("out.json", b'{"schema": 1, "file": "out.onnx", "made_with": {"onnx": "1"}}'),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("command", ["models fit float.onnx out.onnx", "quantize float.onnx --calibrate . -o out.onnx"])
+def test_what_was_not_made_here_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_small_detector(Path("float.onnx"), opset=11)
+    file, content = FOREIGN[name]
+    Path(file).write_bytes(content)
+    assert main(command.split()) == 78
+    assert capsys.readouterr().err == (
+        f"edge-agent: out.onnx: {file} would be written over, and no manifest beside it says that this program wrote "
+        "it; choose another name, or move it away\n"
+    )
+    assert [one.read_bytes() for one in tmp_path.glob("out*")] == [content]
+
+
+def test_what_was_made_here_is_made_again_over_itself(tmp_path: Path) -> None:
+    path = write_small_detector(tmp_path / "float.onnx")
+    assert manifest_of(fitted(path, "--keep", "red"))["labels"] == ["red"]
+    again = fitted(path, "--keep", "blue")
+    assert manifest_of(again)["labels"] == ["blue"]
+    # As after a try that broke off behind the manifest.
+    again.unlink()
+    assert manifest_of(fitted(path, "--keep", "red"))["labels"] == ["red"]
+
+
 def test_an_empty_label_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["models", "fit", "default", "out.onnx", "--keep", "person,,car"])
@@ -595,7 +766,8 @@ def test_a_model_is_like_itself_and_unlike_one_that_looks_otherwise() -> None:
     preparation = Preparation(vision.head, vision.input_size)
     shown = [preparation.tensor(preparation.picture(frame)).copy() for frame in of_clip(1)]
     assert str(likeness((vision, vision), (shown, shown), vision.input_size)) == (
-        "50 of the 50 best boxes are found again, overlapping by 1.00, with scores 0.000 apart in the mean"
+        "50 of the 50 best boxes are found again, overlapping by 1.00, 0.0 pixels aside and with "
+        "scores 0.000 apart in the mean"
     )
     upside_down = [tensor[:, :, ::-1] for tensor in shown]
     assert not likeness((vision, vision), (shown, upside_down), vision.input_size).is_alike

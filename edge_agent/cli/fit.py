@@ -65,6 +65,7 @@ def _paths(args: argparse.Namespace) -> tuple[Path, Path]:
         raise ConfigError(f"models fit: {output} is the model itself; choose another name")
     if not output.parent.is_dir():
         raise ConfigError(f"models fit: {output}: there is no folder {output.parent}")
+    made_models.refuse_others(output)
     return path, output
 
 

@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--output {args.output}: that is the float model itself; choose another name")
     if not args.output.parent.is_dir():
         raise ConfigError(f"--output {args.output}: there is no folder {args.output.parent}")
+    made_models.refuse_others(args.output)
     labels = _labels(args)
     name, source = app.open_pictures(filled(args.calibrate), threading.Event())
     order = Order(

@@ -6,15 +6,55 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_agent.errors import StorageError
+from edge_agent.errors import ConfigError, StorageError
 from edge_agent.vision import Vision
 
 MANIFEST_SCHEMA = 1
+
+_MAKER = "edge-agent"
+"""A manifest tells its version under that name."""
 
 
 def origin(path: Path, vision: Vision) -> dict[str, Any]:
     """Which model one was made of, as a manifest has it."""
     return {"file": path.name, "sha256": vision.sha256, "bytes": path.stat().st_size}
+
+
+def refuse_others(path: Path) -> None:
+    """Say in time that writing a model there would be to write over what was not made here.
+
+    Args:
+        path: where the model is to go. What an earlier model of that name left there does not count as another's.
+
+    Raises:
+        ConfigError: one of the files is there, and no manifest beside it says that it was made here.
+    """
+    others = [place.name for place in _places(path) if place.exists()]
+    if others and not _is_ours(path):
+        raise ConfigError(
+            f"{path}: {', '.join(others)} would be written over, and no manifest beside it says that this program "
+            "wrote it; choose another name, or move it away"
+        )
+
+
+def _places(path: Path) -> tuple[Path, Path, Path]:
+    return path, path.with_suffix(".json"), path.with_suffix(".md")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether the manifest of a model that was made here lies there, under that name."""
+    _model, manifest, _card = _places(path)
+    try:
+        told = json.loads(manifest.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return (
+        isinstance(told, dict)
+        and told.get("schema") == MANIFEST_SCHEMA
+        and told.get("file") == path.name
+        and isinstance(told.get("made_with"), dict)
+        and _MAKER in told["made_with"]
+    )
 
 
 def write(path: Path, model: bytes, manifest: dict[str, Any], card: str) -> tuple[Path, ...]:
@@ -24,13 +64,15 @@ def write(path: Path, model: bytes, manifest: dict[str, Any], card: str) -> tupl
         StorageError: they cannot be written.
     """
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    files = {path: model, path.with_suffix(".json"): text.encode(), path.with_suffix(".md"): card.encode()}
-    for place, content in files.items():
+    places = _places(path)
+    contents = dict(zip(places, (model, text.encode(), card.encode()), strict=True))
+    # The manifest first: where it breaks off, that says whose the rest is, and the same order can be given again.
+    for place in sorted(places, key=lambda one: one.suffix != ".json"):
         unfinished = place.with_name(f".{place.name}.part")
         try:
-            unfinished.write_bytes(content)
+            unfinished.write_bytes(contents[place])
             unfinished.replace(place)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
             raise StorageError(f"cannot write {place}: {error.strerror}; is its folder there?") from error
-    return tuple(files)
+    return places

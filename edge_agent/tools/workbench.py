@@ -14,7 +14,7 @@ from edge_agent.records import Frame
 from edge_agent.stages.detect.head import shape_of
 from edge_agent.stages.detect.picture_input import picture_input
 from edge_agent.tools import likeness
-from edge_agent.tools.likeness import Answers
+from edge_agent.tools.likeness import Answers, Difference
 from edge_agent.vision import Vision, load_vision
 
 
@@ -114,13 +114,25 @@ class Workbench:
         self.settings = self.settings.model_copy(update={"family": family})
         return vision
 
-    def prove(self, vision: Vision, expected: Sequence[Answers]) -> str:
+    def difference(self, vision: Vision, expected: Sequence[Answers], small: float = likeness.SMALL) -> Difference:
+        """How far what a changed model answers lies from what is expected.
+
+        Args:
+            vision: the changed model.
+            expected: a mapping a frame.
+            small: as `likeness.difference` has it.
+        """
+        names = self.graph.outputs
+        axes = {names[one.output]: one.axis for one in self.vision.head.class_columns}
+        return likeness.difference(likeness.answers(vision, self.tensors), expected, axes, small)
+
+    def prove(self, vision: Vision, expected: Sequence[Answers], small: float = likeness.SMALL) -> str:
         """Show that a changed model answers what is expected, and say how nearly.
 
         Raises:
             ProofError: it does not.
         """
-        apart = likeness.difference(likeness.answers(vision, self.tensors), expected)
+        apart = self.difference(vision, expected, small)
         if not apart.is_rounding:
             raise ProofError(f"the changed model answers otherwise: {apart}")
         return f"{apart}, on {len(self.tensors)} pictures"
