@@ -211,7 +211,7 @@ class _Cutter:
         if along != axis:
             raise SurgeryError(f"{told(node)} gives others what is to be left out")
         place = list(node.output).index(made)
-        kept = [np.arange(side) for side in sides]
+        kept: list[IntArray] = [np.arange(side) for side in sides]
         kept[place] = keep
         firsts = np.cumsum([0, *sides[:-1]])
         sizes = [len(one) for one in kept]
