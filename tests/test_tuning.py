@@ -160,6 +160,7 @@ def written(**changes: Any) -> str:
         written(wall_ms=0),
         written(wall_ms=None),
         written(cpu_ms="much"),
+        written(threads=math.inf),
     ],
 )
 def test_a_damaged_file_counts_as_empty_and_is_written_anew(tmp_path: Path, text: str) -> None:

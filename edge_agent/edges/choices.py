@@ -77,9 +77,8 @@ class Choices:
         others = [row for row in self._rows() if row["for"] != facts]
         rows = [{"for": dict(facts), "choice": asdict(choice)}, *others][:MOST]
         text = json.dumps({"schema": SCHEMA, "choices": rows}, indent=2) + "\n"
-        unfinished = self._path.with_name(
-            f".{self._path.name}.{os.getpid()}.part"
-        )  # a command may write beside an agent
+        # A command may write while an agent does.
+        unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with unfinished.open("w", encoding="utf-8") as file:
@@ -102,7 +101,7 @@ class Choices:
                 dict(row["for"])
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
             _log.warning("%s is not understood, and counts as empty: %s", self._path, type(error).__name__)
             return []
         rows: list[dict[str, Any]] = table["choices"]

@@ -10,9 +10,8 @@ from typing import Any
 
 from edge_agent.edges import catalogue, downloads
 from edge_agent.edges.catalogue import CatalogueEntry, RemoteEntry
-from edge_agent.edges.inference import ModelSettings, contest
+from edge_agent.edges.inference import ModelSettings, contest, is_on_the_cpu
 from edge_agent.edges.inference.model import Run
-from edge_agent.edges.inference.providers import ON_THE_CPU
 from edge_agent.errors import ModelError
 from edge_agent.labels import MEANINGLESS
 from edge_agent.records import Frame
@@ -96,7 +95,7 @@ def _run_on(vision: Vision, frame: Frame) -> Run:
 
 
 def _clock(provider: str) -> Callable[[], float]:
-    return contest.undisturbed(threads=1) if provider in ON_THE_CPU else time.perf_counter
+    return contest.undisturbed(threads=1) if is_on_the_cpu(provider) else time.perf_counter
 
 
 def pull(name: str, folder: Path, origin: str | None, told: Callable[[int, int], None]) -> Path:

@@ -20,7 +20,7 @@ class Demand:
         labels: what any of them looks for, sorted.
         looks_hz: looks a second of all of them together, while all see something move; one with closer looks or tiles
             counts as often as it may run the model.
-        rate_hz: of the one that looks most often.
+        rate_hz: the same of the one that may run the model most often.
     """
 
     labels: tuple[str, ...]

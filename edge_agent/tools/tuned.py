@@ -129,7 +129,7 @@ def _first(model: ModelSettings, demand: Demand, state: Path, frames: Frames, sa
             lambda picture: calibration_pictures.of_recording(frames(), picture, PICTURES),
             say,
         )
-        say_choice(found)
+        _say_choice(found)
         remember(model, demand, state, found.choice)
     except PassingError as error:
         _log.warning("the model is used as it is configured: %s", error)
@@ -137,7 +137,7 @@ def _first(model: ModelSettings, demand: Demand, state: Path, frames: Frames, sa
     return found.choice
 
 
-def say_choice(found: Tuned) -> None:
+def _say_choice(found: Tuned) -> None:
     """Log what was chosen."""
     width, height = found.choice.input_size
     _log.info(
