@@ -192,6 +192,8 @@ class Track:
         first_s: when it was first seen.
         seen_s: when it was last seen.
         confirmed: it is no flicker; stays true once true.
+        stationary: it has stood still for `track.stationary_s`.
+        still_since_s: since when it has not left its place; when it was first seen where it has never moved.
     """
 
     id: int
@@ -202,6 +204,8 @@ class Track:
     first_s: float
     seen_s: float
     confirmed: bool
+    stationary: bool = False
+    still_since_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
