@@ -45,6 +45,7 @@ from edge_agent.errors import ConfigError, ModelError, PassingError, SourceError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Detections, Frame, Motion
+from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.gate.external import Attention, ExternalGate, Times
@@ -98,6 +99,7 @@ def build_pipeline(
     except ValueError as error:
         raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
+    filters = Filters(camera.detect.filters)
     tracker = Tracker(camera.track)
     rules = Rules(camera.detect.labels, camera.zones)
 
@@ -114,6 +116,7 @@ def build_pipeline(
         begin=rules.begin,
         observe=meter.timed("gate", gate.observe),
         detect=looks.in_turn(timed_look) if looks else timed_look,
+        sift=filters.sift,
         update=meter.timed("track", tracker.update),
         forget=forget,
         evaluate=meter.timed("rules", rules.evaluate),

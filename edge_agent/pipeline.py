@@ -28,6 +28,7 @@ class Pipeline:
         observe: the gate: does something move, and should the detector look?
         detect: the detector, when it is its turn: what is in the picture, and, closer, where something moves? None is
             "not looked".
+        sift: the box filters: which of it can be what it is taken for?
         update: the tracker: which of it is what was there before?
         forget: the gate and the tracker once more: what moved and what was there is over.
         evaluate: the rules: what is there to say?
@@ -39,6 +40,7 @@ class Pipeline:
     begin: Callable[[], Sequence[Said]]
     observe: Callable[[Frame], Motion]
     detect: Callable[[Frame, Motion], Detections | None]
+    sift: Callable[[Detections, Frame], Detections]
     update: Callable[[Detections | None, float], Tracks]
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
@@ -54,7 +56,8 @@ class Pipeline:
         frame = self.blank(frame)
         motion = self.observe(frame)
         found = self.detect(frame, motion) if motion.look else None
-        tracks = self.update(found, frame.at_s)
+        kept = self.sift(found, frame) if found is not None else None
+        tracks = self.update(kept, frame.at_s)
         said = self.evaluate(tracks, frame)
         if motion.changed:
             said = (Moving(value=motion.moving), *said)

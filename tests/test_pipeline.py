@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import LABELS, boxes_of, frame_of, track_of
+from builders import LABELS, boxes_of, detections_of, frame_of, track_of
 from numpy.typing import NDArray
 
 from edge_agent.app import build_replay, one_camera
@@ -17,6 +17,7 @@ from edge_agent.clips import PEDESTRIANS
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Tracks
 from edge_agent.stages.detect.detector import Detector, DetectSettings
+from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
@@ -43,7 +44,8 @@ class Recorder:
             regions=boxes_of((0.0, 0.0, 4.0, 4.0)),
             scene_changed=False,
         )
-        self.found = Detections.empty()
+        self.found = detections_of((0.0, 0.0, 4.0, 4.0))
+        self.kept = Detections.empty()
         self.tracks = Tracks(live=(track_of(),))
         self.said = (Count(zone=None, label="person", value=1), Count(zone="left", label="person", value=1))
 
@@ -59,6 +61,7 @@ class Recorder:
             blank=lambda frame: frame,
             observe=noting("observe", self.motion),
             detect=noting("detect", self.found),
+            sift=noting("sift", self.kept),
             update=noting("update", self.tracks),
             begin=lambda: (),
             forget=lambda: self.calls.append(("forget",)),
@@ -78,7 +81,8 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
     assert stages.calls == [
         ("observe", frame),
         ("detect", frame, stages.motion),
-        ("update", stages.found, 2.5),
+        ("sift", stages.found, frame),
+        ("update", stages.kept, 2.5),
         ("evaluate", stages.tracks, frame),
     ]
     assert [message.topic for message in messages] == ["motion", "count/None", "count/left"]
@@ -201,6 +205,7 @@ def real_pipeline() -> Pipeline:
         blank=Mask(()).blank,
         observe=Gate(GateSettings(), 5.0).observe,
         detect=lambda frame, motion: detector.detect(frame, motion.regions),
+        sift=Filters({}).sift,
         update=tracker.update,
         begin=rules.begin,
         forget=tracker.forget,

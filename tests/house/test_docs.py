@@ -48,7 +48,7 @@ SECTIONS = dict(config.sections())
 # What every box has of its own; all else in configs/example.yaml is the default.
 OWN = {
     "device.id", "cameras", "cameras[].id", "cameras[].source", "cameras[].zones", "cameras[].zones{}.polygon",
-    "cameras[].triggers[mqtt].topic", "cameras[].triggers[gpio].line",
+    "cameras[].triggers[mqtt].topic", "cameras[].triggers[gpio].line", "cameras[].detect.filters",
 }  # fmt: skip
 
 
