@@ -30,7 +30,8 @@ class Pipeline:
             "not looked".
         sift: the box filters: which of it can be what it is taken for?
         update: the tracker: which of it is what was there before?
-        forget: the gate and the tracker once more: what moved and what was there is over.
+        note: the nuisance map: does a place cry wolf? It changes nothing of what is said.
+        forget: the gate, the tracker and the map once more: what moved and what was there is over.
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
         encode: the bytes that say it.
@@ -42,6 +43,7 @@ class Pipeline:
     detect: Callable[[Frame, Motion], Detections | None]
     sift: Callable[[Detections, Frame], Detections]
     update: Callable[[Detections | None, float], Tracks]
+    note: Callable[[Tracks, Frame], None]
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
     conclude: Callable[[Frame], Sequence[Said]]
@@ -58,6 +60,7 @@ class Pipeline:
         found = self.detect(frame, motion) if motion.look else None
         kept = self.sift(found, frame) if found is not None else None
         tracks = self.update(kept, frame.at_s)
+        self.note(tracks, frame)
         said = self.evaluate(tracks, frame)
         if motion.changed:
             said = (Moving(value=motion.moving), *said)

@@ -25,6 +25,7 @@ from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.mask import Mask
+from edge_agent.stages.nuisance.nuisance import Nuisance
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
@@ -63,6 +64,7 @@ class Recorder:
             detect=noting("detect", self.found),
             sift=noting("sift", self.kept),
             update=noting("update", self.tracks),
+            note=noting("note", None),
             begin=lambda: (),
             forget=lambda: self.calls.append(("forget",)),
             evaluate=noting("evaluate", self.said),
@@ -83,6 +85,7 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
         ("detect", frame, stages.motion),
         ("sift", stages.found, frame),
         ("update", stages.kept, 2.5),
+        ("note", stages.tracks, frame),
         ("evaluate", stages.tracks, frame),
     ]
     assert [message.topic for message in messages] == ["motion", "count/None", "count/left"]
@@ -91,7 +94,12 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
 def test_when_the_gate_says_no_nobody_looks_and_the_tracker_hears_none() -> None:
     stages, frame = Recorder(look=False, changed=False), frame_of(2.5)
     messages = stages.pipeline().step(frame)
-    assert stages.calls == [("observe", frame), ("update", None, 2.5), ("evaluate", stages.tracks, frame)]
+    assert stages.calls == [
+        ("observe", frame),
+        ("update", None, 2.5),
+        ("note", stages.tracks, frame),
+        ("evaluate", stages.tracks, frame),
+    ]
     assert [message.topic for message in messages] == [
         "count/None",
         "count/left",
@@ -207,6 +215,7 @@ def real_pipeline() -> Pipeline:
         detect=lambda frame, motion: detector.detect(frame, motion.regions),
         sift=Filters({}).sift,
         update=tracker.update,
+        note=Nuisance(("person",)).note,
         begin=rules.begin,
         forget=tracker.forget,
         evaluate=rules.evaluate,
