@@ -54,11 +54,11 @@ from edge_agent.stages.gate.external import Attention, ExternalGate, Times
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.mask import Mask
-from edge_agent.stages.nuisance.nuisance import Nuisance
+from edge_agent.stages.nuisance.map import NuisanceMap
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.track.tracker import Tracker
 from edge_agent.supervise import Supervisor, capture_thread, start_thread, topics_of
-from edge_agent.tools import nuisance as places
+from edge_agent.tools import nuisance as maps
 from edge_agent.tools import tuned
 from edge_agent.tools.threads import Demand
 from edge_agent.vision import Vision, load_vision
@@ -84,7 +84,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     looks: Looks | None = None,
     times: Times | None = None,
     filters: Filters | None = None,
-    nuisance: Nuisance | None = None,
+    nuisance: NuisanceMap | None = None,
 ) -> Pipeline:
     """Wire the stages of one camera.
 
@@ -107,7 +107,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
     filters = filters or Filters(camera.detect.filters)
-    nuisance = nuisance or Nuisance(camera.detect.labels)
+    nuisance = nuisance or NuisanceMap(camera.detect.labels)
     tracker = Tracker(camera.track)
     rules = Rules(camera.detect.labels, camera.zones)
 
@@ -191,7 +191,7 @@ def camera_of(settings: Settings, name: str | None) -> CameraSettings:
 
 
 def build_replay(
-    settings: Settings, camera: CameraSettings, vision: Vision, run_id: str, nuisance: Nuisance | None = None
+    settings: Settings, camera: CameraSettings, vision: Vision, run_id: str, nuisance: NuisanceMap | None = None
 ) -> Pipeline:
     """Wire the stages of one camera for a recording, read by the caller; without triggers, so that motion opens."""
     names = Names(topics=topics_of(settings), camera=camera.id, run_id=run_id)
@@ -200,13 +200,13 @@ def build_replay(
 
 def open_notebook(settings: Settings, clock: Clock | None = None) -> Notebook:
     """The file of what was learnt of each camera's places, in the state folder."""
-    return Notebook(settings.outbox.path.parent / places.FILE, clock or SystemClock())
+    return Notebook(settings.outbox.path.parent / maps.FILE, clock or SystemClock())
 
 
-def nuisance_of(camera: CameraSettings, pages: Mapping[str, Page], clock: Clock | None = None) -> Nuisance:
+def nuisance_of(camera: CameraSettings, pages: Mapping[str, Page], clock: Clock | None = None) -> NuisanceMap:
     """What is known of a camera's places, to be added to."""
     utc_ns = (clock or SystemClock()).utc_ns()
-    return places.remembered(camera.id, camera.detect.labels, pages.get(camera.id), utc_ns)
+    return maps.remembered(camera.id, camera.detect.labels, pages.get(camera.id), utc_ns)
 
 
 def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
@@ -372,7 +372,7 @@ class Agent:
         vision: Vision,
         turns: Turns,
         outbox: Outbox,
-        nuisance: Nuisance,
+        nuisance: NuisanceMap,
         stop: threading.Event,
     ) -> Line:
         latest: Latest[Frame] = Latest()

@@ -18,7 +18,7 @@ from edge_agent.health import Meter
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame
 from edge_agent.stages.detect.filters import Filters
-from edge_agent.stages.nuisance.nuisance import Nuisance
+from edge_agent.stages.nuisance.map import NuisanceMap
 
 _TAKE_S = 1.0
 
@@ -33,7 +33,7 @@ class Line:
     looks: Looks
     latest: Latest[Frame]
     filters: Filters
-    nuisance: Nuisance
+    nuisance: NuisanceMap
     pipeline: Pipeline
     meter: Meter
     outbox: Outbox

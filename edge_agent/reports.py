@@ -20,10 +20,10 @@ from edge_agent.health import Load, Meter, percentile_ms
 from edge_agent.records import Message
 from edge_agent.stages.encode.native import iso_time
 from edge_agent.stages.nuisance.learnt import Learnt
-from edge_agent.stages.nuisance.places import Place, places
+from edge_agent.stages.nuisance.nuisances import Nuisance, nuisances
 from edge_agent.vision import Vision
 
-MOST_PLACES = 3
+MOST_NUISANCES = 3
 """So many of those that cry wolf are shown, the worst: health of many cameras is one message."""
 
 _BOX_DIGITS = 4
@@ -107,18 +107,18 @@ def camera_health(
             "wait_p99_ms": percentile_ms(looks.waits_s, 99) if looks.waits_s else None,
         },
         "filtered": {label: dict(counts) for label, counts in taken.items()},
-        "nuisance": [_place(place) for place in places(learnt)[:MOST_PLACES]],
+        "nuisance": [_nuisance(one) for one in nuisances(learnt)[:MOST_NUISANCES]],
         "stages": meter.snapshot(),
     }
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _nuisance(one: Nuisance) -> dict[str, Any]:
     return {
-        "label": place.label,
-        "box": [round(side, _BOX_DIGITS) for side in place.box],
-        "times": place.times,
-        "per_hour": place.per_hour,
-        "passed": place.passed,
+        "label": one.label,
+        "box": [round(side, _BOX_DIGITS) for side in one.box],
+        "times": one.times,
+        "per_hour": one.per_hour,
+        "passed": one.passed,
     }
 
 

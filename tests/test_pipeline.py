@@ -25,7 +25,7 @@ from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.mask import Mask
-from edge_agent.stages.nuisance.nuisance import Nuisance
+from edge_agent.stages.nuisance.map import NuisanceMap
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
@@ -215,7 +215,7 @@ def real_pipeline() -> Pipeline:
         detect=lambda frame, motion: detector.detect(frame, motion.regions),
         sift=Filters({}).sift,
         update=tracker.update,
-        note=Nuisance(("person",)).note,
+        note=NuisanceMap(("person",)).note,
         begin=rules.begin,
         forget=tracker.forget,
         evaluate=rules.evaluate,

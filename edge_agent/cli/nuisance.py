@@ -6,6 +6,8 @@ import argparse
 import json
 import math
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +16,7 @@ from rich.progress import Progress
 from edge_agent import app
 from edge_agent.cli.files import load_settings
 from edge_agent.config import CameraSettings, Settings
-from edge_agent.tools.nuisance import LEAST_TIMES, Nuisance, places, proposal, summary, verdict
+from edge_agent.tools.nuisance import LEAST, Known, known, proposal, verdict
 from edge_agent.tools.replay import replay
 
 
@@ -28,9 +30,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--least",
         type=_times,
-        default=LEAST_TIMES,
+        default=LEAST,
         metavar="N",
-        help=f"how often a place must have been wrong ({LEAST_TIMES:g})",
+        help=f"how often a place must have been wrong ({LEAST:g})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -38,40 +40,39 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Say what is known, and propose what to paste."""
     settings = load_settings(args.config)
-    known = [_of_clip(args.clip, settings, args.camera)] if args.clip else _of_agent(settings, args.camera)
-    found = [(camera, nuisance, places(nuisance.learnt, args.least)) for camera, nuisance in known]
+    told = list(_of_clip(args, settings) if args.clip else _of_agent(args, settings))
     if args.json:
-        print(json.dumps({camera.id: summary(nuisance, wrong) for camera, nuisance, wrong in found}, indent=2))
+        print(json.dumps({camera.id: asdict(one) for camera, one in told}, indent=2))
         return 0
-    for camera, nuisance, wrong in found:
-        print(f"# {camera.id}: {verdict(nuisance, wrong)}")
-    if any(wrong for _camera, _nuisance, wrong in found):
+    for camera, one in told:
+        print(f"# {camera.id}: {verdict(one)}")
+    wrong = [(camera, one.nuisances) for camera, one in told if one.nuisances]
+    if wrong:
         print("cameras:")
-    for camera, _nuisance, wrong in found:
-        if wrong:
-            existing = {label: asked.without for label, asked in camera.detect.filters.items()}
-            print("\n".join(proposal(camera.id, wrong, existing)))
+    for camera, found in wrong:
+        existing = {label: asked.without for label, asked in camera.detect.filters.items()}
+        print("\n".join(proposal(camera.id, found, existing)))
     return 0
 
 
-def _of_agent(settings: Settings, name: str | None) -> list[tuple[CameraSettings, Nuisance]]:
+def _of_agent(args: argparse.Namespace, settings: Settings) -> Iterator[tuple[CameraSettings, Known]]:
     """What the agent has written down of all cameras, or of one."""
     pages = app.open_notebook(settings).read()
-    cameras = settings.cameras if name is None else (app.camera_of(settings, name),)
-    return [(camera, app.nuisance_of(camera, pages)) for camera in cameras]
+    for camera in settings.cameras if args.camera is None else (app.camera_of(settings, args.camera),):
+        yield camera, known(app.nuisance_of(camera, pages), args.least)
 
 
-def _of_clip(clip: Path, settings: Settings, name: str | None) -> tuple[CameraSettings, Nuisance]:
+def _of_clip(args: argparse.Namespace, settings: Settings) -> Iterator[tuple[CameraSettings, Known]]:
     """What a recording teaches."""
-    camera = app.camera_of(settings, name)
+    camera = app.camera_of(settings, args.camera)
     nuisance = app.nuisance_of(camera, {})
-    source, vision = app.open_recording(clip), app.load_model(settings)
+    source, vision = app.open_recording(args.clip), app.load_model(settings)
     pipeline = app.build_replay(settings, camera, vision, app.new_run_id(), nuisance)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        bar = progress.add_task(clip.name, total=None)
+        bar = progress.add_task(args.clip.name, total=None)
         for _frame in replay(pipeline, source.frames()):
             progress.update(bar, advance=1)
-    return camera, nuisance
+    yield camera, known(nuisance, args.least)
 
 
 def _times(text: str) -> float:

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 from edge_agent.edges.notebook import Page
 from edge_agent.settings import Polygon
 from edge_agent.stages.nuisance.learnt import Learnt
-from edge_agent.stages.nuisance.nuisance import Nuisance
-from edge_agent.stages.nuisance.places import LEAST_TIMES, Place, places
-
-__all__ = ["FILE", "LEAST_TIMES", "Nuisance", "in_words", "places", "proposal", "remembered", "summary", "verdict"]
+from edge_agent.stages.nuisance.map import NuisanceMap
+from edge_agent.stages.nuisance.nuisances import LEAST_TIMES, Nuisance, nuisances
 
 _log = logging.getLogger(__name__)
 
 FILE = "nuisance.json"
 """In the state folder."""
 
+LEAST = LEAST_TIMES
+"""So often a place must have been wrong, unless it is asked for otherwise."""
+
 _NS = 1e9
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
 
-def remembered(camera: str, labels: tuple[str, ...], page: Page | None, utc_ns: int) -> Nuisance:
+def remembered(camera: str, labels: tuple[str, ...], page: Page | None, utc_ns: int) -> NuisanceMap:
     """A map that goes on from what was learnt before, so much older by now; what is damaged counts as nothing.
 
     Args:
@@ -34,40 +34,49 @@ def remembered(camera: str, labels: tuple[str, ...], page: Page | None, utc_ns: 
         utc_ns: now; a clock that was set back since makes nothing younger.
     """
     if page is None:
-        return Nuisance(labels)
+        return NuisanceMap(labels)
     try:
         learnt = Learnt.from_json(page.content)
     except ValueError as error:
         _log.warning('camera "%s": what was learnt of its places counts as nothing: %s', camera, error)
-        return Nuisance(labels)
-    return Nuisance(labels, learnt, max(0.0, (utc_ns - page.utc_ns) / _NS))
+        return NuisanceMap(labels)
+    return NuisanceMap(labels, learnt, max(0.0, (utc_ns - page.utc_ns) / _NS))
 
 
-def verdict(nuisance: Nuisance, found: Sequence[Place]) -> str:
-    """What is known of a camera, in a few words."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of one camera: for how long it was watched, long ago less, and its nuisances, the worst first."""
+
+    watched_s: float
+    nuisances: tuple[Nuisance, ...]
+
+
+def known(nuisance: NuisanceMap, least_times: float = LEAST) -> Known:
+    """What a map knows now."""
     learnt = nuisance.learnt
-    if learnt.watched_s < _UNITS[-1][1]:
+    return Known(watched_s=round(learnt.watched_s, 3), nuisances=tuple(nuisances(learnt, least_times)))
+
+
+def verdict(one: Known) -> str:
+    """What is known of a camera, in a few words."""
+    if not one.watched_s:
         return "nothing was learnt yet"
-    unit, unit_s = next(unit for unit in _UNITS if learnt.watched_s >= unit[1])
-    wolves = f"{len(found)} places cry wolf" if len(found) > 1 else f"{'one' if found else 'no'} place cries wolf"
-    return f"{wolves}; watched for {learnt.watched_s / unit_s:.3g} {unit}"
+    unit, unit_s = next(unit for unit in _UNITS if one.watched_s >= unit[1])
+    count = len(one.nuisances)
+    wolves = f"{count} places cry wolf" if count > 1 else f"{'one' if count else 'no'} place cries wolf"
+    return f"{wolves}; watched for {one.watched_s / unit_s:.3g} {unit}"
 
 
-def in_words(place: Place) -> str:
-    """What is known of a place, on one line."""
-    lost = f"at least {place.passed:g} real ones passed there" if place.passed else "no real one has passed there"
-    left, top, right, bottom = place.box
+def in_words(one: Nuisance) -> str:
+    """What is known of a nuisance, on one line."""
+    lost = f"at least {one.passed:g} real ones passed there" if one.passed else "no real one has passed there"
+    left, top, right, bottom = one.box
     where = f"{left:.2f} to {right:.2f} across, {top:.2f} to {bottom:.2f} down"
-    return f"{place.label}, {where}: {place.times:g} times wrong, {place.per_hour:g} an hour; {lost}"
+    return f"{one.label}, {where}: {one.times:g} times wrong, {one.per_hour:g} an hour; {lost}"
 
 
-def summary(nuisance: Nuisance, found: Sequence[Place]) -> dict[str, Any]:
-    """The same as JSON types."""
-    return {"watched_s": round(nuisance.learnt.watched_s, 1), "places": [asdict(place) for place in found]}
-
-
-def proposal(camera: str, found: Sequence[Place], existing: Mapping[str, tuple[Polygon, ...]]) -> list[str]:
-    """The lines that leave places out, for their label only: a mask would blind for all.
+def proposal(camera: str, found: Sequence[Nuisance], existing: Mapping[str, tuple[Polygon, ...]]) -> list[str]:
+    """The lines that leave nuisances out, for their label only: a mask would blind for all.
 
     Args:
         camera: its id.
@@ -75,12 +84,12 @@ def proposal(camera: str, found: Sequence[Place], existing: Mapping[str, tuple[P
         existing: the areas that are left out already, by label; what is pasted takes their place, so it repeats them.
     """
     lines = [f"  - id: {_quoted(camera)}", "    detect:", "      filters:"]
-    for label in dict.fromkeys(place.label for place in found):
+    for label in dict.fromkeys(one.label for one in found):
         lines += [f"        {_quoted(label)}:", "          without:"]
         lines += [f"            - {_corners(polygon)}" for polygon in existing.get(label, ())]
-        for place in found:
-            if place.label == label:
-                lines += [f"            # {in_words(place)}", f"            - {_corners(place.outline)}"]
+        for one in found:
+            if one.label == label:
+                lines += [f"            # {in_words(one)}", f"            - {_corners(one.outline)}"]
     return lines
 
 

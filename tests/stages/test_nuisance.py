@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from edge_agent import geometry
 from edge_agent.records import Box, Frame, Track, Tracks
 from edge_agent.stages.nuisance.learnt import COLUMNS, HALF_LIFE_S, ROWS, Learnt
-from edge_agent.stages.nuisance.nuisance import SHORT_S, Nuisance
-from edge_agent.stages.nuisance.places import LEAST_TIMES, Place, places
+from edge_agent.stages.nuisance.map import SHORT_S, NuisanceMap
+from edge_agent.stages.nuisance.nuisances import LEAST_TIMES, Nuisance, nuisances
 
 SIZE = (320, 180)
 """Each cell is 10 x 10 pixels."""
@@ -34,8 +34,8 @@ class Scene:
         nuisance: the map.
     """
 
-    def __init__(self, nuisance: Nuisance | None = None) -> None:
-        self.nuisance = nuisance or Nuisance(LABELS)
+    def __init__(self, nuisance: NuisanceMap | None = None) -> None:
+        self.nuisance = nuisance or NuisanceMap(LABELS)
         self.at_s = 0.0
         self._next_id = 1
         self.step()
@@ -61,8 +61,8 @@ class Scene:
             self.passes(box, confirmed=False, **more)
 
     @property
-    def places(self) -> list[Place]:
-        return places(self.nuisance.learnt)
+    def nuisances(self) -> list[Nuisance]:
+        return nuisances(self.nuisance.learnt)
 
 
 def walk(y: float = 95.0, *, start: int = 0, end: int = 320, step: int = 10) -> tuple[Box, ...]:
@@ -73,10 +73,10 @@ def walk(y: float = 95.0, *, start: int = 0, end: int = 320, step: int = 10) -> 
 def test_five_flickers_at_one_place_make_it_one_and_four_do_not() -> None:
     scene = Scene()
     scene.flickers(4)
-    assert scene.places == []
+    assert scene.nuisances == []
     scene.flickers(1)
-    [place] = scene.places
-    assert place == Place(
+    [place] = scene.nuisances
+    assert place == Nuisance(
         label="person",
         times=5.0,
         per_hour=5.0,  # in some seconds, which count as an hour
@@ -121,12 +121,12 @@ def test_a_real_thing_counts_in_each_cell_of_its_way_once_though_looks_are_far_a
 def test_one_who_walks_there_outweighs_four_flickers() -> None:
     scene = Scene()
     scene.flickers(9)
-    assert scene.places
+    assert scene.nuisances
     scene.passes(*walk())
-    [place] = scene.places  # 9 - 4 are five
+    [place] = scene.nuisances  # 9 - 4 are five
     assert place.passed == 1.0
     scene.passes(*walk())
-    assert scene.places == []
+    assert scene.nuisances == []
 
 
 def test_one_who_walks_elsewhere_clears_nothing_and_another_label_neither() -> None:
@@ -134,7 +134,7 @@ def test_one_who_walks_elsewhere_clears_nothing_and_another_label_neither() -> N
     scene.flickers(6)
     scene.passes(*walk(y=150.0))
     scene.passes(*walk(), label="car")
-    assert [(place.label, place.times, place.passed) for place in scene.places] == [("person", 6.0, 0.0)]
+    assert [(place.label, place.times, place.passed) for place in scene.nuisances] == [("person", 6.0, 0.0)]
 
 
 def test_each_label_has_its_own_places_and_those_not_looked_for_have_none() -> None:
@@ -142,16 +142,16 @@ def test_each_label_has_its_own_places_and_those_not_looked_for_have_none() -> N
     scene.flickers(6)
     scene.flickers(7, label="car", box=(200.0, 100.0, 240.0, 125.0))
     scene.flickers(8, label="cat")
-    assert [(place.label, place.times) for place in scene.places] == [("car", 7.0), ("person", 6.0)]
+    assert [(place.label, place.times) for place in scene.nuisances] == [("car", 7.0), ("person", 6.0)]
 
 
 def test_a_part_of_somebody_is_no_place_s_fault() -> None:
     scene = Scene()
     somebody = track_of(100, box=(90.0, 40.0, 130.0, 120.0))
     scene.flickers(9, beside=(somebody,))
-    assert scene.places == []
+    assert scene.nuisances == []
     scene.flickers(9, beside=(replace(somebody, label="car"),))  # but one on a car is
-    assert [place.times for place in scene.places] == [9.0]
+    assert [place.times for place in scene.nuisances] == [9.0]
 
 
 def test_what_is_spread_over_cells_that_touch_is_one_place_and_a_straggler_is_none_of_it() -> None:
@@ -163,12 +163,12 @@ def test_what_is_spread_over_cells_that_touch_is_one_place_and_a_straggler_is_no
         ((100.0, 110.0, 120.0, 155.0), 6),  # column 11, row 15
     ]:
         scene.flickers(times, box)
-    assert [(place.times, place.box) for place in scene.places] == [
+    assert [(place.times, place.box) for place in scene.nuisances] == [
         (32.0, (11 / 32, 9 / 18, 13 / 32, 11 / 18)),
         (6.0, (11 / 32, 15 / 18, 12 / 32, 16 / 18)),
     ]
     # Two squares that meet in a corner, and what lies between: six corners.
-    assert len(scene.places[0].outline) == 6
+    assert len(scene.nuisances[0].outline) == 6
 
 
 def test_after_a_week_half_is_left_and_so_of_the_time_that_it_took() -> None:
@@ -177,11 +177,11 @@ def test_after_a_week_half_is_left_and_so_of_the_time_that_it_took() -> None:
     watched_s = scene.nuisance.learnt.watched_s
     scene.at_s += HALF_LIFE_S
     scene.step()
-    assert [place.times for place in scene.places] == [6.0]
+    assert [place.times for place in scene.nuisances] == [6.0]
     assert scene.nuisance.learnt.watched_s == pytest.approx(watched_s / 2 + 30, abs=1)  # the gap was not watched
     scene.at_s += HALF_LIFE_S
     scene.step()
-    assert scene.places == []
+    assert scene.nuisances == []
 
 
 def test_how_many_an_hour_goes_by_the_time_that_it_was_watched() -> None:
@@ -189,7 +189,7 @@ def test_how_many_an_hour_goes_by_the_time_that_it_was_watched() -> None:
     scene.flickers(12)
     for _half_minute in range(3 * 120):
         scene.step(seconds=30.0)
-    [place] = scene.places
+    [place] = scene.nuisances
     assert place.per_hour == pytest.approx(12 / 3, abs=0.05)
 
 
@@ -226,13 +226,13 @@ def test_what_was_learnt_can_be_written_and_read_and_goes_on_from_there() -> Non
     scene.flickers(6)
     scene.passes(*walk(y=150.0))
     content = json.loads(json.dumps(scene.nuisance.learnt.to_json()))
-    again = Scene(Nuisance(LABELS, Learnt.from_json(content)))
-    assert again.places == scene.places
+    again = Scene(NuisanceMap(LABELS, Learnt.from_json(content)))
+    assert again.nuisances == scene.nuisances
     again.flickers(1)
-    assert [place.times for place in again.places] == [7.0]
-    aged = Nuisance(LABELS, Learnt.from_json(content), age_s=HALF_LIFE_S)
+    assert [place.times for place in again.nuisances] == [7.0]
+    aged = NuisanceMap(LABELS, Learnt.from_json(content), age_s=HALF_LIFE_S)
     assert np.max(aged.learnt.false["person"]) == pytest.approx(3, rel=0.01)
-    assert set(Nuisance(("cat",), Learnt.from_json(content)).learnt.false) == {"cat"}
+    assert set(NuisanceMap(("cat",), Learnt.from_json(content)).learnt.false) == {"cat"}
 
 
 def ways_to_break(content: dict[str, Any]) -> Iterator[Any]:
@@ -271,7 +271,7 @@ def test_whatever_comes_nothing_grows_and_every_place_was_wrong_often_enough(
     assert all(grid.shape == (ROWS, COLUMNS) and np.min(grid) >= 0 for grid in learnt.false.values())
     assert sum(float(np.sum(grid)) for grid in learnt.false.values()) <= scene.nuisance.times_added + 1e-3
     assert len(json.dumps(learnt.to_json())) < 100_000
-    for place in scene.places:
+    for place in scene.nuisances:
         assert place.times >= LEAST_TIMES
         x, y = np.array(place.outline).T
         left, top, right, bottom = place.box
@@ -286,7 +286,7 @@ def test_whatever_comes_nothing_grows_and_every_place_was_wrong_often_enough(
 def test_frames_of_any_size_fall_into_the_same_cells() -> None:
     grids = []
     for scale in (1, 4):
-        nuisance = Nuisance(LABELS)
+        nuisance = NuisanceMap(LABELS)
         frame: Frame = frame_of(1.0, size=(SIZE[0] * scale, SIZE[1] * scale))
         left, top, right, bottom = (side * scale for side in BUSH)
         track = track_of(1, box=(left, top, right, bottom), first_s=1.0, seen_s=1.0, confirmed=False)

@@ -1,4 +1,4 @@
-"""From cells to places: what lies together and cries wolf becomes one place, with an outline to leave it out by."""
+"""From cells to nuisances: what lies together and cries wolf becomes one, with an outline to leave it out by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_agent.records import BoolArray, Box, FloatArray
 from edge_agent.stages.nuisance.learnt import COLUMNS, ROWS, Learnt
 
 LEAST_TIMES = 5.0
-"""So often a place must have been wrong, more than real things speak for it, before it is called one."""
+"""So often a place must have been wrong, more than real things speak for it, before it is called a nuisance."""
 
 CLEARS = 4.0
 """So many false tracks one real thing outweighs: where people walk, nothing is to be left out."""
@@ -24,8 +24,8 @@ _LEAST_HOURS = 1.0  # what happened thrice in a minute is not 180 an hour
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where false tracks of a label stand again and again.
+class Nuisance:
+    """A place where false tracks of a label stand again and again.
 
     Attributes:
         label: as what they are taken.
@@ -44,8 +44,8 @@ class Place:
     outline: tuple[tuple[float, float], ...]
 
 
-def places(learnt: Learnt, least_times: float = LEAST_TIMES) -> list[Place]:
-    """The places that cry wolf, the worst first."""
+def nuisances(learnt: Learnt, least_times: float = LEAST_TIMES) -> list[Nuisance]:
+    """The nuisances, the worst first."""
     hours = max(learnt.watched_s / _HOUR_S, _LEAST_HOURS)
     found = []
     for label, false in learnt.false.items():
@@ -56,11 +56,11 @@ def places(learnt: Learnt, least_times: float = LEAST_TIMES) -> list[Place]:
         for group in _groups(surplus >= _LEAST_IN_A_CELL):
             cells = group & (surplus >= _LEAST_PART * np.max(surplus[group]))
             if round(float(np.sum(surplus[cells])), 1) >= least_times:
-                found.append(_place(label, cells, false, passed, hours))
-    return sorted(found, key=lambda place: -place.times)
+                found.append(_nuisance(label, cells, false, passed, hours))
+    return sorted(found, key=lambda one: -one.times)
 
 
-def _place(label: str, cells: BoolArray, false: FloatArray, passed: FloatArray, hours: float) -> Place:
+def _nuisance(label: str, cells: BoolArray, false: FloatArray, passed: FloatArray, hours: float) -> Nuisance:
     rows, columns = np.nonzero(cells)
     left, top = int(np.min(columns)), int(np.min(rows))
     right, bottom = int(np.max(columns)) + 1, int(np.max(rows)) + 1
@@ -68,7 +68,7 @@ def _place(label: str, cells: BoolArray, false: FloatArray, passed: FloatArray, 
     corners = tuple((round(x / COLUMNS, _DIGITS), round(y / ROWS, _DIGITS)) for x, y in outline)
     inside = geometry.polygon_mask([corners], COLUMNS, ROWS)
     times = float(np.sum(false[inside]))
-    return Place(
+    return Nuisance(
         label=label,
         times=round(times, 1),
         per_hour=round(times / hours, 2),

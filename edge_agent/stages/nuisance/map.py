@@ -23,7 +23,7 @@ _FRAGMENT = 0.5  # so much of it covered by an object when it is first seen: a p
 _LONGEST_GAP_S = 30.0  # a longer one was not watched
 
 
-class Nuisance:
+class NuisanceMap:
     """Follows the tracks of one camera, and counts in which cell each of them turned out false or real.
 
     A track that ends unconfirmed was a flicker; one that was confirmed, lived shortly and never moved was one that the
