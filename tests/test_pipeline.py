@@ -26,6 +26,7 @@ from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.mask import Mask
 from edge_agent.stages.nuisance.map import NuisanceMap
+from edge_agent.stages.nuisance.nuisances import nuisances
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
@@ -185,7 +186,7 @@ def bright_boxes(
     )
 
 
-def real_pipeline() -> Pipeline:
+def real_pipeline(nuisance: NuisanceMap | None = None) -> Pipeline:
     head = Head(
         family="bright",
         why="",
@@ -215,7 +216,7 @@ def real_pipeline() -> Pipeline:
         detect=lambda frame, motion: detector.detect(frame, motion.regions),
         sift=Filters({}).sift,
         update=tracker.update,
-        note=NuisanceMap(("person",)).note,
+        note=(nuisance or NuisanceMap(("person",))).note,
         begin=rules.begin,
         forget=tracker.forget,
         evaluate=rules.evaluate,
@@ -288,3 +289,29 @@ def test_events_know_the_frame_that_they_were_decided_on(messages: list[Message]
         if message.kind != "state":
             content = json.loads(message.payload)
             assert message.utc_ns == frames[content["frame"]["seq"]].utc_ns
+
+
+def flickering() -> list[Frame]:
+    """A lamp shows for 0.3 s every 3 s, a minute long; then somebody bright walks below it."""
+    random = np.random.default_rng(12)
+    frames = []
+    for i in range(740):
+        luma = random.normal(60, 2, (HEIGHT, WIDTH))
+        if i < 600 and i % 30 < 3:
+            luma[10:30, 40:52] = 210  # stands at (46, 30): column 9 of 32, row 6 of 18
+        if 620 <= i < 690:
+            luma[50:85, 2 * (i - 620) : 2 * (i - 620) + 14] = 210
+        frames.append(frame_of(i / 10, luma=luma.astype(np.uint8), seq=i))
+    return frames
+
+
+def test_a_lamp_that_flickers_cries_wolf_and_somebody_who_walks_does_not() -> None:
+    learning = NuisanceMap(("person",))
+    pipeline, frames = real_pipeline(learning), flickering()
+    events = [message for frame in frames for message in pipeline.step(frame) if message.kind != "state"]
+    assert [message.kind for message in events] == ["new", "update", "end"]  # only the walk is spoken of
+    [one] = nuisances(learning.learnt)
+    assert (one.label, one.passed) == ("person", 0.0)
+    assert one.times == pytest.approx(20, abs=2)  # but for those that the gate has learnt to leave alone
+    assert one.box == (9 / 32, 6 / 18, 10 / 32, 7 / 18)
+    assert np.max(learning.learnt.passed["person"]) == pytest.approx(1, abs=1e-3)
