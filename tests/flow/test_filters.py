@@ -77,9 +77,8 @@ def test_health_counts_what_filters_took_and_shows_what_was_learnt_before_the_re
     content = Learnt.nothing(("person",)).to_json()
     content["watched_s"] = 36_000
     content["false"]["person"]["0"] = 20
-    Notebook(tmp_path / "state" / FILE, SystemClock()).keep(
-        1, lambda: {"front": content, "gone": content}, at_once=True
-    )
+    notebook = Notebook(tmp_path / "state" / FILE, SystemClock())
+    notebook.keep(1, lambda: {"front": content, "gone": content}, at_once=True)
     front = camera(detect={"filters": {"person": {"min_height": 0.13}}}, **LOOP)
     with program.running(tmp_path, front, mqtt={"url": broker.url}) as agent:
         wait_for_new(news)
