@@ -13,11 +13,15 @@ from data import shared_data
 from fakes import FakeClock
 from program import camera, write_config
 
-from edge_agent import config
+from edge_agent import config, reports
 from edge_agent.cli.main import main
 from edge_agent.clips import PEDESTRIANS
 from edge_agent.edges.clock import SystemClock
 from edge_agent.edges.notebook import Notebook
+from edge_agent.edges.sources.supervised import CaptureStatus
+from edge_agent.edges.triggers.trigger import TriggerStatus
+from edge_agent.edges.turns import LooksStatus
+from edge_agent.health import Meter
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.nuisance.learnt import COLUMNS, HALF_LIFE_S, ROWS, Learnt
 from edge_agent.tools.nuisance import FILE, remembered
@@ -126,6 +130,15 @@ def test_what_is_damaged_counts_as_nothing_and_is_said(
     told = printed(capsys, "nuisance", "-c", file).splitlines()
     assert told[:2] == ["# front: nothing was learnt yet", "# back: one place cries wolf; watched for 2 h"]
     assert 'camera "front": what was learnt of its places counts as nothing' in caplog.text
+
+
+def test_health_shows_the_three_worst() -> None:
+    content = learnt()
+    content["false"]["person"] = {str(2 * cell): 6 + cell for cell in range(5)}
+    meter, status = Meter(FakeClock().monotonic_s), CaptureStatus(state="streaming", reason="", since_utc_ns=0)
+    told = reports.camera_health(status, TriggerStatus(), LooksStatus(), meter, {}, Learnt.from_json(content))
+    assert [one["times"] for one in told["nuisance"]] == [10.0, 9.0, 8.0]
+    assert told["nuisance"][0]["box"] == [8 / COLUMNS, 0.0, round(9 / COLUMNS, 4), round(1 / ROWS, 4)]
 
 
 @pytest.mark.parametrize(("days", "times"), [(0, 34.0), (7, 17.0), (-7, 34.0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edge_agent import geometry
 from edge_agent.records import Box, Frame, Track, Tracks
@@ -37,9 +38,7 @@ class NuisanceMap:
     """
 
     def __init__(self, labels: tuple[str, ...], learnt: Learnt | None = None, age_s: float = 0.0) -> None:
-        self._learnt = (learnt or Learnt.nothing(labels)).of(labels).aged(age_s)
-        self._watched_s = 0.0  # since `_learnt` is as it is
-        self._aging_s = 0.0  # how long that is ago
+        self._known = _Known((learnt or Learnt.nothing(labels)).of(labels).aged(age_s))
         self._at_s: float | None = None
         self._live: tuple[Track, ...] = ()
         self._ways: dict[int, _Way] = {}  # by track id
@@ -48,7 +47,7 @@ class NuisanceMap:
     @property
     def learnt(self) -> Learnt:
         """What is known now; may be asked by another thread."""
-        return self._learnt.aged(self._aging_s).watched(self._watched_s)
+        return self._known.now
 
     @property
     def times_added(self) -> int:
@@ -58,15 +57,14 @@ class NuisanceMap:
     def note(self, tracks: Tracks, frame: Frame) -> None:
         """Take in one frame's tracks."""
         if self._at_s is not None:
-            self._aging_s += max(frame.at_s - self._at_s, 0.0)
-            self._watched_s += min(max(frame.at_s - self._at_s, 0.0), _LONGEST_GAP_S)
+            self._known = self._known.after(max(frame.at_s - self._at_s, 0.0))
         self._at_s = frame.at_s
         if tracks.live is self._live and not tracks.ended:  # nobody looked
             return
         self._live = tracks.live
-        known = self._learnt.false
+        labels = self._known.learnt.false
         for track in tracks.live:
-            if track.seen_s == frame.at_s and track.label in known:
+            if track.seen_s == frame.at_s and track.label in labels:
                 self._follow(track, frame)
         over = [(track, way) for track in tracks.ended if (way := self._ways.pop(track.id, None))]
         if over:
@@ -106,9 +104,23 @@ class NuisanceMap:
             grid.ravel()[sorted(cells)] += 1
             added += 1
         if added:
-            self._learnt = Learnt(false=false, passed=passed, watched_s=learnt.watched_s)
-            self._watched_s = self._aging_s = 0.0
+            self._known = _Known(Learnt(false=false, passed=passed, watched_s=learnt.watched_s))
             self._times_added += added
+
+
+class _Known(NamedTuple):
+    """What was learnt, how long ago that is, and how much of this was watched: one value, so another thread may read."""
+
+    learnt: Learnt
+    age_s: float = 0.0
+    watched_s: float = 0.0
+
+    @property
+    def now(self) -> Learnt:
+        return self.learnt.aged(self.age_s).watched(self.watched_s)
+
+    def after(self, seconds: float) -> _Known:
+        return _Known(self.learnt, self.age_s + seconds, self.watched_s + min(seconds, _LONGEST_GAP_S))
 
 
 @dataclass(slots=True, kw_only=True)
