@@ -109,7 +109,7 @@ class NuisanceMap:
 
 
 class _Known(NamedTuple):
-    """What was learnt, how long ago that is, and how much of this was watched: one value, so another thread may read."""
+    """What was learnt, how long ago that is, and how much of this was watched: one value, for another thread reads."""
 
     learnt: Learnt
     age_s: float = 0.0
