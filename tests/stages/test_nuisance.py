@@ -204,6 +204,16 @@ def test_where_nobody_looked_nothing_is_learnt_and_nothing_done() -> None:
     assert scene.nuisance.times_added == 1
 
 
+def test_what_somebody_was_told_stays_as_it_was() -> None:
+    nuisance, frame = NuisanceMap(LABELS), frame_of(size=SIZE)
+    flicker = track_of(box=BUSH, confirmed=False)
+    told = nuisance.learnt
+    nuisance.note(Tracks(live=(flicker,)), frame)
+    nuisance.note(Tracks(live=(), ended=(flicker,)), frame)
+    assert np.sum(nuisance.learnt.false["person"]) == 1
+    assert np.sum(told.false["person"]) == 0
+
+
 def test_who_was_there_when_it_broke_off_is_forgotten() -> None:
     scene = Scene()
     for box in walk():
