@@ -33,7 +33,7 @@ from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
 from edge_agent.edges.mqtt import Listener, MqttSettings
-from edge_agent.edges.notebook import Notebook, Page
+from edge_agent.edges.notebook import Page
 from edge_agent.edges.outbox import Outbox, OutboxReader
 from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.chosen import DecoderNotes
@@ -198,17 +198,6 @@ def build_replay(
     return build_pipeline(camera, vision, names, Meter(time.perf_counter), nuisance=nuisance)
 
 
-def open_notebook(settings: Settings, clock: Clock | None = None) -> Notebook:
-    """The file of what was learnt of each camera's places, in the state folder."""
-    return Notebook(settings.outbox.path.parent / maps.FILE, clock or SystemClock())
-
-
-def nuisance_of(camera: CameraSettings, pages: Mapping[str, Page], clock: Clock | None = None) -> NuisanceMap:
-    """What is known of a camera's places, to be added to."""
-    utc_ns = (clock or SystemClock()).utc_ns()
-    return maps.remembered(camera.id, camera.detect.labels, pages.get(camera.id), utc_ns)
-
-
 def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
     """Make the settings of a device that has one camera, a recording, and a model given by name or file.
 
@@ -335,12 +324,10 @@ class Agent:
         turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
-            notebook = open_notebook(self.settings, self.clock)
+            notebook = maps.notebook_in(self.settings.outbox.path.parent, self.clock)
             pages = notebook.read()
-            lines = {
-                camera.id: self._line(camera, vision, turns, outbox, nuisance_of(camera, pages, self.clock), stop)
-                for camera in self.settings.cameras
-            }
+            cameras = self.settings.cameras
+            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, stop) for camera in cameras}
             supervisor = Supervisor(
                 settings=self.settings,
                 run_id=self.run_id,
@@ -372,7 +359,7 @@ class Agent:
         vision: Vision,
         turns: Turns,
         outbox: Outbox,
-        nuisance: NuisanceMap,
+        pages: Mapping[str, Page],
         stop: threading.Event,
     ) -> Line:
         latest: Latest[Frame] = Latest()
@@ -415,6 +402,7 @@ class Agent:
             beat=beat,
         )
         filters = Filters(camera.detect.filters)
+        nuisance = maps.map_of(camera.id, camera.detect.labels, pages, self.clock)
         return Line(
             camera=camera,
             capture=capture,

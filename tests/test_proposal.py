@@ -24,7 +24,7 @@ from edge_agent.edges.turns import LooksStatus
 from edge_agent.health import Meter
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.nuisance.learnt import COLUMNS, HALF_LIFE_S, ROWS, Learnt
-from edge_agent.tools.nuisance import FILE, remembered
+from edge_agent.tools.nuisance import FILE, map_of
 
 CORNER = [[0.0, 0.0], [0.1, 0.0], [0.0, 0.1]]
 BUSH_CELL = 9 * COLUMNS + 11  # of 320x180 pixels 110..120, 90..100
@@ -146,8 +146,8 @@ def test_what_was_written_ages_until_it_is_read_and_grows_no_younger(days: float
     clock = FakeClock()
     notebook = Notebook(tmp_path / FILE, clock)
     notebook.keep(1, lambda: {"front": learnt()}, at_once=True)
-    now_ns = clock.now_utc_ns + round(days / 7 * HALF_LIFE_S * 1e9)
-    one = remembered("front", ("person",), notebook.read()["front"], now_ns)
+    clock.advance(days / 7 * HALF_LIFE_S)
+    one = map_of("front", ("person",), notebook.read(), clock)
     assert one.learnt.false["person"].max() == pytest.approx(times, rel=1e-3)
 
 

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from edge_agent import app
 from edge_agent.cli.files import load_settings
 from edge_agent.config import CameraSettings, Settings
-from edge_agent.tools.nuisance import LEAST, Known, known, proposal, verdict
+from edge_agent.tools.nuisance import LEAST, Known, known, map_of, notebook_in, proposal, verdict
 from edge_agent.tools.replay import replay
 
 
@@ -57,15 +57,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _of_agent(args: argparse.Namespace, settings: Settings) -> Iterator[tuple[CameraSettings, Known]]:
     """What the agent has written down of all cameras, or of one."""
-    pages = app.open_notebook(settings).read()
+    pages = notebook_in(settings.outbox.path.parent).read()
     for camera in settings.cameras if args.camera is None else (app.camera_of(settings, args.camera),):
-        yield camera, known(app.nuisance_of(camera, pages), args.least)
+        yield camera, known(map_of(camera.id, camera.detect.labels, pages), args.least)
 
 
 def _of_clip(args: argparse.Namespace, settings: Settings) -> Iterator[tuple[CameraSettings, Known]]:
     """What a recording teaches."""
     camera = app.camera_of(settings, args.camera)
-    nuisance = app.nuisance_of(camera, {})
+    nuisance = map_of(camera.id, camera.detect.labels, {})
     source, vision = app.open_recording(args.clip), app.load_model(settings)
     pipeline = app.build_replay(settings, camera, vision, app.new_run_id(), nuisance)
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from edge_agent.edges.notebook import Page
+from edge_agent.edges.clock import Clock, SystemClock
+from edge_agent.edges.notebook import Notebook, Page
 from edge_agent.settings import Polygon
 from edge_agent.stages.nuisance.learnt import Learnt
 from edge_agent.stages.nuisance.map import NuisanceMap
@@ -24,15 +26,21 @@ _NS = 1e9
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
 
-def remembered(camera: str, labels: tuple[str, ...], page: Page | None, utc_ns: int) -> NuisanceMap:
+def notebook_in(state: Path, clock: Clock | None = None) -> Notebook:
+    """The file of what was learnt, in the state folder."""
+    return Notebook(state / FILE, clock or SystemClock())
+
+
+def map_of(camera: str, labels: tuple[str, ...], pages: Mapping[str, Page], clock: Clock | None = None) -> NuisanceMap:
     """A map that goes on from what was learnt before, so much older by now; what is damaged counts as nothing.
 
     Args:
         camera: its id.
         labels: what it looks for.
-        page: what was written of it.
-        utc_ns: now; a clock that was set back since makes nothing younger.
+        pages: what was written of all cameras.
+        clock: tells when it is; one that was set back since makes nothing younger.
     """
+    page = pages.get(camera)
     if page is None:
         return NuisanceMap(labels)
     try:
@@ -40,7 +48,7 @@ def remembered(camera: str, labels: tuple[str, ...], page: Page | None, utc_ns: 
     except ValueError as error:
         _log.warning('camera "%s": what was learnt of its places counts as nothing: %s', camera, error)
         return NuisanceMap(labels)
-    return NuisanceMap(labels, learnt, max(0.0, (utc_ns - page.utc_ns) / _NS))
+    return NuisanceMap(labels, learnt, max(0.0, ((clock or SystemClock()).utc_ns() - page.utc_ns) / _NS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
