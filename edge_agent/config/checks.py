@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edge_agent.config.filter_checks import check_filters
 from edge_agent.config.tree import Fault, Node
 from edge_agent.config.wording import in_a_row, nearest, shown
 from edge_agent.edges.mqtt import MqttSettings
@@ -58,6 +59,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
         yield from _decoder(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
         yield from _labels(camera)
+        yield from check_filters(camera)
         yield from _triggers(camera)
     if built_in:
         yield from _model(root, built_in)
@@ -250,14 +252,16 @@ def _schemes() -> str:
 
 
 def _labels(camera: Node) -> Iterator[Fault]:
-    """What counts in a zone, or has a threshold, must be looked for."""
+    """What counts in a zone, or has a threshold or a filter, must be looked for."""
     looked_for = _looked_for(camera)
     if looked_for is None:
         return
-    thresholds = camera.find(("detect", "thresholds"))
-    for label, node in thresholds.keys.items() if thresholds else ():
-        if label not in looked_for:
-            yield node.key_fault(f"this camera does not look for {shown(label)}; {_nearest_label(label, looked_for)}")
+    for setting in ("thresholds", "filters"):
+        by_label = camera.find(("detect", setting))
+        for label, node in by_label.keys.items() if by_label else ():
+            if label not in looked_for:
+                hint = _nearest_label(label, looked_for)
+                yield node.key_fault(f"this camera does not look for {shown(label)}; {hint}")
     zones = camera.keys.get("zones")
     for zone in zones.keys.values() if zones else ():
         for node in zone.keys["labels"].entries if "labels" in zone.keys else ():
