@@ -35,7 +35,13 @@ class Section(BaseModel):
     def _leave_out_empty(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {key: value for key, value in values.items() if value is not None or key not in cls.model_fields}
+        keys = cls.key_names()
+        return {key: value for key, value in values.items() if value is not None or key not in keys}
+
+    @classmethod
+    def key_names(cls) -> tuple[str, ...]:
+        """What its settings are called in the file: like its fields, but for words that are Python's own."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
 
 
 def parse_seconds(value: object) -> object:

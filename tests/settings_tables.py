@@ -37,7 +37,7 @@ def table(section: type[Section]) -> str:
     rows = [HEAD]
     for name, field in section.model_fields.items():
         words = value_words(hints[name])
-        rows.append(f"| `{name}` | {meaning(section, name)} | {words} | {default_words(field, words)} |")
+        rows.append(f"| `{field.alias or name}` | {meaning(section, name)} | {words} | {default_words(field, words)} |")
     return "\n".join(rows)
 
 

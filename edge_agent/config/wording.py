@@ -51,13 +51,15 @@ PATTERNS = {
     r"^[a-z0-9_]{1,32}$": "must be 1 to 32 small letters (a-z), digits or `_`: `auto`, `software` or what FFmpeg calls "
     "the hardware",
     r"^(none|[1-4]x[1-4])$": "must be `none` or a grid of 1 to 4 tiles beside and below each other, such as `2x2`",
+    r"^(([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00|(sunrise|sunset)([+-]([0-9]{1,2}m|[1-6]h))?)$": "must be a time of day, "
+    "such as `22:00`, `sunrise`, or up to 6h from the sun, such as `sunset-30m`",
     r"^(mqtt|mqtts)://": "must begin with mqtt:// or mqtts://",
     r"^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,7}$": "must be 1 to 8 names of letters, digits, `-` or `_`, with "
     "`/` between them",
 }
 """What each pattern of a setting means."""
 
-_KEYS = {place: tuple(section.model_fields) for place, section in sections()}
+_KEYS = {place: section.key_names() for place, section in sections()}
 _PLACE_STEP = re.compile(
     r"\[\w*\]|\{\}|[^.\[{]+"
 )  # of a place such as `cameras[].zones{}` or `cameras[].triggers[mqtt]`
