@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from edge_agent import clips
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.edges import allocator, mqtt
+from edge_agent.edges.almanac import Almanac
 from edge_agent.edges.broker import embedded_broker
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
@@ -202,18 +203,34 @@ def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"{wrong['loc'][-1]}: {wrong['msg']}") from error
 
 
+def almanac_of(settings: Settings) -> Almanac:
+    """What knows the device's clock on the wall, and its sun.
+
+    Raises:
+        ConfigError: there is no such time zone.
+    """
+    return Almanac(settings.device.timezone, settings.device.location)
+
+
 def new_run_id() -> str:
     """Name this start of the agent, never to be used again."""
     return secrets.token_hex(_RUN_ID_BYTES)
 
 
-def replay_run_id(clip: Path, settings: Settings) -> str:
+def replay_run_id(clip: Path, settings: Settings, begun_ns: int | None = None) -> str:
     """Name the replay of a clip with a configuration: the same for the same two, so that its events are the same.
+
+    Args:
+        clip: a file or a folder of pictures.
+        settings: the configuration.
+        begun_ns: when it is to have begun, nanoseconds since 1970; None for what it says itself.
 
     Raises:
         SourceError: the clip cannot be read.
     """
     digest = hashlib.sha256(fingerprint(settings).encode())
+    if begun_ns is not None:
+        digest.update(str(begun_ns).encode())
     try:
         for path in sorted(filter(Path.is_file, clip.iterdir())) if clip.is_dir() else [clip]:
             with path.open("rb") as file:

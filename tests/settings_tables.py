@@ -89,7 +89,8 @@ def _tuple_words(annotation: Any) -> str:
         return "`[x, y]`, each 0 to 1"
     if others == [...]:
         return f"list of {_plural(value_words(first))}"
-    return f"list of {len(others) + 1}, each a {value_words(first)}"
+    words = [value_words(argument) for argument in (first, *others)]
+    return f"list of {len(words)}" + (f", each a {words[0]}" if len(set(words)) == 1 else f": {'; '.join(words)}")
 
 
 def _plural(words: str) -> str:

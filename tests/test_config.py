@@ -54,6 +54,28 @@ def lines(folder: Path, text: str | bytes, environ: Mapping[str, str] = ENVIRON)
     return [str(problem).removeprefix(f"{folder}/") for problem in problems(folder, text, environ)]
 
 
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("timezone: Europe/Berlin, location: [52.5, 13.4]", []),
+        ("timezone: UTC", []),
+        ("timezone: null", []),
+        ("timezone: Europe/Berlim", ['there is no time zone "Europe/Berlim"; did you mean `Europe/Berlin`?']),
+        (
+            "timezone: ../../etc/passwd",
+            ['there is no time zone "../../etc/passwd"; they are called as in `Europe/Berlin`'],
+        ),
+        ("timezone: Europe", ['there is no time zone "Europe"; did you mean `Europe/Rome`?']),
+        ("location: [91, 0]", ["is 91, must be at most 90"]),
+        ("location: [0, 181]", ["is 181, must be at most 180"]),
+        ("location: [52.5]", ["must have 2 entries, has 1"]),
+    ],
+)
+def test_a_device_stands_somewhere_on_earth(tmp_path: Path, device: str, expected: list[str]) -> None:
+    text = f"device: {{id: box, {device}}}\ncameras: [{{id: a, source: 'file://a.mp4'}}]\n"
+    assert [problem.what for problem in problems(tmp_path, text)] == expected
+
+
 def test_six_different_mistakes_give_six_lines_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """\
 device:

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -21,7 +22,7 @@ from edge_agent.errors import SourceError
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Detections, Frame, Message, Tracks
 from edge_agent.tools.annotate import Annotator
-from edge_agent.tools.replay import replay
+from edge_agent.tools.replay import begun_at, replay
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", metavar="NAME", help="whose settings to use; the first camera's when left out")
     parser.add_argument(
         "--events", metavar="FILE", default="-", help="where the events go, a JSON object a line; - is here"
+    )
+    parser.add_argument(
+        "--at",
+        type=moment,
+        metavar="TIME",
+        help="when the clip begins, for schedules, such as 2026-06-01T23:00; by the device's clock unless +HH:MM or Z "
+        "stands behind it",
     )
     parser.add_argument(
         "--annotate", type=Path, metavar="OUT.mp4", help="also write the clip with what was seen drawn on it"
@@ -43,22 +51,42 @@ def run(args: argparse.Namespace) -> int:
     camera = app.camera_of(settings, args.camera)
     with contextlib.ExitStack() as stack:
         output = _output(args.events, stack)
-        for message in replay_clip(args.clip, settings, camera, args.annotate):
+        begun_ns = round(app.almanac_of(settings).utc_s(args.at) * 1e9) if args.at else None
+        for message in replay_clip(args.clip, settings, camera, args.annotate, begun_ns):
             if message.kind != "state":
                 print(_line(message), file=output, flush=True)
     return 0
 
 
-def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate: Path | None) -> Iterator[Message]:
+def moment(text: str) -> datetime:
+    """Read a moment as ISO 8601 writes it, with or without an offset."""
+    try:
+        return datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no moment such as 2026-06-01T23:00") from None
+
+
+def replay_clip(
+    clip: Path, settings: Settings, camera: CameraSettings, annotate: Path | None, begun_ns: int | None = None
+) -> Iterator[Message]:
     """Replay a clip for a camera, draw it if asked to, and give every message.
+
+    Args:
+        clip: a file or a folder of pictures.
+        settings: the configuration.
+        camera: whose settings to use.
+        annotate: where to draw it.
+        begun_ns: when it is to have begun, nanoseconds since 1970; None for what it says itself.
 
     Raises:
         SourceError: the clip cannot be read, or the drawing not be written.
         FatalError: the configuration or the model is wrong.
     """
-    source = app.open_recording(clip)
+    frames: Iterator[Frame] = app.open_recording(clip).frames()
+    if begun_ns is not None:
+        frames = begun_at(frames, begun_ns)
     vision = app.load_model(settings)
-    pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings))
+    pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings, begun_ns))
     spy = TrackSpy(pipeline)
     with contextlib.ExitStack() as stack:
         annotator = None
@@ -69,7 +97,7 @@ def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate
             Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         )
         bar = progress.add_task(clip.name, total=None)
-        for frame, messages in replay(spy.pipeline, source.frames()):
+        for frame, messages in replay(spy.pipeline, frames):
             progress.update(bar, advance=1)
             if annotator:
                 said = [caption(message) for message in messages if message.kind != "state"]

@@ -6,6 +6,7 @@ a text that is of no use to them is left to whoever reports it.
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -51,6 +52,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
     """Find what is wrong between settings; `folder` is what paths in the file are relative to."""
     yield from _one_of(root, "model", "name", "path")
     yield from _mqtt(root)
+    yield from _timezone(root)
     yield from _camera_ids(root)
     for camera in _cameras(root):
         yield from _source(camera, folder)
@@ -130,6 +132,19 @@ def _names_a_broker(url: str) -> bool:
     except ValueError:  # a port that is none, or half an IPv6 address
         return False
     return bool(parts.hostname) and port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
+
+
+def _timezone(root: Node) -> Iterator[Fault]:
+    node = _stated(root, "device", "timezone")
+    if node is None or not node.text:
+        return
+    try:
+        zoneinfo.ZoneInfo(node.text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a folder, or a path that leads elsewhere
+        zones = {zone.lower(): zone for zone in sorted(zoneinfo.available_timezones())}
+        near = nearest(node.text, zones)
+        hint = f"did you mean `{zones[near]}`?" if near else "they are called as in `Europe/Berlin`"
+        yield node.fault(f"there is no time zone {shown(node.written)}; {hint}")
 
 
 def _retries(node: Node | None, section: type[Section]) -> Iterator[Fault]:

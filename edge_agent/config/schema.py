@@ -28,6 +28,10 @@ MAX_TRIGGERS = 32
 """More belong into one topic."""
 
 
+Location = tuple[Annotated[float, Field(ge=-90, le=90)], Annotated[float, Field(ge=-180, le=180)]]
+"""Degrees north and degrees east."""
+
+
 class DeviceSettings(Section):
     """This box among others."""
 
@@ -36,6 +40,12 @@ class DeviceSettings(Section):
 
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """Its name for people; the id when left out."""
+
+    timezone: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The time zone that schedules go by, such as `Europe/Berlin`; this machine's when left out."""
+
+    location: Location | None = None
+    """Where it stands, in degrees north and degrees east, for schedules with `sunrise` or `sunset`."""
 
 
 class CameraSettings(Section):

@@ -34,13 +34,13 @@ class ScheduleSettings(Section):
     """When a rule speaks: from one time of day to another, on some days of the week."""
 
     days: Annotated[tuple[Day, ...], Field(min_length=1)] = _DAYS
-    """The days on which it begins: mon, tue, wed, thu, fri, sat, sun; every day when left out."""
+    """The days on which it begins."""
 
     begin: Annotated[str, Field(pattern=MOMENT, alias="from")] = "00:00"
-    """When it begins: a time such as `22:00`, `sunrise`, `sunset`, or one like `sunset-30m`, `sunrise+1h`."""
+    """When it begins."""
 
     end: Annotated[str, Field(pattern=MOMENT, alias="to")] = "24:00"
-    """When it ends, written alike; on the next day where it cannot come after `from` on the same."""
+    """When it ends; on the next day where that cannot come after `from` on the same."""
 
     @model_validator(mode="after")
     def _says_something(self) -> ScheduleSettings:
