@@ -57,7 +57,7 @@ PATTERNS = {
 }
 """What each pattern of a setting means."""
 
-_KEYS = {place: tuple(section.model_fields) for place, section in sections()}
+_KEYS = {place: tuple(section.by_key()) for place, section in sections()}
 _PLACE_STEP = re.compile(
     r"\[\w*\]|\{\}|[^.\[{]+"
 )  # of a place such as `cameras[].zones{}` or `cameras[].triggers[mqtt]`
