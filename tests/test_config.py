@@ -699,7 +699,7 @@ def test_no_text_raises_anything_but_a_config_error_with_places_in_the_file(tmp_
     assert_places_lie_within(text, found)
 
 
-KEYS = sorted({key for _, section in config.sections() for key in section.key_names()})
+KEYS = sorted({key for _, section in config.sections() for key in section.by_key()})
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
 TREES = st.recursive(
     SCALARS,
