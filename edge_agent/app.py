@@ -53,6 +53,7 @@ from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.mask import Mask
 from edge_agent.stages.rules.rules import Rules
+from edge_agent.stages.rules.schedule import Schedule
 from edge_agent.stages.track.tracker import Tracker
 from edge_agent.supervise import Supervisor, capture_thread, topics_of
 from edge_agent.tools import tuned
@@ -72,7 +73,7 @@ _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
 
 
-def build_pipeline(
+def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has)
     camera: CameraSettings,
     vision: Vision,
     names: Names,
@@ -80,6 +81,7 @@ def build_pipeline(
     *,
     looks: Looks | None = None,
     times: Times | None = None,
+    almanac: Almanac | None = None,
 ) -> Pipeline:
     """Wire the stages of one camera.
 
@@ -90,9 +92,10 @@ def build_pipeline(
         meter: what durations are noted in.
         looks: where looks wait for their turn; without, nobody waits.
         times: tells when triggers came, where it goes by these.
+        almanac: what its schedules go by; this machine's clock without.
 
     Raises:
-        ConfigError: the camera looks for a label that the model does not know.
+        ConfigError: the camera looks for a label that the model does not know, or goes by the sun of nowhere.
     """
     try:
         detector = vision.detector(camera.detect)
@@ -100,7 +103,10 @@ def build_pipeline(
         raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
     tracker = Tracker(camera.track)
-    rules = Rules(camera.detect.labels, camera.zones, camera.lines, camera.rules)
+    schedules = _schedules(camera, almanac or Almanac(None, None))
+    rules = Rules(
+        camera.detect.labels, camera.zones, camera.lines, camera.rules, schedules=schedules, ground=camera.ground
+    )
 
     def look(frame: Frame, motion: Motion) -> Detections:
         return detector.detect(frame, motion.regions)
@@ -121,6 +127,18 @@ def build_pipeline(
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
     )
+
+
+def _schedules(camera: CameraSettings, almanac: Almanac) -> dict[str, Callable[[int], bool]]:
+    """When each line and rule of a camera that has a schedule speaks, by its name."""
+    written = [(name, line.schedule) for name, line in camera.lines.items()]
+    written += [(rule.name, rule.schedule) for rule in camera.rules]
+    schedules: dict[str, Callable[[int], bool]] = {
+        name: Schedule(windows, almanac).is_open for name, windows in written if windows
+    }
+    for is_open in schedules.values():
+        is_open(0)  # what it needs and is not there is said now, and not in the middle of the night
+    return schedules
 
 
 def load_model(settings: Settings, tunes: Callable[[str], None] | None = None) -> Vision:
@@ -181,7 +199,7 @@ def camera_of(settings: Settings, name: str | None) -> CameraSettings:
 def build_replay(settings: Settings, camera: CameraSettings, vision: Vision, run_id: str) -> Pipeline:
     """Wire the stages of one camera for a recording, read by the caller; without triggers, so that motion opens."""
     names = Names(topics=topics_of(settings), camera=camera.id, run_id=run_id)
-    return build_pipeline(camera, vision, names, Meter(time.perf_counter))
+    return build_pipeline(camera, vision, names, Meter(time.perf_counter), almanac=almanac_of(settings))
 
 
 def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
@@ -434,7 +452,9 @@ class Agent:
             triggers=triggers,
             looks=looks,
             latest=latest,
-            pipeline=build_pipeline(camera, vision, names, meter, looks=looks, times=times),
+            pipeline=build_pipeline(
+                camera, vision, names, meter, looks=looks, times=times, almanac=almanac_of(self.settings)
+            ),
             meter=meter,
             outbox=outbox,
             clock=self.clock,

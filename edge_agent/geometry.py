@@ -95,6 +95,13 @@ def top_centre(box: Box) -> Point:
     return ((box[0] + box[2]) / 2, box[1])
 
 
+def gap(box: Box, other: Box) -> float:
+    """How far two boxes are from each other, xyxy; 0 where they touch or overlap."""
+    across = max(other[0] - box[2], box[0] - other[2], 0.0)
+    along = max(other[1] - box[3], box[1] - other[3], 0.0)
+    return math.hypot(across, along)
+
+
 def beyond(point: Point, start: Point, end: Point) -> float:
     """How far a point lies to the right hand of who walks from `start` to `end`; less than 0 to their left hand.
 

@@ -30,7 +30,7 @@ Reason = Literal[
     "appeared", "zone_entered", "zone_left", "stationary", "moving", "label_changed", "line_crossed", "dwell",
     "count_changed", "left_behind", "removed", "speeding", "disappeared",
 ]  # fmt: skip
-RuleKind = Literal["line", "zone", "dwell", "occupancy"]
+RuleKind = Literal["line", "zone", "dwell", "occupancy", "still", "left_behind", "removed", "speed"]
 Direction = Literal["in", "out"]
 MessageKind = Literal["new", "update", "end", "state"]
 
@@ -227,7 +227,7 @@ class Tracks:
 
 
 ConditionName = Literal[
-    "label", "zone", "entered", "left", "dwelt_s", "count", "held_s",
+    "label", "zone", "entered", "left", "dwelt_s", "count", "held_s", "still_s", "alone_s", "speed_kmh",
     "came_from", "through", "beyond", "schedule", "cooldown_s", "said",
 ]  # fmt: skip
 
@@ -283,6 +283,7 @@ class Event:
         frame: the frame that it was decided on.
         rule: the rule that says it; None for a turn in the object's life.
         since_s: since when what is said of the scene has been so; None when it is about an object.
+        speed_kmh: how fast the object moves on the ground; None where nobody knows.
     """
 
     seq: int
@@ -293,6 +294,7 @@ class Event:
     frame: Frame = field(repr=False, compare=False)
     rule: Spoken | None = None
     since_s: float | None = None
+    speed_kmh: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

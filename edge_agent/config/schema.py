@@ -17,6 +17,7 @@ from edge_agent.edges.triggers.webhook import WebhookSettings
 from edge_agent.settings import Identifier, Polygon, Section
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.gate.settings import GateSettings
+from edge_agent.stages.rules.ground import GroundSettings
 from edge_agent.stages.rules.kinds import RuleSettings
 from edge_agent.stages.rules.line import LineSettings
 from edge_agent.stages.rules.zone import ZoneSettings
@@ -88,6 +89,9 @@ class CameraSettings(Section):
 
     zones: Annotated[dict[Identifier, ZoneSettings], Field(max_length=MAX_ZONES)] = Field(default_factory=dict)
     """Areas to report on, by name."""
+
+    ground: GroundSettings | None = None
+    """Where the floor is in the picture and how large it is; without, nobody knows how fast anything moves."""
 
     lines: Annotated[dict[Identifier, LineSettings], Field(max_length=MAX_LINES)] = Field(default_factory=dict)
     """Lines to count at, by name."""

@@ -181,6 +181,7 @@ def parts(schema: Any, place: str = "#") -> Iterator[tuple[str, dict[str, Any]]]
 
 MAY_BE_LEFT_OUT = {
     "#": {"object", "rule"},
+    "#/properties/object": {"speed_kmh"},
     "#/properties/rule": {"direction", "count", "active", "speed_kmh"},
 }
 """What an event need not have, by the place of the sub-schema that says so."""

@@ -216,15 +216,17 @@ def test_where_the_foot_is_not_seen_there_is_no_speed_and_it_begins_anew(box: Bo
     assert [speed is None for speed in told] == [True, True, False, False, True, True, True, False]
 
 
-def test_only_what_is_seen_in_a_frame_has_a_speed_and_what_ended_is_forgotten() -> None:
+def test_a_speed_is_known_for_a_second_after_it_was_seen_last_and_forgotten_with_its_object() -> None:
     speeds = Speeds(Ground(ROAD))
     tracks = [track_of(box=box_at(0, 10 + n), seen_s=n / 5) for n in range(4)]
     for number, track in enumerate(tracks):
         speeds.update(Tracks(live=(track,)), frame_of(number / 5, size=SIZE))
-    assert speeds.update(Tracks(live=(tracks[-1],)), frame_of(0.8, size=SIZE)) == {}
-    speeds.update(Tracks(live=(), ended=(tracks[-1],)), frame_of(1.0, size=SIZE))
-    again = track_of(box=box_at(0, 14), seen_s=1.2)
-    assert speeds.update(Tracks(live=(again,)), frame_of(1.2, size=SIZE)) == {}
+    # Seen last at 0.6 s.
+    assert speeds.update(Tracks(live=(tracks[-1],)), frame_of(1.6, size=SIZE)) == {1: pytest.approx(18)}
+    assert speeds.update(Tracks(live=(tracks[-1],)), frame_of(1.61, size=SIZE)) == {}
+    speeds.update(Tracks(live=(), ended=(tracks[-1],)), frame_of(1.7, size=SIZE))
+    again = track_of(box=box_at(0, 14), seen_s=1.8)
+    assert speeds.update(Tracks(live=(again,)), frame_of(1.8, size=SIZE)) == {}
 
 
 def test_a_year_of_frames_takes_no_more_memory_than_a_second() -> None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from edge_agent import geometry
-from edge_agent.records import Count, Crossings, Event, Frame, Message, Said, Spoken, Track
+from edge_agent.records import Count, Crossings, Event, Message, Said, Spoken, Track
 from edge_agent.stages.encode.topics import Topics
 
 SCHEMA_VERSION = 1
@@ -17,6 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SCORE_DIGITS = 3
 _BOX_DIGITS = 4  # a tenth of a pixel in a picture 1000 pixels wide
 _SECONDS_DIGITS = 3
+_SPEED_DIGITS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def _content(event: Event, names: Names) -> dict[str, Any]:
         "reason": list(event.reason),
         "device": names.topics.device,
         "camera": names.camera,
-        **({} if event.track is None else {"object": _object(event.track, event.zones, frame, names)}),
+        **({} if event.track is None else {"object": _object(event.track, event, names)}),
         **({} if event.rule is None else {"rule": _rule(event.rule)}),
         "frame": {"width": frame.width, "height": frame.height, "seq": frame.seq},
         "time": iso_time(frame.utc_ns),
@@ -106,15 +107,17 @@ def _span(event: Event) -> tuple[float, float]:
     return event.track.first_s, event.track.seen_s if event.event_type == "end" else at_s
 
 
-def _object(track: Track, zones: tuple[str, ...], frame: Frame, names: Names) -> dict[str, Any]:
+def _object(track: Track, event: Event, names: Names) -> dict[str, Any]:
+    frame, speed_kmh = event.frame, event.speed_kmh
     return {
         "id": f"{names.camera}-{track.id}",
         "label": track.label,
         "score": round(track.score, _SCORE_DIGITS),
         "top_score": round(track.top_score, _SCORE_DIGITS),
         "box": [round(side, _BOX_DIGITS) for side in geometry.normalise(track.box, frame.width, frame.height)],
-        "zones": list(zones),
+        "zones": list(event.zones),
         "stationary": track.stationary,
+        **({} if speed_kmh is None else {"speed_kmh": round(speed_kmh, _SPEED_DIGITS)}),
         "age_s": round(frame.at_s - track.first_s, _SECONDS_DIGITS),
     }
 

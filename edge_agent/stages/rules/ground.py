@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -123,31 +124,41 @@ class Speeds:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._sightings: dict[int, deque[tuple[float, float, float]]] = {}  # by track id: seconds, metres, metres
+        self._known_kmh: dict[int, float] = {}
 
-    def update(self, tracks: Tracks, frame: Frame) -> dict[int, float]:
-        """How fast each object moves that was seen in this frame and that this is known of, km/h by track id."""
+    def update(self, tracks: Tracks, frame: Frame) -> Mapping[int, float]:
+        """How fast each object moves of which that is known, km/h by track id; as when it was last seen."""
         for track in tracks.ended:
-            self._sightings.pop(track.id, None)
-        seen = (track for track in tracks.live if track.seen_s == frame.at_s)
-        speeds = {track.id: self._speed_kmh(track, frame) for track in seen}
-        return {track_id: speed for track_id, speed in speeds.items() if speed is not None}
+            self._lose(track.id)
+        for track in tracks.live:
+            if track.seen_s == frame.at_s:
+                self._see(track, frame)
+            elif frame.at_s - track.seen_s > _WINDOW_S:
+                self._known_kmh.pop(track.id, None)
+        return self._known_kmh
 
     def forget(self) -> None:
         """Nobody is there any longer."""
         self._sightings.clear()
+        self._known_kmh.clear()
 
-    def _speed_kmh(self, track: Track, frame: Frame) -> float | None:
+    def _lose(self, track_id: int) -> None:
+        self._sightings.pop(track_id, None)
+        self._known_kmh.pop(track_id, None)
+
+    def _see(self, track: Track, frame: Frame) -> None:
         place = self._ground.foot(geometry.normalise(track.box, frame.width, frame.height))
         if place is None:
-            self._sightings.pop(track.id, None)
-            return None
+            self._lose(track.id)
+            return
         sightings = self._sightings.setdefault(track.id, deque(maxlen=_MOST_SIGHTINGS))
         sightings.append((frame.at_s, *place))
         while _is_over(sightings, frame.at_s):
             sightings.popleft()
         if len(sightings) < _LEAST_SIGHTINGS or frame.at_s - sightings[0][0] < _SHORTEST_S:
-            return None
-        return 0.0 if track.stationary else _slope(np.array(sightings)) * _KMH
+            self._known_kmh.pop(track.id, None)
+        else:
+            self._known_kmh[track.id] = 0.0 if track.stationary else _slope(np.array(sightings)) * _KMH
 
 
 def _is_over(sightings: deque[tuple[float, float, float]], now_s: float) -> bool:

@@ -15,6 +15,7 @@ from edge_agent.settings import Label, Ratio, Seconds, Section, UnitPoint
 from edge_agent.stages.rules.anchor import Anchor, place_norm
 from edge_agent.stages.rules.conditions import Voice, at_least, at_most, labelled, weigh
 from edge_agent.stages.rules.scene import IsOpen, Note, Scene, Seen, Turn
+from edge_agent.stages.rules.schedule import Schedules
 
 
 class LineSettings(Section):
@@ -36,6 +37,9 @@ class LineSettings(Section):
     hysteresis: Annotated[Ratio, Field(le=0.5)] = 0.01
     """How far from the line, on either side of it, an object must have been to have crossed, in parts of the picture's
     height; larger ignores who lingers on it."""
+
+    schedule: Schedules | None = None
+    """When it counts and speaks: one schedule or a list of several, open while any of them is; always when left out."""
 
     cooldown_s: Seconds = 0.0
     """How long it says nothing more after it has spoken; what crosses is counted all the same. Larger speaks less."""

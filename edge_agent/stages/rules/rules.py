@@ -7,16 +7,18 @@ rules, in the order of the configuration; counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from edge_agent.records import Count, Crossings, Event, Frame, Track, Tracks
 from edge_agent.stages.rules.count import Counts
+from edge_agent.stages.rules.ground import Ground, GroundSettings, Speeds
 from edge_agent.stages.rules.kinds import RuleSettings, rule_of
 from edge_agent.stages.rules.lifecycle import Lifecycle
 from edge_agent.stages.rules.line import Line, LineSettings
 from edge_agent.stages.rules.scene import IsOpen, Note, Rule, Scene, Seen, Turn
 from edge_agent.stages.rules.zone import Zone, ZoneSettings
 
-_NOWHERE: Mapping[str, float] = {}
+_NOWHERE: Mapping[Any, float] = {}
 
 
 class Rules:
@@ -29,9 +31,10 @@ class Rules:
         rules: its rules.
         schedules: by the name of a line or rule, whether it is within its schedule; always for those left out.
         note: is told all conditions of each rule; None when nobody listens, which costs less.
+        ground: where the floor is in the picture; None where nobody has said so, and speeds are not known.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (all that is to be spoken of, and all that this takes)
         self,
         labels: tuple[str, ...],
         zones: Mapping[str, ZoneSettings],
@@ -39,6 +42,7 @@ class Rules:
         rules: Sequence[RuleSettings] = (),
         schedules: Mapping[str, IsOpen] | None = None,
         note: Note | None = None,
+        ground: GroundSettings | None = None,
     ) -> None:
         opens = schedules or {}
         self._zones = {name: Zone(settings) for name, settings in zones.items()}
@@ -50,6 +54,8 @@ class Rules:
             *self._lines,
             *(rule_of(settings, opens.get(settings.name, _always)) for settings in rules),
         )
+        self._speeds = Speeds(Ground(ground)) if ground else None
+        self._speeds_kmh: Mapping[int, float] = _NOWHERE  # by track id
         self._lifecycle = Lifecycle()
         self._counts = Counts(labels, {name: settings.labels or labels for name, settings in zones.items()})
         self._note = note
@@ -61,6 +67,8 @@ class Rules:
 
     def evaluate(self, tracks: Tracks, frame: Frame) -> tuple[Event | Count | Crossings, ...]:
         """Say what this frame changed."""
+        if self._speeds:
+            self._speeds_kmh = self._speeds.update(tracks, frame)
         inside = {name: zone.update(tracks, frame) for name, zone in self._zones.items()}
         return self._report(self._turns(tracks, frame, inside), frame)
 
@@ -68,6 +76,9 @@ class Rules:
         """Nothing comes after this frame, or not for long: everything ends."""
         for zone in self._zones.values():
             zone.forget()
+        if self._speeds:
+            self._speeds.forget()
+            self._speeds_kmh = _NOWHERE
         return self._report(self._last_turns(frame), frame)
 
     def _turns(self, tracks: Tracks, frame: Frame, inside: Mapping[str, Mapping[int, float]]) -> Iterator[Turn]:
@@ -80,7 +91,13 @@ class Rules:
                     yield from rule.part(gone, _scene(frame), self._note)
             yield turn
         present = tuple(
-            Seen(track=track, zones=zones, since_s=since.get(track.id, _NOWHERE), was_in=before.get(track.id, ()))
+            Seen(
+                track=track,
+                zones=zones,
+                since_s=since.get(track.id, _NOWHERE),
+                was_in=before.get(track.id, ()),
+                speed_kmh=self._speeds_kmh.get(track.id),
+            )
             for track, zones in self._lifecycle.present.values()
         )
         yield from self._look(_scene(frame, present, tracks.live))
@@ -108,6 +125,7 @@ class Rules:
             frame=frame,
             rule=turn.rule,
             since_s=turn.since_s,
+            speed_kmh=self._speeds_kmh.get(turn.track.id) if turn.track else None,
         )
         self._next_seq += 1
         return event

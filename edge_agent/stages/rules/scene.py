@@ -28,12 +28,14 @@ class Seen:
         zones: the zones it is in.
         since_s: since when it has been in each of them.
         was_in: the zones it was in one frame before; none when it is new.
+        speed_kmh: how fast it moves on the ground; None where nobody knows.
     """
 
     track: Track
     zones: Zones
     since_s: Mapping[str, float]
     was_in: Zones
+    speed_kmh: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from edge_agent.records import Condition, Reason, RuleKind, Spoken
 from edge_agent.settings import Identifier, Label, Seconds, Section
 from edge_agent.stages.rules.conditions import Voice, at_most, labelled, weigh
 from edge_agent.stages.rules.scene import IsOpen, Note, Scene, Seen, Turn
+from edge_agent.stages.rules.schedule import Schedules
 
 
 class WatchSettings(Section):
@@ -29,12 +30,20 @@ class WatchSettings(Section):
     zone: Identifier | None = None
     """Where it holds: one of the camera's zones; the whole view when left out."""
 
+    schedule: Schedules | None = None
+    """When it speaks: one schedule or a list of several, open while any of them is; always when left out."""
+
     cooldown_s: Seconds = 0.0
     """How long it says nothing more after it has spoken, whichever object that was about; larger speaks less."""
 
 
 def _nothing(_scene: Scene) -> None:
     """For kinds that have nothing to remember."""
+
+
+def _no_more(_seen: Seen, spoken: Spoken) -> Spoken:
+    """For kinds that say no more of an object than what they are called."""
+    return spoken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +55,14 @@ class Kind:
         conditions: what must hold of an object in a frame, beside its label; only asks, and remembers nothing.
         observe: takes in each frame before that, for what has to be remembered.
         of_the_gone: it speaks of objects that end, not of those that are present.
+        spoken: completes what it says of itself with what there is to say of the object.
     """
 
     reason: Reason
     conditions: Callable[[Seen, Scene], Iterator[Condition]]
     observe: Callable[[Scene], None] = _nothing
     of_the_gone: bool = False
+    spoken: Callable[[Seen, Spoken], Spoken] = _no_more
 
 
 class Watch:
@@ -104,7 +115,7 @@ class Watch:
                 reason=(self._kind.reason,),
                 track=seen.track,
                 zones=seen.zones,
-                rule=self._spoken,
+                rule=self._kind.spoken(seen, self._spoken),
             )
 
     def _own(self, seen: Seen, scene: Scene) -> Iterator[Condition]:
