@@ -107,7 +107,7 @@ class Line:
         walks = {track.id: self._walk(track, scene) for track in scene.live}
         for seen in scene.present:
             early = self._early.pop(seen.track.id, {})
-            for way in _SIGNS:
+            for way in dict.fromkeys((*early, *_SIGNS)):  # in the order in which they happened
                 path = early.get(way) or walks.get(seen.track.id)
                 if path is not None:
                     yield from self._judge(seen, way, path, scene, note)
