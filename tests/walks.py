@@ -11,6 +11,7 @@ from builders import frame_of, track_of
 from pydantic import TypeAdapter
 
 from edge_agent.records import Box, Crossings, Event, Track, Tracks
+from edge_agent.stages.rules.ground import GroundSettings
 from edge_agent.stages.rules.kinds import RuleSettings
 from edge_agent.stages.rules.line import LineSettings
 from edge_agent.stages.rules.rules import Rules
@@ -71,6 +72,7 @@ def rules_of(
     labels: tuple[str, ...] = ("person",),
     schedules: Mapping[str, IsOpen] | None = None,
     note: Note | None = None,
+    ground: GroundSettings | None = None,
 ) -> Rules:
     """The rules of a camera, written as in a file."""
     return Rules(
@@ -80,6 +82,7 @@ def rules_of(
         [_RULE.validate_python(rule) for rule in rules],
         schedules,
         note,
+        ground,
     )
 
 
