@@ -113,6 +113,7 @@ def test_a_thing_is_left_behind_when_nobody_who_stays_is_near_for_long(
         ({"near": 0.13}, []),  # 0.125 away
         ({"near": 0.12}, [5.0]),
         ({"people": ["cow"]}, [5.0]),
+        ({"people": ["suitcase"]}, [5.0]),  # no thing is its own company
         ({"labels": ["cow"]}, []),
         ({"stays_s": 0}, []),
         ({"after_s": 1.5}, [1.5]),  # before anybody can have stayed for two seconds
