@@ -42,17 +42,17 @@ def said(rule: dict[str, Any], *walks: Walk, rate_hz: float = 10, **more: Any) -
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        # Its speed is known after 0.4 s, and half a second later it has been too fast for half a second.
-        ({"over_kmh": 15}, [(0.9, 1, 18.4)]),
-        ({"over_kmh": 15, "for_s": 0}, [(0.4, 1, 18.4)]),
-        ({"over_kmh": 15, "for_s": 1.5}, [(1.9, 1, 18.4)]),
-        ({"over_kmh": 15, "for_s": 1.65}, []),  # it is gone by then
-        ({"over_kmh": 18.3}, [(0.9, 1, 18.4)]),
+        # Its speed is known after half a second, and half a second later it has been too fast for half a second.
+        ({"over_kmh": 15}, [(1.0, 1, 18.4)]),
+        ({"over_kmh": 15, "for_s": 0}, [(0.5, 1, 18.4)]),
+        ({"over_kmh": 15, "for_s": 1.4}, [(1.9, 1, 18.4)]),
+        ({"over_kmh": 15, "for_s": 1.55}, []),  # it is gone by then
+        ({"over_kmh": 18.3}, [(1.0, 1, 18.4)]),
         ({"over_kmh": 18.5}, []),
         ({"over_kmh": 18.5, "for_s": 0}, []),
         ({"over_kmh": 15, "labels": ["person"]}, []),
-        ({"over_kmh": 15, "zone": "left"}, [(0.9, 1, 18.4)]),
-        ({"over_kmh": 15, "zone": "left", "for_s": 0.75}, []),  # it has left at 1.0 s
+        ({"over_kmh": 15, "zone": "left", "for_s": 0.4}, [(0.9, 1, 18.4)]),
+        ({"over_kmh": 15, "zone": "left"}, []),  # it has left at 1.0 s
     ],
 )
 def test_who_is_too_fast_for_long_enough_is_said(
@@ -64,7 +64,7 @@ def test_who_is_too_fast_for_long_enough_is_said(
 def test_who_stops_and_is_too_fast_again_is_said_again() -> None:
     stops = ((0, (0.1, 0.75)), (1.5, (0.7, 0.75)), (4, (0.7, 0.75)), (5.5, (0.1, 0.75)))
     # Of a second of sightings most must be of the new pace, so it takes 0.7 s until it is too fast again.
-    assert [at_s for at_s, _, _ in said({"over_kmh": 15}, Walk(label="car", stops=stops))] == [0.9, 5.2]
+    assert [at_s for at_s, _, _ in said({"over_kmh": 15}, Walk(label="car", stops=stops))] == [1.0, 5.2]
 
 
 def look(rules: Any, at_s: float, x: float, **more: Any) -> list[Event]:
@@ -86,7 +86,7 @@ def drive(rule: dict[str, Any], speeds_kmh: Sequence[float]) -> list[float]:
 
 def test_who_wavers_around_the_limit_is_said_once_and_who_slows_down_in_between_twice() -> None:
     rule = {"over_kmh": 5, "for_s": 0.29}
-    assert drive(rule, [5.5, 4.7, 5.3, 4.6, 5.4, 4.8]) == [0.7]  # never under nine tenths of the limit
+    assert drive(rule, [5.5, 4.7, 5.3, 4.6, 5.4, 4.8]) == [0.8]  # never under nine tenths of the limit
     assert len(drive(rule, [5.5, 2, 2, 5.5, 5.5])) == 2
     assert drive(rule, [4.7, 4.8, 4.9]) == []
 
@@ -118,19 +118,19 @@ def test_every_event_of_an_object_tells_its_speed_where_that_is_known() -> None:
     names = Names(topics=Topics(prefix="edge", device="box"), camera="front", run_id="0" * 16)
     contents = [json.loads(native.encode(event, names).payload) for _, event in story(rules, [PASSES]).events]
     assert [(content["event_type"], content["object"].get("speed_kmh")) for content in contents] == [
-        ("new", 18.4),
-        ("update", 18.4),  # too fast
+        ("new", None),  # it was not seen for long enough
         ("update", 18.4),  # has left the zone
+        ("update", 18.4),  # too fast
         ("end", None),  # nobody sees how fast it goes any more
     ]
-    assert contents[1]["rule"] == {"name": "it", "kind": "speed", "speed_kmh": 18.4}
+    assert contents[2]["rule"] == {"name": "it", "kind": "speed", "speed_kmh": 18.4}
 
 
 def test_after_all_is_over_nobody_is_known() -> None:
     rules = rules_of({"name": "it", "kind": "speed", "over_kmh": 10, "for_s": 0}, labels=("car",), ground=GROUND)
-    first = [event.seq for i in range(5) for event in look(rules, i / 10, 20 + 5 * i) if event.rule]
-    rules.finish(frame_of(0.5, size=SIZE))
-    again = [event.seq for i in range(5, 10) for event in look(rules, i / 10, 20 + 5 * i) if event.rule]
+    first = [event.seq for i in range(6) for event in look(rules, i / 10, 20 + 5 * i) if event.rule]
+    rules.finish(frame_of(0.6, size=SIZE))
+    again = [event.seq for i in range(6, 12) for event in look(rules, i / 10, 20 + 5 * i) if event.rule]
     assert [len(first), len(again)] == [1, 1]
 
 
@@ -147,7 +147,8 @@ def test_it_is_explained_by_the_speed_and_how_long_it_held() -> None:
     assert [sum(all(condition.holds for condition in one) for one in noted)] == [1]
     speeds = [one[2] for one in noted]
     assert all(speed.holds == (speed.value > speed.wanted) for speed in speeds)
-    assert {speed.wanted for speed in speeds} == {15 * 0.9}
+    # Once it has been too fast for long enough, a little less will do.
+    assert [speed.wanted for speed in speeds] == [15.0] * 6 + [13.5] * 11
 
 
 KMH = st.floats(5, 9) | st.floats(11, 40)

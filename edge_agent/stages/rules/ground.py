@@ -174,13 +174,13 @@ def _slope(sightings: NDArray[np.float64]) -> float:
     return math.hypot(across, along)
 
 
-_REACH = 2.0
+_REACH = 1.5
 _EDGE = 0.004
 """A box that ends so near to the picture's edge is cut off by it: 5 pixels of 1280."""
 
 _WINDOW_S = 1.0 + 1e-6  # the sum of so many frame times is seldom a second sharp
 _LONGEST_S = 3.0
-_SHORTEST_S = 0.4 - 1e-6
+_SHORTEST_S = 0.5 - 1e-6
 _LEAST_SIGHTINGS = 3
 _MOST_SIGHTINGS = 64
 _KMH = 3.6

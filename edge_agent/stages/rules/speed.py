@@ -15,7 +15,8 @@ from edge_agent.stages.rules.scene import Scene, Seen
 from edge_agent.stages.rules.watch import Kind, WatchSettings
 
 _EASES = 0.9
-"""It is over when the speed falls below this part of the limit: one that wavers around it is said once."""
+"""Who has been too fast for long enough is so until the speed falls below this part of the limit: one that wavers
+around it is said once."""
 
 _DIGITS = 1
 
@@ -47,16 +48,17 @@ class Pace:
     known_s: float
     over_since_s: float | None
 
-    def limit(self, over_kmh: float) -> float:
-        """What it must be faster than now, to be too fast or still be."""
-        return over_kmh if self.over_since_s is None else over_kmh * _EASES
+    @property
+    def over_s(self) -> float:
+        """How long it has been too fast."""
+        return 0.0 if self.over_since_s is None else self.known_s - self.over_since_s
 
 
 class Paces:
     """Remembers since when objects have been too fast; where a speed is not known, nothing changes."""
 
-    def __init__(self, over_kmh: float) -> None:
-        self._over_kmh = over_kmh
+    def __init__(self, settings: SpeedSettings) -> None:
+        self._settings = settings
         self._paces: dict[int, Pace] = {}  # by track id
 
     def observe(self, scene: Scene) -> None:
@@ -67,28 +69,31 @@ class Paces:
         """What was last known of an object."""
         return self._paces.get(seen.track.id, Pace(0.0, seen.track.seen_s, None))
 
+    def limit_kmh(self, pace: Pace) -> float:
+        """What an object must be faster than: less for one that has been too fast for long enough already."""
+        is_settled = pace.over_since_s is not None and pace.over_s >= self._settings.for_s
+        return self._settings.over_kmh * (_EASES if is_settled else 1.0)
+
     def _pace(self, seen: Seen) -> Pace | None:
         before, track, speed_kmh = self._paces.get(seen.track.id), seen.track, seen.speed_kmh
         if speed_kmh is None:
             return before
         before = before or Pace(speed_kmh, track.seen_s, None)
-        if speed_kmh <= before.limit(self._over_kmh):
+        if speed_kmh <= self.limit_kmh(before):
             return Pace(speed_kmh, track.seen_s, None)
-        since_s = track.seen_s if before.over_since_s is None else before.over_since_s
-        return Pace(speed_kmh, track.seen_s, since_s)
+        return Pace(speed_kmh, track.seen_s, track.seen_s if before.over_since_s is None else before.over_since_s)
 
 
 def speed(settings: SpeedSettings) -> Kind:
     """An object is too fast from the first sighting at which it is, until one at which it is clearly not."""
-    paces = Paces(settings.over_kmh)
+    paces = Paces(settings)
 
     def conditions(seen: Seen, _scene: Scene) -> Iterator[Condition]:
         yield in_zone(seen, settings.zone)
         pace = paces.of(seen)
-        wanted_kmh, is_over = pace.limit(settings.over_kmh), pace.over_since_s is not None
+        wanted_kmh, is_over = paces.limit_kmh(pace), pace.over_since_s is not None
         yield Condition(name="speed_kmh", value=pace.speed_kmh, wanted=wanted_kmh, holds=is_over)
-        over_since_s = pace.known_s if pace.over_since_s is None else pace.over_since_s
-        yield at_least("held_s", pace.known_s - over_since_s, settings.for_s)
+        yield at_least("held_s", pace.over_s, settings.for_s)
 
     def spoken(seen: Seen, so_far: Spoken) -> Spoken:
         return replace(so_far, speed_kmh=round(paces.of(seen).speed_kmh, _DIGITS))
