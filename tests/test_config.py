@@ -851,7 +851,7 @@ A_RULE = "name: r, kind: dwell, after_s: 3"
         ("    lines: {l: {from: , to: [1, 1]}}\n", "5:17: cameras[0].lines.l.from: has no value, and must have one"),
         (
             "    rules: [{name: r, kind: dwel}]\n",
-            '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell or occupancy',
+            '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell, occupancy, still, left_behind, removed or speed',
         ),
         ("    rules: [{name: r, kind: dwell}]\n", "5:13: cameras[0].rules[0].after_s: is missing"),
         ("    rules: [{name: r, kind: zone}]\n", "5:13: cameras[0].rules[0].zone: is missing"),

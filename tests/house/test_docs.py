@@ -43,7 +43,11 @@ from edge_agent.stages.encode.topics import Topics
 ROOT = Path(__file__).parent.parent.parent
 CONFIG_PAGE = (ROOT / "docs" / "config.md").read_text()
 EXAMPLE = ROOT / "configs" / "example.yaml"
-SECTIONS = dict(config.sections())
+SECTIONS: dict[str, type[Section]] = {}
+"""Each by its place; one that may stand at several, such as a schedule, by the first."""
+for place, section in config.sections():
+    if section not in SECTIONS.values():
+        SECTIONS[place] = section
 
 # What every box has of its own; all else in configs/example.yaml is the default.
 OWN = {
@@ -51,7 +55,12 @@ OWN = {
     "cameras[].lines", "cameras[].lines{}.from", "cameras[].lines{}.to", "cameras[].rules",
     "cameras[].rules[zone].zone", "cameras[].rules[zone].name", "cameras[].rules[dwell].name",
     "cameras[].rules[dwell].zone", "cameras[].rules[dwell].after_s", "cameras[].rules[occupancy].name",
-    "cameras[].rules[occupancy].at_least", "cameras[].triggers[mqtt].topic", "cameras[].triggers[gpio].line",
+    "cameras[].rules[occupancy].at_least", "cameras[].ground.corners", "cameras[].ground.width_m",
+    "cameras[].ground.length_m", "cameras[].lines{}.schedule", "cameras[].rules[still].name",
+    "cameras[].rules[still].after_s", "cameras[].rules[left_behind].name", "cameras[].rules[left_behind].labels",
+    "cameras[].rules[left_behind].after_s", "cameras[].rules[removed].name", "cameras[].rules[removed].after_s",
+    "cameras[].rules[speed].name", "cameras[].rules[speed].over_kmh",
+    "cameras[].triggers[mqtt].topic", "cameras[].triggers[gpio].line",
 }  # fmt: skip
 
 
