@@ -76,6 +76,140 @@ def test_a_device_stands_somewhere_on_earth(tmp_path: Path, device: str, expecte
     assert [problem.what for problem in problems(tmp_path, text)] == expected
 
 
+GROUND = "    ground: {corners: [[0, 0], [1, 0], [1, 1], [0, 1]], width_m: 4, length_m: 10}\n"
+WITH_BAGS = "    detect: {labels: [person, suitcase]}\n    rules: [{name: r, kind: left_behind, after_s: 60, "
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Schedules, alone and in a list
+        ("    lines: {a: {from: [0, 0.5], to: [1, 0.5], schedule: {from: '22:00', to: '6:00'}}}\n", []),
+        ("    rules: [{name: r, kind: dwell, after_s: 1, schedule: [{days: [mon]}, {to: '6:00'}]}]\n", []),
+        (
+            "    lines: {a: {from: [0, 0.5], to: [1, 0.5], schedule: {from: sunset-1h}}}\n",
+            [
+                (
+                    '5:64: cameras[0].lines.a.schedule.from: is "sunset-1h", which needs `device.location`, degrees '
+                    "north and degrees east"
+                )
+            ],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: [{days: [mon]}, {to: sunrise}]}]\n",
+            [
+                (
+                    '5:79: cameras[0].rules[0].schedule[1].to: is "sunrise", which needs `device.location`, degrees '
+                    "north and degrees east"
+                )
+            ],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: []}]\n",
+            ["5:58: cameras[0].rules[0].schedule: must have at least 1 entry, has 0"],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {}}]\n",
+            ["5:58: cameras[0].rules[0].schedule: must have `days`, `from` or `to`; leave the schedule out for always"],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {days: [mon, thur]}}]\n",
+            ['5:71: cameras[0].rules[0].schedule.days[1]: is "thur", must be mon, tue, wed, thu, fri, sat or sun'],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {from: 22}}]\n",
+            [
+                (
+                    "5:65: cameras[0].rules[0].schedule.from: is 22, must be a time of day, such as `22:00`, `sunrise`, "
+                    "or up to 6h from the sun, such as `sunset-30m`"
+                )
+            ],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: [{day: [mon], to: '6:00'}]}]\n",
+            ["5:60: cameras[0].rules[0].schedule[0].day: unknown key; did you mean `days`?"],
+        ),
+        (
+            "    lines: {a: {from: [0, 0.5], to: [1, 0.5], schedule: {day: [mon], to: '6:00'}}}\n",
+            ["5:58: cameras[0].lines.a.schedule.day: unknown key; did you mean `days`?"],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {from: '6:00', to: '6:00'}}]\n",
+            [
+                (
+                    "5:58: cameras[0].rules[0].schedule: must not begin and end at the same time; leave both out for "
+                    "the whole day"
+                )
+            ],
+        ),
+        # Speed
+        (GROUND + "    rules: [{name: r, kind: speed, over_kmh: 30}]\n", []),
+        (
+            "    rules: [{name: r, kind: speed, over_kmh: 30}]\n",
+            [
+                (
+                    "5:29: cameras[0].rules[0].kind: needs the camera's `ground`; without it nobody knows how fast "
+                    "anything moves"
+                )
+            ],
+        ),
+        (
+            GROUND.replace("[1, 0], [1, 1]", "[1, 1], [1, 0]"),
+            [
+                (
+                    "5:23: cameras[0].ground.corners: must be four corners in the order in which one walks around "
+                    "them, none bent inwards"
+                )
+            ],
+        ),
+        (
+            GROUND.replace(", [0, 1]]", "]"),
+            ["5:23: cameras[0].ground.corners: must have 4 entries, has 3"],
+        ),
+        # Left behind
+        (WITH_BAGS + "labels: [suitcase]}]\n", []),
+        (
+            WITH_BAGS + "labels: [suitcase], people: [persons]}]\n",
+            [
+                (
+                    '6:84: cameras[0].rules[0].people[0]: this camera does not look for "persons", so nothing is ever '
+                    'seen to have company; did you mean "person"?'
+                )
+            ],
+        ),
+        (
+            WITH_BAGS.replace("person, ", "") + "labels: [suitcase]}]\n",
+            [
+                (
+                    '6:13: cameras[0].rules[0]: `people` is "person" when left out, whom this camera does not look '
+                    "for; see `detect.labels`"
+                )
+            ],
+        ),
+        (
+            WITH_BAGS + "labels: [backpack]}]\n",
+            [
+                (
+                    '6:64: cameras[0].rules[0].labels[0]: this camera does not look for "backpack", so this rule never '
+                    'speaks of it; `detect.labels` holds "person" and "suitcase"'
+                )
+            ],
+        ),
+        (WITH_BAGS + "}]\n", ["6:13: cameras[0].rules[0].labels: is missing"]),
+    ],
+)
+def test_what_a_schedule_or_a_rule_about_things_lacks_is_said_in_its_place(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    assert lines(tmp_path, CAMERA + text) == [f"c.yaml:{line}" for line in expected]
+
+
+def test_a_schedule_by_the_sun_needs_to_know_where(tmp_path: Path) -> None:
+    rule = "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {from: sunset, to: sunrise}}]\n"
+    somewhere = CAMERA.replace("{id: box}", "{id: box, location: [52.5, 13.4]}")
+    assert (len(lines(tmp_path, CAMERA + rule)), lines(tmp_path, somewhere + rule)) == (2, [])
+
+
 def test_six_different_mistakes_give_six_lines_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """\
 device:
@@ -851,7 +985,10 @@ A_RULE = "name: r, kind: dwell, after_s: 3"
         ("    lines: {l: {from: , to: [1, 1]}}\n", "5:17: cameras[0].lines.l.from: has no value, and must have one"),
         (
             "    rules: [{name: r, kind: dwel}]\n",
-            '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell, occupancy, still, left_behind, removed or speed',
+            (
+                '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell, occupancy, still, left_behind, removed '
+                "or speed"
+            ),
         ),
         ("    rules: [{name: r, kind: dwell}]\n", "5:13: cameras[0].rules[0].after_s: is missing"),
         ("    rules: [{name: r, kind: zone}]\n", "5:13: cameras[0].rules[0].zone: is missing"),

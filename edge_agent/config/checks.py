@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge_agent.config import rule_checks
+from edge_agent.config import rule_checks, rule_needs
 from edge_agent.config.looked_for import looked_for_by, nearest_label
 from edge_agent.config.tree import Fault, Node
 from edge_agent.config.wording import in_a_row, nearest, shown
@@ -62,6 +62,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
         yield from _thresholds(camera)
         yield from rule_checks.check(camera)
+        yield from rule_needs.check(root, camera)
         yield from _triggers(camera)
     if built_in:
         yield from _model(root, built_in)
