@@ -120,8 +120,8 @@ WITH_BAGS = "    detect: {labels: [person, suitcase]}\n    rules: [{name: r, kin
             "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {from: 22}}]\n",
             [
                 (
-                    "5:65: cameras[0].rules[0].schedule.from: is 22, must be a time of day, such as `22:00`, `sunrise`, "
-                    "or up to 6h from the sun, such as `sunset-30m`"
+                    "5:65: cameras[0].rules[0].schedule.from: is 22, must be a time of day, such as `22:00`, "
+                    "`sunrise`, or up to 6h from the sun, such as `sunset-30m`"
                 )
             ],
         ),
@@ -986,8 +986,8 @@ A_RULE = "name: r, kind: dwell, after_s: 3"
         (
             "    rules: [{name: r, kind: dwel}]\n",
             (
-                '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell, occupancy, still, left_behind, removed '
-                "or speed"
+                '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell, occupancy, still, left_behind, '
+                "removed or speed"
             ),
         ),
         ("    rules: [{name: r, kind: dwell}]\n", "5:13: cameras[0].rules[0].after_s: is missing"),
