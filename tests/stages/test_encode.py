@@ -352,6 +352,7 @@ def some_events(draw: st.DrawFn) -> tuple[Event, Names]:
         zones=tuple(draw(st.lists(identifiers, max_size=16, unique=True))),
         frame=frame,
         rule=draw(rules),
+        speed_kmh=draw(st.none() | st.floats(0, 1000)),
     )
     names = Names(
         topics=Topics(prefix="edge", device=draw(identifiers)),
@@ -375,7 +376,8 @@ def test_every_event_validates_and_is_short(event_and_names: tuple[Event, Names]
     [
         (("zone_entered", "zone_left", "stationary", "label_changed"), None),
         (("line_crossed",), Spoken(name="r" * 64, kind="line", direction="out")),
-        (("speeding",), Spoken(name="r" * 64, kind="occupancy", speed_kmh=100 / 3)),
+        (("speeding",), Spoken(name="r" * 64, kind="speed", speed_kmh=999.9)),
+        (("left_behind",), Spoken(name="r" * 64, kind="left_behind")),
     ],
 )
 def test_the_longest_event_there_can_be_is_under_2_kib(reason: tuple[Reason, ...], rule: Spoken | None) -> None:
@@ -395,6 +397,7 @@ def test_the_longest_event_there_can_be_is_under_2_kib(reason: tuple[Reason, ...
         zones=tuple(f"{i:02}" + "z" * 62 for i in range(16)),
         frame=frame_of(0.1 + 1e9, seq=digits),
         rule=rule,
+        speed_kmh=999.94,
     )
     message = native.encode(event, Names(topics=Topics(prefix="p" * 64, device=name), camera=name, run_id="f" * 16))
     VALIDATOR.validate(content_of(message))

@@ -189,6 +189,18 @@ def test_what_has_stood_for_a_second_has_no_speed_any_more() -> None:
     assert told[15] == pytest.approx(0, abs=1e-3)
 
 
+# 90 of 1280 pixels in a tenth of a second, of a floor that is so many metres wide: 0.703 times that in m/s.
+@pytest.mark.parametrize(("width_m", "expected"), [(100, {1: 253.125}), (395, {1: 999.84375}), (396, {}), (10_000, {})])
+def test_what_seems_faster_than_anything_has_no_speed(width_m: float, expected: dict[int, float]) -> None:
+    floor = GroundSettings(corners=((0, 0), (1, 0), (1, 1), (0, 1)), width_m=width_m, length_m=100)
+    speeds = Speeds(Ground(floor))
+    for number in range(8):
+        left = 100.0 + 90 * number
+        track = track_of(box=(left, 300, left + 40, 400), seen_s=number / 10)
+        told = speeds.update(Tracks(live=(track,)), frame_of(number / 10, size=SIZE))
+    assert told == pytest.approx(expected)
+
+
 def test_something_stationary_does_not_creep() -> None:
     speeds = Speeds(Ground(ROAD))
     for number in range(7):

@@ -19,6 +19,9 @@ Corners = tuple[UnitPoint, UnitPoint, UnitPoint, UnitPoint]
 Metres = tuple[float, float]
 """A place on the ground: across and along the rectangle, from its first corner."""
 
+FASTEST_KMH = 1000.0
+"""What seems faster than anything on the ground is a box that jumps."""
+
 _LEAST_AREA = 0.001
 """Of the picture: from a smaller rectangle nobody reads distances."""
 
@@ -155,10 +158,11 @@ class Speeds:
         sightings.append((frame.at_s, *place))
         while _is_over(sightings, frame.at_s):
             sightings.popleft()
-        if len(sightings) < _LEAST_SIGHTINGS or frame.at_s - sightings[0][0] < _SHORTEST_S:
-            self._known_kmh.pop(track.id, None)
-        else:
-            self._known_kmh[track.id] = 0.0 if track.stationary else _slope(np.array(sightings)) * _KMH
+        self._known_kmh.pop(track.id, None)
+        if len(sightings) >= _LEAST_SIGHTINGS and frame.at_s - sightings[0][0] >= _SHORTEST_S:
+            speed_kmh = 0.0 if track.stationary else _slope(np.array(sightings)) * _KMH
+            if speed_kmh <= FASTEST_KMH:
+                self._known_kmh[track.id] = speed_kmh
 
 
 def _is_over(sightings: deque[tuple[float, float, float]], now_s: float) -> bool:

@@ -11,6 +11,7 @@ from pydantic import Field
 from edge_agent.records import Condition, Spoken
 from edge_agent.settings import Seconds
 from edge_agent.stages.rules.conditions import at_least, in_zone
+from edge_agent.stages.rules.ground import FASTEST_KMH
 from edge_agent.stages.rules.scene import Scene, Seen
 from edge_agent.stages.rules.watch import Kind, WatchSettings
 
@@ -27,7 +28,7 @@ class SpeedSettings(WatchSettings):
     kind: Literal["speed"]
     """That it is about how fast an object moves."""
 
-    over_kmh: Annotated[float, Field(gt=0, le=1000)]
+    over_kmh: Annotated[float, Field(gt=0, lt=FASTEST_KMH)]
     """What it must be faster than, km/h."""
 
     for_s: Seconds = 0.5
