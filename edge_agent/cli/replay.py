@@ -99,12 +99,30 @@ def replay_clip(
             Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         )
         bar = progress.add_task(clip.name, total=None)
+        asks_the_date = begun_ns is None and _has_schedule(camera)
         for frame, messages in replay(spy.pipeline, frames):
             progress.update(bar, advance=1)
+            if asks_the_date and frame.utc_ns < _NO_DATE_NS:
+                _warn(
+                    f"{clip.name} does not say when it was recorded, so schedules go by 1970; --at says when it began"
+                )
+            asks_the_date = False
             if annotator:
                 said = [caption(message) for message in messages if message.kind != "state"]
                 annotator.draw(spy.frame or frame, spy.tracks.live, said)
             yield from messages
+
+
+def _has_schedule(camera: CameraSettings) -> bool:
+    return any(one.schedule for one in (*camera.lines.values(), *camera.rules))
+
+
+def _warn(line: str) -> None:
+    print(f"edge-agent: {line}", file=sys.stderr)
+
+
+_NO_DATE_NS = 365 * 86_400 * 10**9
+"""Before that there was no digital video: what counts from 1970 does not know when it was taken."""
 
 
 class TrackSpy:

@@ -84,6 +84,46 @@ def test_a_clip_begins_when_it_is_said_to_by_the_clock_of_the_device(config: Pat
     assert len({events[0]["event_id"] for events in (plain, summer, winter)}) == 3
 
 
+def test_schedules_and_the_ground_are_those_of_the_file(tmp_path: Path) -> None:
+    short = videos.excerpt(PEDESTRIANS, tmp_path / "short.mp4", last_s=6.0)
+    settings = {
+        "device": {"id": program.DEVICE, "timezone": "Europe/London", "location": [51.44, -0.94]},
+        "cameras": [
+            camera(
+                ground={
+                    "corners": [[0.3, 0.41], [0.7, 0.41], [0.765, 0.54], [0.235, 0.54]],
+                    "width_m": 7,
+                    "length_m": 5,
+                },
+                lines={"middle": {"from": [0.5, 0.6], "to": [0.5, 0.25], "schedule": {"from": "22:00", "to": "06:00"}}},
+                rules=[
+                    {"name": "dark", "kind": "dwell", "after_s": 2, "schedule": {"from": "sunset", "to": "sunrise"}},
+                    {"name": "sunday", "kind": "dwell", "after_s": 2, "schedule": [{"days": ["sun"]}]},
+                    {"name": "moves", "kind": "speed", "over_kmh": 2},
+                ],
+            )
+        ],
+    }
+    hours = write_config(tmp_path / "hours.yaml", settings)
+
+    def who_spoke(at: str) -> set[str]:
+        events = events_of(replay(short, hours, "--at", at))
+        assert any("speed_kmh" in event["object"] for event in events)
+        return {event["rule"]["name"] for event in events if "rule" in event}
+
+    # In London the sun sets at 21:08 on 2026-06-01, a Monday, and rises at 04:50.
+    assert who_spoke("2026-06-01T23:00") == {"middle", "dark", "moves"}
+    assert who_spoke("2026-06-01T21:30") == {"dark", "moves"}
+    assert who_spoke("2026-06-01T21:00") == {"moves"}
+    assert who_spoke("2026-05-31T12:00") == {"sunday", "moves"}
+    assert who_spoke("2026-05-31T21:00:00Z") == {"sunday", "middle", "dark", "moves"}  # 22:00 by the clock there
+    done = run_program("replay", short, "-c", hours, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "edge-agent: short.mp4 does not say when it was recorded, so schedules go by 1970; --at says when it began\n"
+    )
+
+
 def test_what_is_no_moment_is_wrong_usage(config: Path) -> None:
     done = run_program("replay", PEDESTRIANS, "-c", config, "--at", "noon", cwd=config.parent)
     assert (done.returncode, done.stdout) == (2, "")
