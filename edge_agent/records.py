@@ -331,6 +331,27 @@ Said = Event | Count | Crossings | Moving
 """What there is to say, before it is bytes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """What the stages of a camera made of one frame, for whoever is asked later why.
+
+    Attributes:
+        frame: as they saw it.
+        motion: what the gate said; None when nothing more is seen, or not for long.
+        found: what the detector found; None when it did not look.
+        kept: what the box filters left of it.
+        tracks: all of them after the frame.
+        said: what it gave reason to.
+    """
+
+    frame: Frame = field(repr=False)
+    motion: Motion | None
+    found: Detections | None
+    kept: Detections | None
+    tracks: Tracks
+    said: Sequence[Said]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One MQTT message on its way out; what is retained and what must not be lost follows from its kind.

@@ -59,7 +59,13 @@ class Rules:
         self._lifecycle = Lifecycle()
         self._counts = Counts(labels, {name: settings.labels or labels for name, settings in zones.items()})
         self._note = note
+        self._zones_since_s: Mapping[int, Mapping[str, float]] = {}
         self._next_seq = 0
+
+    @property
+    def zones_since_s(self) -> Mapping[int, Mapping[str, float]]:
+        """The zones that each live track is in, by its id, and since when; those not confirmed yet included."""
+        return self._zones_since_s
 
     def begin(self) -> tuple[Count | Crossings, ...]:
         """Say that nothing is present, of every label and zone, and that nothing has crossed a line."""
@@ -82,7 +88,7 @@ class Rules:
         return self._report(self._last_turns(frame), frame)
 
     def _turns(self, tracks: Tracks, frame: Frame, inside: Mapping[str, Mapping[int, float]]) -> Iterator[Turn]:
-        since = {track.id: _since(inside, track) for track in tracks.live}
+        since = self._zones_since_s = {track.id: _since(inside, track) for track in tracks.live}
         before = {track_id: zones for track_id, (_track, zones) in self._lifecycle.present.items()}
         for turn in self._lifecycle.update(tracks, {track_id: tuple(zones) for track_id, zones in since.items()}):
             if turn.event_type == "end" and turn.track is not None:
