@@ -14,7 +14,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from edge_agent import clips
+from edge_agent.camera_line import Line
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.almanac import Almanac
@@ -33,29 +34,33 @@ from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
 from edge_agent.edges.mqtt import Listener, MqttSettings
+from edge_agent.edges.notebook import Page
 from edge_agent.edges.outbox import Outbox, OutboxReader
 from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.chosen import DecoderNotes
 from edge_agent.edges.sources.source import PIPELINE, Recording, Source, redact
-from edge_agent.edges.sources.supervised import Capture, CaptureSettings, LeftBehindError
+from edge_agent.edges.sources.supervised import Capture, CaptureSettings
 from edge_agent.edges.systemd import Notifier
 from edge_agent.edges.triggers import ways_of
 from edge_agent.edges.triggers.trigger import Listening, Triggers
 from edge_agent.edges.turns import Looks, Turns, places_for
 from edge_agent.errors import ConfigError, ModelError, PassingError, SourceError
 from edge_agent.health import Meter, Progress
-from edge_agent.pipeline import Pipeline, breaks_off
+from edge_agent.pipeline import Pipeline
 from edge_agent.records import Detections, Frame, Motion
+from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.gate.external import Attention, ExternalGate, Times
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.mask import Mask
+from edge_agent.stages.nuisance.map import NuisanceMap
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.schedule import Schedule
 from edge_agent.stages.track.tracker import Tracker
-from edge_agent.supervise import Supervisor, capture_thread, topics_of
+from edge_agent.supervise import Supervisor, capture_thread, start_thread, topics_of
+from edge_agent.tools import nuisance as maps
 from edge_agent.tools import tuned
 from edge_agent.tools.threads import Demand
 from edge_agent.vision import Vision, load_vision
@@ -68,12 +73,11 @@ _STOP_S = 20.0
 _STEP_S = 300.0
 _RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
 _CHUNK_BYTES = 1 << 20
-_TAKE_S = 1.0
 _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
 
 
-def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has)
+def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some of them are asked how they do)
     camera: CameraSettings,
     vision: Vision,
     names: Names,
@@ -82,6 +86,8 @@ def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has)
     looks: Looks | None = None,
     times: Times | None = None,
     almanac: Almanac | None = None,
+    filters: Filters | None = None,
+    nuisance: NuisanceMap | None = None,
 ) -> Pipeline:
     """Wire the stages of one camera.
 
@@ -93,6 +99,8 @@ def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has)
         looks: where looks wait for their turn; without, nobody waits.
         times: tells when triggers came, where it goes by these.
         almanac: what its schedules go by; this machine's clock without.
+        filters: those of the camera, where somebody wants to know what they took.
+        nuisance: what learns which places cry wolf, where somebody wants to know.
 
     Raises:
         ConfigError: the camera looks for a label that the model does not know, or goes by the sun of nowhere.
@@ -102,6 +110,8 @@ def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has)
     except ValueError as error:
         raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
+    filters = filters or Filters(camera.detect.filters)
+    nuisance = nuisance or NuisanceMap(camera.detect.labels)
     tracker = Tracker(camera.track)
     schedules = _schedules(camera, almanac or Almanac(None, None))
     rules = Rules(
@@ -114,6 +124,7 @@ def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has)
     def forget() -> None:
         gate.forget()
         tracker.forget()
+        nuisance.forget()
 
     timed_look = meter.timed("detect", look)
     return Pipeline(
@@ -121,7 +132,9 @@ def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has)
         begin=rules.begin,
         observe=meter.timed("gate", gate.observe),
         detect=looks.in_turn(timed_look) if looks else timed_look,
+        sift=filters.sift,
         update=meter.timed("track", tracker.update),
+        note=nuisance.note,
         forget=forget,
         evaluate=meter.timed("rules", rules.evaluate),
         conclude=rules.finish,
@@ -196,10 +209,14 @@ def camera_of(settings: Settings, name: str | None) -> CameraSettings:
     raise ConfigError(f"--camera {name}: no such camera; there are: {', '.join(c.id for c in settings.cameras)}")
 
 
-def build_replay(settings: Settings, camera: CameraSettings, vision: Vision, run_id: str) -> Pipeline:
+def build_replay(
+    settings: Settings, camera: CameraSettings, vision: Vision, run_id: str, nuisance: NuisanceMap | None = None
+) -> Pipeline:
     """Wire the stages of one camera for a recording, read by the caller; without triggers, so that motion opens."""
     names = Names(topics=topics_of(settings), camera=camera.id, run_id=run_id)
-    return build_pipeline(camera, vision, names, Meter(time.perf_counter), almanac=almanac_of(settings))
+    return build_pipeline(
+        camera, vision, names, Meter(time.perf_counter), almanac=almanac_of(settings), nuisance=nuisance
+    )
 
 
 def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
@@ -310,38 +327,6 @@ def _packet_gate(camera: CameraSettings, attention: Attention | None) -> PacketG
 
 
 @dataclass(kw_only=True)
-class Line:
-    """One camera as the daemon runs it: capture on the left of `latest`, the pipeline on its right."""
-
-    camera: CameraSettings
-    capture: Capture
-    triggers: Triggers
-    looks: Looks
-    latest: Latest[Frame]
-    pipeline: Pipeline
-    meter: Meter
-    outbox: Outbox
-    clock: Clock
-    beat: Callable[[], None]
-
-    def run_pipeline(self) -> None:
-        """Take frames through the pipeline until no more will come, then conclude."""
-        self.outbox.put(self.pipeline.start())
-        last = None
-        while not self.latest.closed:
-            frame = self.latest.take(_TAKE_S)
-            if last is not None and breaks_off(last, frame.at_s if frame else self.clock.monotonic_s(), frame):
-                self.outbox.put(self.pipeline.finish(last))
-                last = None
-            if frame is not None:
-                self.outbox.put(self.pipeline.step(frame))
-                last = frame.emptied()
-            self.beat()
-        if last is not None:
-            self.outbox.put(self.pipeline.finish(last))
-
-
-@dataclass(kw_only=True)
 class Agent:
     """The daemon: every camera of a configuration, until told to stop or until all recordings are over.
 
@@ -376,24 +361,25 @@ class Agent:
         turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
         try:
-            lines = [self._line(camera, vision, turns, outbox, stop) for camera in self.settings.cameras]
-            runs = {line.camera.id: line.capture.run for line in lines}
+            notebook = maps.notebook_in(self.settings.outbox.path.parent, self.clock)
+            pages = notebook.read()
+            cameras = self.settings.cameras
+            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, stop) for camera in cameras}
             supervisor = Supervisor(
                 settings=self.settings,
                 run_id=self.run_id,
                 vision=vision,
-                cameras={line.camera.id: (line.capture, line.meter) for line in lines},
-                triggers={line.camera.id: line.triggers for line in lines},
-                looks={line.camera.id: line.looks for line in lines},
+                lines=lines,
+                notebook=notebook,
                 turns=turns,
                 outbox=outbox,
                 deliverer=self._deliverer(outbox),
                 progress=self._progress,
-                start_capture=lambda camera: self._start(capture_thread(camera), runs[camera]),
+                start_capture=lambda camera: self._start(capture_thread(camera), lines[camera].capture.run),
                 clock=self.clock,
                 notifier=self.notifier,
             )
-            self._run_threads(lines, supervisor, stop)
+            self._run_threads(tuple(lines.values()), supervisor, stop)
         finally:
             outbox.close()
 
@@ -405,7 +391,13 @@ class Agent:
         self.notifier.still_starting(_STEP_S)
 
     def _line(
-        self, camera: CameraSettings, vision: Vision, turns: Turns, outbox: Outbox, stop: threading.Event
+        self,
+        camera: CameraSettings,
+        vision: Vision,
+        turns: Turns,
+        outbox: Outbox,
+        pages: Mapping[str, Page],
+        stop: threading.Event,
     ) -> Line:
         latest: Latest[Frame] = Latest()
         meter = Meter(time.perf_counter)
@@ -446,14 +438,26 @@ class Agent:
             dropped=lambda: latest.dropped,
             beat=beat,
         )
+        filters = Filters(camera.detect.filters)
+        nuisance = maps.map_of(camera.id, camera.detect.labels, pages, self.clock)
         return Line(
             camera=camera,
             capture=capture,
             triggers=triggers,
             looks=looks,
             latest=latest,
+            filters=filters,
+            nuisance=nuisance,
             pipeline=build_pipeline(
-                camera, vision, names, meter, looks=looks, times=times, almanac=almanac_of(self.settings)
+                camera,
+                vision,
+                names,
+                meter,
+                looks=looks,
+                times=times,
+                almanac=almanac_of(self.settings),
+                filters=filters,
+                nuisance=nuisance,
             ),
             meter=meter,
             outbox=outbox,
@@ -476,7 +480,7 @@ class Agent:
             ),  # two versions, each asked twice,
         )
 
-    def _listenings(self, lines: list[Line]) -> list[Listening]:
+    def _listenings(self, lines: Sequence[Line]) -> list[Listening]:
         settings = self.settings.mqtt
         client_id = f"edge-agent-{self.settings.device.id}-triggers"
         cameras = [(line.camera.id, line.triggers, line.camera.triggers) for line in lines if line.camera.enabled]
@@ -492,7 +496,7 @@ class Agent:
             for way in ways_of(cameras, self.settings.webhook, connect, self.clock)
         ]
 
-    def _run_threads(self, lines: list[Line], supervisor: Supervisor, stop: threading.Event) -> None:
+    def _run_threads(self, lines: Sequence[Line], supervisor: Supervisor, stop: threading.Event) -> None:
         stop_delivery = threading.Event()
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
         captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
@@ -507,6 +511,7 @@ class Agent:
                 line.latest.close()  # of a capture that hangs in a library, too
             supervisor.turns.close()
             wait(pipelines, _STOP_S)
+            supervisor.keep_learnt(at_once=True)
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
@@ -515,21 +520,4 @@ class Agent:
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
 
     def _start(self, name: str, call: Callable[[], None]) -> Future[None]:
-        """Run something in a thread that the process's end does not wait for, should it hang in a library."""
-        future: Future[None] = Future()
-
-        def work() -> None:
-            try:
-                call()
-            except LeftBehindError:  # its name, its beat and its future are another thread's
-                _log.warning("%s: a thread that hung has come back and ended", name)
-                return
-            except BaseException as error:  # noqa: BLE001  (handed to the main thread, which raises it)
-                _log.error("%s failed: %s: %s", name, type(error).__name__, error)
-                future.set_exception(error)
-            else:
-                future.set_result(None)
-            self._progress.forget(name)  # nobody waits for its beat any more
-
-        threading.Thread(target=work, name=name, daemon=True).start()
-        return future
+        return start_thread(name, call, self._progress)

@@ -28,8 +28,10 @@ class Pipeline:
         observe: the gate: does something move, and should the detector look?
         detect: the detector, when it is its turn: what is in the picture, and, closer, where something moves? None is
             "not looked".
+        sift: the box filters: which of it can be what it is taken for?
         update: the tracker: which of it is what was there before?
-        forget: the gate and the tracker once more: what moved and what was there is over.
+        note: the nuisance map: does a place cry wolf? It changes nothing of what is said.
+        forget: the gate, the tracker and the map once more: what moved and what was there is over.
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
         encode: the bytes that say it.
@@ -39,7 +41,9 @@ class Pipeline:
     begin: Callable[[], Sequence[Said]]
     observe: Callable[[Frame], Motion]
     detect: Callable[[Frame, Motion], Detections | None]
+    sift: Callable[[Detections, Frame], Detections]
     update: Callable[[Detections | None, float], Tracks]
+    note: Callable[[Tracks, Frame], None]
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
     conclude: Callable[[Frame], Sequence[Said]]
@@ -54,7 +58,9 @@ class Pipeline:
         frame = self.blank(frame)
         motion = self.observe(frame)
         found = self.detect(frame, motion) if motion.look else None
-        tracks = self.update(found, frame.at_s)
+        kept = self.sift(found, frame) if found is not None else None
+        tracks = self.update(kept, frame.at_s)
+        self.note(tracks, frame)
         said = self.evaluate(tracks, frame)
         if motion.changed:
             said = (Moving(value=motion.moving), *said)

@@ -19,7 +19,14 @@ from edge_agent.edges.turns import LooksStatus
 from edge_agent.health import Load, Meter, percentile_ms
 from edge_agent.records import Message
 from edge_agent.stages.encode.native import iso_time
+from edge_agent.stages.nuisance.learnt import Learnt
+from edge_agent.stages.nuisance.nuisances import Nuisance, nuisances
 from edge_agent.vision import Vision
+
+MOST_NUISANCES = 3
+"""So many of those that cry wolf are shown, the worst: health of many cameras is one message."""
+
+_BOX_DIGITS = 4
 
 
 def health(  # noqa: PLR0913  (all that can do well or badly)
@@ -27,12 +34,12 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
     clock: Clock,
     started_s: float,
     run_id: str,
-    cameras: Mapping[str, tuple[CaptureStatus, TriggerStatus, LooksStatus, Meter]],
+    cameras: Mapping[str, Mapping[str, Any]],
     load: Load,
     outbox: Outbox,
     deliverer: Deliverer,
 ) -> dict[str, Any]:
-    """How the agent is doing."""
+    """How the agent is doing; `cameras` are what `camera_health` says of each, by its id."""
     waiting = outbox.stats()
     return {
         "uptime_s": round(clock.monotonic_s() - started_s, 1),
@@ -47,7 +54,7 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
             "overloaded": load.overloaded,
             "since": iso_time(load.since_utc_ns),
         },
-        "cameras": {name: camera_health(*statuses) for name, statuses in cameras.items()},
+        "cameras": dict(cameras),
         "outbox": {
             "waiting": waiting.waiting,
             "in_memory": waiting.in_memory,
@@ -64,7 +71,14 @@ def camera_status(topic: str, status: CaptureStatus) -> Message:
     return Message(topic=topic, payload=status.presence.encode(), kind="state")
 
 
-def camera_health(status: CaptureStatus, triggers: TriggerStatus, looks: LooksStatus, meter: Meter) -> dict[str, Any]:
+def camera_health(
+    status: CaptureStatus,
+    triggers: TriggerStatus,
+    looks: LooksStatus,
+    meter: Meter,
+    taken: Mapping[str, Mapping[str, int]],
+    learnt: Learnt,
+) -> dict[str, Any]:
     """How one camera is doing."""
     return {
         "state": status.state,
@@ -92,7 +106,19 @@ def camera_health(status: CaptureStatus, triggers: TriggerStatus, looks: LooksSt
             "wait_p50_ms": percentile_ms(looks.waits_s, 50) if looks.waits_s else None,
             "wait_p99_ms": percentile_ms(looks.waits_s, 99) if looks.waits_s else None,
         },
+        "filtered": {label: dict(counts) for label, counts in taken.items()},
+        "nuisance": [_nuisance(one) for one in nuisances(learnt)[:MOST_NUISANCES]],
         "stages": meter.snapshot(),
+    }
+
+
+def _nuisance(one: Nuisance) -> dict[str, Any]:
+    return {
+        "label": one.label,
+        "box": [round(side, _BOX_DIGITS) for side in one.box],
+        "times": one.times,
+        "per_hour": one.per_hour,
+        "passed": one.passed,
     }
 
 

@@ -9,16 +9,18 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from edge_agent import reports
+from edge_agent.camera_line import Line
 from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.notebook import Notebook
 from edge_agent.edges.outbox import Outbox
-from edge_agent.edges.sources.supervised import Capture, State
+from edge_agent.edges.sources.supervised import LeftBehindError, State
 from edge_agent.edges.systemd import Notifier
-from edge_agent.edges.triggers.trigger import Triggers, TriggerState
-from edge_agent.edges.turns import Looks, Turns
+from edge_agent.edges.triggers.trigger import TriggerState
+from edge_agent.edges.turns import Turns
 from edge_agent.errors import StorageError
-from edge_agent.health import Load, Meter, Progress, Tally
+from edge_agent.health import Load, Progress, Tally
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.vision import Vision
@@ -45,6 +47,27 @@ def topics_of(settings: Settings) -> Topics:
     return Topics(prefix=settings.mqtt.prefix, device=settings.device.id)
 
 
+def start_thread(name: str, call: Callable[[], None], progress: Progress) -> Future[None]:
+    """Run something in a thread that the process's end does not wait for, should it hang in a library."""
+    future: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            call()
+        except LeftBehindError:  # its name, its beat and its future are another thread's
+            _log.warning("%s: a thread that hung has come back and ended", name)
+            return
+        except BaseException as error:  # noqa: BLE001  (handed to the main thread, which raises it)
+            _log.error("%s failed: %s: %s", name, type(error).__name__, error)
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+        progress.forget(name)  # nobody waits for its beat any more
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return future
+
+
 @dataclass(kw_only=True, eq=False)
 class Supervisor:
     """What the main thread does while the others work.
@@ -53,9 +76,8 @@ class Supervisor:
         settings: the configuration.
         run_id: of this start.
         vision: the model in use.
-        cameras: capture and meter of each, by its id.
-        triggers: of each camera, by its id.
-        looks: of each camera, by its id.
+        lines: the cameras, by their ids.
+        notebook: where it is kept what was learnt of their places.
         turns: where they wait for each other.
         outbox: where states and reports go.
         deliverer: who takes them on.
@@ -68,9 +90,8 @@ class Supervisor:
     settings: Settings
     run_id: str
     vision: Vision
-    cameras: Mapping[str, tuple[Capture, Meter]]
-    triggers: Mapping[str, Triggers]
-    looks: Mapping[str, Looks]
+    lines: Mapping[str, Line]
+    notebook: Notebook
     turns: Turns
     outbox: Outbox
     deliverer: Deliverer
@@ -109,6 +130,7 @@ class Supervisor:
         while not self.clock.wait(stop, _TICK_S):
             self.say_states()
             self._note_load()
+            self.keep_learnt()
             if self.clock.monotonic_s() >= report_due_s or self._news() != reported:
                 report_due_s, reported = self.clock.monotonic_s() + _REPORT_EVERY_S, self._news()
                 self._report()
@@ -126,24 +148,35 @@ class Supervisor:
         """Say of each camera whether it is there."""
         self.outbox.put(
             [
-                reports.camera_status(self._topics.camera_status(camera), capture.status())
-                for camera, (capture, _meter) in self.cameras.items()
+                reports.camera_status(self._topics.camera_status(camera), line.capture.status())
+                for camera, line in self.lines.items()
             ]
         )
 
+    def keep_learnt(self, *, at_once: bool = False) -> None:
+        """Write down what was learnt of the cameras' places, if it is time to."""
+        maps = {camera: line.nuisance for camera, line in self.lines.items()}
+        times_added = sum(one.times_added for one in maps.values())
+        try:
+            self.notebook.keep(
+                times_added, lambda: {camera: one.learnt.to_json() for camera, one in maps.items()}, at_once=at_once
+            )
+        except StorageError as error:  # it is learnt all the same, and lost with the next restart
+            _log.warning("%s", error)
+
     def _states(self) -> list[tuple[State, int]]:
         """The state of each camera and since when, so that a change and back between two looks shows."""
-        statuses = [capture.status() for capture, _meter in self.cameras.values()]
+        statuses = [line.capture.status() for line in self.lines.values()]
         return [(status.state, status.since_utc_ns) for status in statuses]
 
     def _news(self) -> tuple[list[tuple[State, int]], list[TriggerState], bool]:
         """What is reported as soon as it changes."""
-        triggers = [triggers.status().state for triggers in self.triggers.values()]
+        triggers = [line.triggers.status().state for line in self.lines.values()]
         return self._states(), triggers, self._load.overloaded
 
     def _note_load(self) -> None:
         """Count what is given up, and log it when that begins to be too much and when it is over."""
-        looks = {camera: looks.status() for camera, looks in self.looks.items()}
+        looks = {camera: line.looks.status() for camera, line in self.lines.items()}
         tallies = {camera: Tally(wanted=one.wanted, given_up=one.given_up) for camera, one in looks.items()}
         if not self._load.note(self.clock.monotonic_s(), self.turns.taken_s(), tallies):
             return
@@ -158,7 +191,7 @@ class Supervisor:
 
     def _report(self) -> None:
         """Say how the agent does and what it is made of; the outbox holds back what has not changed."""
-        statuses = {camera: capture.status() for camera, (capture, _meter) in self.cameras.items()}
+        statuses = {camera: line.capture.status() for camera, line in self.lines.items()}
         capabilities = reports.capabilities(self.settings, self.vision, statuses, self.clock)
         self.outbox.put([native.report(self._topics.capabilities, capabilities)])
         try:
@@ -166,10 +199,7 @@ class Supervisor:
                 clock=self.clock,
                 started_s=self._started_s,
                 run_id=self.run_id,
-                cameras={
-                    camera: (capture.status(), self.triggers[camera].status(), self.looks[camera].status(), meter)
-                    for camera, (capture, meter) in self.cameras.items()
-                },
+                cameras={camera: line.health() for camera, line in self.lines.items()},
                 load=self._load,
                 outbox=self.outbox,
                 deliverer=self.deliverer,
@@ -182,8 +212,8 @@ class Supervisor:
     def _replace_hanging(self, captures: dict[str, Future[None]]) -> None:
         """Let another thread capture where one hangs in a library; of too many, the watchdog is told instead."""
         silent = self.progress.silent()
-        for camera, (capture, _meter) in self.cameras.items():
-            if capture_thread(camera) in silent and capture.leave_behind():
+        for camera, line in self.lines.items():
+            if capture_thread(camera) in silent and line.capture.leave_behind():
                 captures[camera] = self.start_capture(camera)
 
     def _feed_watchdog(self) -> None:
@@ -197,7 +227,7 @@ class Supervisor:
             return
         self._blamed = set()
         self.notifier.alive()
-        presences = [capture.status().presence for capture, _meter in self.cameras.values()]
+        presences = [line.capture.status().presence for line in self.lines.values()]
         online, wanted = presences.count("online"), len(presences) - presences.count("disabled")
         broker = "connected" if self.deliverer.connected else "not connected"
         self.notifier.status(f"{online} of {wanted} cameras online, broker {broker}")

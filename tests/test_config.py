@@ -31,6 +31,28 @@ KINDS = (
     "file:// or images://"
 )
 
+ALL, LEFT = "[[0, 0], [1, 0], [1, 1], [0, 1]]", "[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]"
+FLAT = "[[0, 0], [0.5, 0.5], [1, 1]]"
+FILTERS = [
+    (
+        "min_area: 0.3, max_area: 0.2",
+        43,
+        "min_area: no box passes: `min_area` is 0.3 and `max_area` 0.2; it must be less",
+    ),
+    ("max_ratio: 1, min_ratio: 1", 58, "min_ratio: no box passes: `min_ratio` is 1 and `max_ratio` 1; it must be less"),
+    ("min_height: 1", 45, "min_height: no box passes: `min_height` is 1 and `max_height` 1; it must be less"),
+    (
+        "min_area: 0.3, max_height: 0.2",
+        43,
+        "min_area: no box passes: one that is at most 0.2 high (`max_height`) takes up less than 0.3",
+    ),
+    (f"within: [{FLAT}]", 42, "within[0]: has no area: its corners lie on one line"),
+    (f"without: [{LEFT}, {FLAT}]", 81, "without[1]: has no area: its corners lie on one line"),
+    (f"without: [{ALL}]", 42, "without: no box passes: it covers the whole picture"),
+    (f"within: [{LEFT}], without: [{ALL}]", 41, "within: no box passes: all of it lies in `without`"),
+]
+"""Box filters of a person, where what is said of them stands, and what."""
+
 # hypothesis writes each example to the same file; nothing is left over between two of them.
 EVERY_TIME = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -389,6 +411,20 @@ def test_a_mistake_is_said_in_its_place(tmp_path: Path, text: str, expected: lis
                 '5:50: cameras[0].detect.thresholds.cat: this camera does not look for "cat"; did you mean "car"?',
             ],
         ),
+        (
+            "    detect: {filters: {persn: {}}}\n",
+            ['5:24: cameras[0].detect.filters.persn: this camera does not look for "persn"; did you mean "person"?'],
+        ),
+        ("    detect: {filters: {person: {min_aria: 0.1}}}\n", None),
+        ("    detect: {filters: {person: {max_height: 0}}}\n", None),
+        ("    detect: {filters: {person: {min_height: 2, max_height: 0.1}}}\n", None),
+        *[
+            (
+                f"    detect: {{filters: {{person: {{{asked}}}}}}}\n",
+                [f"5:{place}: cameras[0].detect.filters.person.{says}"],
+            )
+            for asked, place, says in FILTERS
+        ],
         (
             "    zones: {z: {polygon: [[0, 0], [0, 1], [1, 1]], labels: [person, truck]}}\n",
             [

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import LABELS, boxes_of, frame_of, track_of
+from builders import LABELS, boxes_of, detections_of, frame_of, track_of
 from numpy.typing import NDArray
 
 from edge_agent.app import build_replay, one_camera
@@ -19,6 +19,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Tracks
 from edge_agent.stages.detect.detector import Detector, DetectSettings
+from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
@@ -26,6 +27,8 @@ from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.gate.motion import Gate
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.mask import Mask
+from edge_agent.stages.nuisance.map import NuisanceMap
+from edge_agent.stages.nuisance.nuisances import nuisances
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
@@ -45,7 +48,8 @@ class Recorder:
             regions=boxes_of((0.0, 0.0, 4.0, 4.0)),
             scene_changed=False,
         )
-        self.found = Detections.empty()
+        self.found = detections_of((0.0, 0.0, 4.0, 4.0))
+        self.kept = Detections.empty()
         self.tracks = Tracks(live=(track_of(),))
         self.said = (Count(zone=None, label="person", value=1), Count(zone="left", label="person", value=1))
 
@@ -61,7 +65,9 @@ class Recorder:
             blank=lambda frame: frame,
             observe=noting("observe", self.motion),
             detect=noting("detect", self.found),
+            sift=noting("sift", self.kept),
             update=noting("update", self.tracks),
+            note=noting("note", None),
             begin=lambda: (),
             forget=lambda: self.calls.append(("forget",)),
             evaluate=noting("evaluate", self.said),
@@ -80,7 +86,9 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
     assert stages.calls == [
         ("observe", frame),
         ("detect", frame, stages.motion),
-        ("update", stages.found, 2.5),
+        ("sift", stages.found, frame),
+        ("update", stages.kept, 2.5),
+        ("note", stages.tracks, frame),
         ("evaluate", stages.tracks, frame),
     ]
     assert [message.topic for message in messages] == ["motion", "count/None", "count/left"]
@@ -89,7 +97,12 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
 def test_when_the_gate_says_no_nobody_looks_and_the_tracker_hears_none() -> None:
     stages, frame = Recorder(look=False, changed=False), frame_of(2.5)
     messages = stages.pipeline().step(frame)
-    assert stages.calls == [("observe", frame), ("update", None, 2.5), ("evaluate", stages.tracks, frame)]
+    assert stages.calls == [
+        ("observe", frame),
+        ("update", None, 2.5),
+        ("note", stages.tracks, frame),
+        ("evaluate", stages.tracks, frame),
+    ]
     assert [message.topic for message in messages] == [
         "count/None",
         "count/left",
@@ -183,7 +196,7 @@ def bright_boxes(
     )
 
 
-def real_pipeline() -> Pipeline:
+def real_pipeline(nuisance: NuisanceMap | None = None) -> Pipeline:
     head = Head(
         family="bright",
         why="",
@@ -211,7 +224,9 @@ def real_pipeline() -> Pipeline:
         blank=Mask(()).blank,
         observe=Gate(GateSettings(), 5.0).observe,
         detect=lambda frame, motion: detector.detect(frame, motion.regions),
+        sift=Filters({}).sift,
         update=tracker.update,
+        note=(nuisance or NuisanceMap(("person",))).note,
         begin=rules.begin,
         forget=tracker.forget,
         evaluate=rules.evaluate,
@@ -284,3 +299,29 @@ def test_events_know_the_frame_that_they_were_decided_on(messages: list[Message]
         if message.kind != "state":
             content = json.loads(message.payload)
             assert message.utc_ns == frames[content["frame"]["seq"]].utc_ns
+
+
+def flickering() -> list[Frame]:
+    """A lamp shows for 0.3 s every 3 s, a minute long; then somebody bright walks below it."""
+    random = np.random.default_rng(12)
+    frames = []
+    for i in range(740):
+        luma = random.normal(60, 2, (HEIGHT, WIDTH))
+        if i < 600 and i % 30 < 3:
+            luma[10:30, 40:52] = 210  # stands at (46, 30): column 9 of 32, row 6 of 18
+        if 620 <= i < 690:
+            luma[50:85, 2 * (i - 620) : 2 * (i - 620) + 14] = 210
+        frames.append(frame_of(i / 10, luma=luma.astype(np.uint8), seq=i))
+    return frames
+
+
+def test_a_lamp_that_flickers_cries_wolf_and_somebody_who_walks_does_not() -> None:
+    learning = NuisanceMap(("person",))
+    pipeline, frames = real_pipeline(learning), flickering()
+    events = [message for frame in frames for message in pipeline.step(frame) if message.kind != "state"]
+    assert [message.kind for message in events] == ["new", "update", "end"]  # only the walk is spoken of
+    [one] = nuisances(learning.learnt)
+    assert (one.label, one.passed) == ("person", 0.0)
+    assert one.times == pytest.approx(20, abs=2)  # but for those that the gate has learnt to leave alone
+    assert one.box == (9 / 32, 6 / 18, 10 / 32, 7 / 18)
+    assert np.max(learning.learnt.passed["person"]) == pytest.approx(1, abs=1e-3)

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from edge_agent.config import rule_checks, rule_needs
+from edge_agent.config.filter_checks import check_filters
 from edge_agent.config.looked_for import looked_for_by, nearest_label
 from edge_agent.config.tree import Fault, Node
 from edge_agent.config.wording import in_a_row, nearest, shown
@@ -60,9 +61,10 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
         yield from _picture(camera)
         yield from _decoder(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
-        yield from _thresholds(camera)
+        yield from _labels(camera)
         yield from rule_checks.check(camera)
         yield from rule_needs.check(root, camera)
+        yield from check_filters(camera)
         yield from _triggers(camera)
     if built_in:
         yield from _model(root, built_in)
@@ -267,13 +269,15 @@ def _schemes() -> str:
     return in_a_row(map(_beginning, SCHEMES), "or")
 
 
-def _thresholds(camera: Node) -> Iterator[Fault]:
-    """What has a threshold must be looked for."""
+def _labels(camera: Node) -> Iterator[Fault]:
+    """What has a threshold or a filter must be looked for."""
     looked_for = looked_for_by(camera)
-    thresholds = camera.find(("detect", "thresholds"))
-    for label, node in thresholds.keys.items() if thresholds and looked_for else ():
-        if label not in looked_for:
-            yield node.key_fault(f"this camera does not look for {shown(label)}; {nearest_label(label, looked_for)}")
+    for setting in ("thresholds", "filters"):
+        by_label = camera.find(("detect", setting))
+        for label, node in by_label.keys.items() if by_label and looked_for else ():
+            if label not in looked_for:
+                hint = nearest_label(label, looked_for)
+                yield node.key_fault(f"this camera does not look for {shown(label)}; {hint}")
 
 
 def _triggers(camera: Node) -> Iterator[Fault]:

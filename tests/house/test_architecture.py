@@ -47,8 +47,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "settings",
     },
-    "reports": {"", "config", "edges", "health", "records", "stages.encode", "vision"},
-    "supervise": {"config", "edges", "errors", "health", "reports", "stages.encode", "vision"},
+    "reports": {"", "config", "edges", "health", "records", "stages.encode", "stages.nuisance", "vision"},
+    "camera_line": {"config", "edges", "health", "pipeline", "records", "reports", "stages"},
+    "supervise": {"camera_line", "config", "edges", "errors", "health", "reports", "stages.encode", "vision"},
     "tools": PURE | {"stages", "edges", "labels", "vision", "pipeline", "runtimes"},
     "cli": {"", "app", "tools", "config", "errors", "records", "pipeline", "vision", "clips"},
 }

@@ -39,6 +39,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.health import Load, Meter
 from edge_agent.settings import Section
 from edge_agent.stages.encode.topics import Topics
+from edge_agent.stages.nuisance.learnt import Learnt
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG_PAGE = (ROOT / "docs" / "config.md").read_text()
@@ -60,7 +61,7 @@ OWN = {
     "cameras[].rules[still].after_s", "cameras[].rules[left_behind].name", "cameras[].rules[left_behind].labels",
     "cameras[].rules[left_behind].after_s", "cameras[].rules[removed].name", "cameras[].rules[removed].after_s",
     "cameras[].rules[speed].name", "cameras[].rules[speed].over_kmh",
-    "cameras[].triggers[mqtt].topic", "cameras[].triggers[gpio].line",
+    "cameras[].triggers[mqtt].topic", "cameras[].triggers[gpio].line", "cameras[].detect.filters",
 }  # fmt: skip
 
 
@@ -439,11 +440,13 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
     meter.timed("{stage}", lambda: None)()
     status = CaptureStatus(state="streaming", reason="", since_utc_ns=0)
     stats = SimpleNamespace(waiting=0, in_memory=0, bytes=0, given_up=0, dead=0)
+    taken = {"{label}": {"{condition}": 0}}
+    camera = reports.camera_health(status, TriggerStatus(), LooksStatus(), meter, taken, Learnt.nothing(("person",)))
     content = reports.health(
         clock=clock,
         started_s=0.0,
         run_id="0" * 16,
-        cameras={"{camera}": (status, TriggerStatus(), LooksStatus(), meter)},
+        cameras={"{camera}": camera},
         load=Load(1, clock.utc_ns),
         outbox=SimpleNamespace(stats=lambda: stats),  # type: ignore[arg-type]
         deliverer=SimpleNamespace(counters=DeliveryCounters()),  # type: ignore[arg-type]

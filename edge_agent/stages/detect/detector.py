@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 from edge_agent import geometry
 from edge_agent.records import BoolArray, Detections, FloatArray, Frame, Infer
 from edge_agent.settings import Label, Ratio, Section
+from edge_agent.stages.detect.filters import FilterSettings
 from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.detect.merging import Seen, merge
 from edge_agent.stages.detect.nms import MAX_CANDIDATES, suppress
@@ -45,6 +46,9 @@ class DetectSettings(Section):
 
     thresholds: dict[Label, Ratio] = Field(default_factory=dict)
     """Least score for a label, where it differs from `model.threshold`."""
+
+    filters: dict[Label, FilterSettings] = Field(default_factory=dict)
+    """What a box of a label must be like: its size, its form, and where it stands."""
 
     weak: Ratio = 0.5
     """Part of its threshold from which a box may keep a known object alive, though never begin one."""
