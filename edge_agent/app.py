@@ -27,6 +27,7 @@ from edge_agent import clips
 from edge_agent.camera_line import Line
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.edges import allocator, mqtt
+from edge_agent.edges.almanac import Almanac
 from edge_agent.edges.broker import embedded_broker
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
@@ -56,6 +57,7 @@ from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.mask import Mask
 from edge_agent.stages.nuisance.map import NuisanceMap
 from edge_agent.stages.rules.rules import Rules
+from edge_agent.stages.rules.schedule import Schedule
 from edge_agent.stages.track.tracker import Tracker
 from edge_agent.supervise import Supervisor, capture_thread, start_thread, topics_of
 from edge_agent.tools import nuisance as maps
@@ -83,6 +85,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     *,
     looks: Looks | None = None,
     times: Times | None = None,
+    almanac: Almanac | None = None,
     filters: Filters | None = None,
     nuisance: NuisanceMap | None = None,
 ) -> Pipeline:
@@ -95,11 +98,12 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         meter: what durations are noted in.
         looks: where looks wait for their turn; without, nobody waits.
         times: tells when triggers came, where it goes by these.
+        almanac: what its schedules go by; this machine's clock without.
         filters: those of the camera, where somebody wants to know what they took.
         nuisance: what learns which places cry wolf, where somebody wants to know.
 
     Raises:
-        ConfigError: the camera looks for a label that the model does not know.
+        ConfigError: the camera looks for a label that the model does not know, or goes by the sun of nowhere.
     """
     try:
         detector = vision.detector(camera.detect)
@@ -109,7 +113,10 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     filters = filters or Filters(camera.detect.filters)
     nuisance = nuisance or NuisanceMap(camera.detect.labels)
     tracker = Tracker(camera.track)
-    rules = Rules(camera.detect.labels, camera.zones)
+    schedules = _schedules(camera, almanac or Almanac(None, None))
+    rules = Rules(
+        camera.detect.labels, camera.zones, camera.lines, camera.rules, schedules=schedules, ground=camera.ground
+    )
 
     def look(frame: Frame, motion: Motion) -> Detections:
         return detector.detect(frame, motion.regions)
@@ -133,6 +140,18 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         conclude=rules.finish,
         encode=functools.partial(native.encode, names=names),
     )
+
+
+def _schedules(camera: CameraSettings, almanac: Almanac) -> dict[str, Callable[[int], bool]]:
+    """When each line and rule of a camera that has a schedule speaks, by its name."""
+    written = [(name, line.schedule) for name, line in camera.lines.items()]
+    written += [(rule.name, rule.schedule) for rule in camera.rules]
+    schedules: dict[str, Callable[[int], bool]] = {
+        name: Schedule(windows, almanac).is_open for name, windows in written if windows
+    }
+    for is_open in schedules.values():
+        is_open(0)  # what it needs and is not there is said now, and not in the middle of the night
+    return schedules
 
 
 def load_model(settings: Settings, tunes: Callable[[str], None] | None = None) -> Vision:
@@ -195,7 +214,9 @@ def build_replay(
 ) -> Pipeline:
     """Wire the stages of one camera for a recording, read by the caller; without triggers, so that motion opens."""
     names = Names(topics=topics_of(settings), camera=camera.id, run_id=run_id)
-    return build_pipeline(camera, vision, names, Meter(time.perf_counter), nuisance=nuisance)
+    return build_pipeline(
+        camera, vision, names, Meter(time.perf_counter), almanac=almanac_of(settings), nuisance=nuisance
+    )
 
 
 def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
@@ -217,18 +238,34 @@ def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"{wrong['loc'][-1]}: {wrong['msg']}") from error
 
 
+def almanac_of(settings: Settings) -> Almanac:
+    """What knows the device's clock on the wall, and its sun.
+
+    Raises:
+        ConfigError: there is no such time zone.
+    """
+    return Almanac(settings.device.timezone, settings.device.location)
+
+
 def new_run_id() -> str:
     """Name this start of the agent, never to be used again."""
     return secrets.token_hex(_RUN_ID_BYTES)
 
 
-def replay_run_id(clip: Path, settings: Settings) -> str:
+def replay_run_id(clip: Path, settings: Settings, begun_ns: int | None = None) -> str:
     """Name the replay of a clip with a configuration: the same for the same two, so that its events are the same.
+
+    Args:
+        clip: a file or a folder of pictures.
+        settings: the configuration.
+        begun_ns: when it is to have begun, nanoseconds since 1970; None for what it says itself.
 
     Raises:
         SourceError: the clip cannot be read.
     """
     digest = hashlib.sha256(fingerprint(settings).encode())
+    if begun_ns is not None:
+        digest.update(str(begun_ns).encode())
     try:
         for path in sorted(filter(Path.is_file, clip.iterdir())) if clip.is_dir() else [clip]:
             with path.open("rb") as file:
@@ -412,7 +449,15 @@ class Agent:
             filters=filters,
             nuisance=nuisance,
             pipeline=build_pipeline(
-                camera, vision, names, meter, looks=looks, times=times, filters=filters, nuisance=nuisance
+                camera,
+                vision,
+                names,
+                meter,
+                looks=looks,
+                times=times,
+                almanac=almanac_of(self.settings),
+                filters=filters,
+                nuisance=nuisance,
             ),
             meter=meter,
             outbox=outbox,

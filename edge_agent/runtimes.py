@@ -22,6 +22,7 @@ INSTALL = {
     "gpiod": "pip install 'gpiod>=2', or on Debian 13: sudo apt install -y python3-libgpiod, and a virtual environment "
     "made with --system-site-packages, which sees it",
     "iotcore": "pip install 'edge-agent[demo]', or install mosquitto",
+    "astral": "pip install astral",
     "pycocotools": "pip install 'edge-agent[eval]'",
 }
 """How a person gets each of them."""

@@ -84,6 +84,8 @@ def track_of(  # noqa: PLR0913  (a track has that many sides, and a test names o
     confirmed: bool = True,
     score: float = 0.8,
     top_score: float = 0.9,
+    stationary: bool = False,
+    still_since_s: float = 0.0,
 ) -> Track:
     """A track that is confirmed unless told otherwise."""
     return Track(
@@ -95,4 +97,6 @@ def track_of(  # noqa: PLR0913  (a track has that many sides, and a test names o
         first_s=first_s,
         seen_s=seen_s,
         confirmed=confirmed,
+        stationary=stationary,
+        still_since_s=still_since_s,
     )

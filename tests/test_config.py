@@ -76,6 +76,162 @@ def lines(folder: Path, text: str | bytes, environ: Mapping[str, str] = ENVIRON)
     return [str(problem).removeprefix(f"{folder}/") for problem in problems(folder, text, environ)]
 
 
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("timezone: Europe/Berlin, location: [52.5, 13.4]", []),
+        ("timezone: UTC", []),
+        ("timezone: null", []),
+        ("timezone: Europe/Berlim", ['there is no time zone "Europe/Berlim"; did you mean `Europe/Berlin`?']),
+        (
+            "timezone: ../../etc/passwd",
+            ['there is no time zone "../../etc/passwd"; they are called as in `Europe/Berlin`'],
+        ),
+        ("timezone: Europe", ['there is no time zone "Europe"; did you mean `Europe/Rome`?']),
+        ("location: [91, 0]", ["is 91, must be at most 90"]),
+        ("location: [0, 181]", ["is 181, must be at most 180"]),
+        ("location: [52.5]", ["must have 2 entries, has 1"]),
+    ],
+)
+def test_a_device_stands_somewhere_on_earth(tmp_path: Path, device: str, expected: list[str]) -> None:
+    text = f"device: {{id: box, {device}}}\ncameras: [{{id: a, source: 'file://a.mp4'}}]\n"
+    assert [problem.what for problem in problems(tmp_path, text)] == expected
+
+
+GROUND = "    ground: {corners: [[0, 0], [1, 0], [1, 1], [0, 1]], width_m: 4, length_m: 10}\n"
+WITH_BAGS = "    detect: {labels: [person, suitcase]}\n    rules: [{name: r, kind: left_behind, after_s: 60, "
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Schedules, alone and in a list
+        ("    lines: {a: {from: [0, 0.5], to: [1, 0.5], schedule: {from: '22:00', to: '6:00'}}}\n", []),
+        ("    rules: [{name: r, kind: dwell, after_s: 1, schedule: [{days: [mon]}, {to: '6:00'}]}]\n", []),
+        (
+            "    lines: {a: {from: [0, 0.5], to: [1, 0.5], schedule: {from: sunset-1h}}}\n",
+            [
+                (
+                    '5:64: cameras[0].lines.a.schedule.from: is "sunset-1h", which needs `device.location`, degrees '
+                    "north and degrees east"
+                )
+            ],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: [{days: [mon]}, {to: sunrise}]}]\n",
+            [
+                (
+                    '5:79: cameras[0].rules[0].schedule[1].to: is "sunrise", which needs `device.location`, degrees '
+                    "north and degrees east"
+                )
+            ],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: []}]\n",
+            ["5:58: cameras[0].rules[0].schedule: must have at least 1 entry, has 0"],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {}}]\n",
+            ["5:58: cameras[0].rules[0].schedule: must have `days`, `from` or `to`; leave the schedule out for always"],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {days: [mon, thur]}}]\n",
+            ['5:71: cameras[0].rules[0].schedule.days[1]: is "thur", must be mon, tue, wed, thu, fri, sat or sun'],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {from: 22}}]\n",
+            [
+                (
+                    "5:65: cameras[0].rules[0].schedule.from: is 22, must be a time of day, such as `22:00`, "
+                    "`sunrise`, or up to 6h from the sun, such as `sunset-30m`"
+                )
+            ],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: [{day: [mon], to: '6:00'}]}]\n",
+            ["5:60: cameras[0].rules[0].schedule[0].day: unknown key; did you mean `days`?"],
+        ),
+        (
+            "    lines: {a: {from: [0, 0.5], to: [1, 0.5], schedule: {day: [mon], to: '6:00'}}}\n",
+            ["5:58: cameras[0].lines.a.schedule.day: unknown key; did you mean `days`?"],
+        ),
+        (
+            "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {from: '6:00', to: '6:00'}}]\n",
+            [
+                (
+                    "5:58: cameras[0].rules[0].schedule: must not begin and end at the same time; leave both out for "
+                    "the whole day"
+                )
+            ],
+        ),
+        # Speed
+        (GROUND + "    rules: [{name: r, kind: speed, over_kmh: 30}]\n", []),
+        (
+            "    rules: [{name: r, kind: speed, over_kmh: 30}]\n",
+            [
+                (
+                    "5:29: cameras[0].rules[0].kind: needs the camera's `ground`; without it nobody knows how fast "
+                    "anything moves"
+                )
+            ],
+        ),
+        (
+            GROUND.replace("[1, 0], [1, 1]", "[1, 1], [1, 0]"),
+            [
+                (
+                    "5:23: cameras[0].ground.corners: must be four corners in the order in which one walks around "
+                    "them, none bent inwards"
+                )
+            ],
+        ),
+        (
+            GROUND.replace(", [0, 1]]", "]"),
+            ["5:23: cameras[0].ground.corners: must have 4 entries, has 3"],
+        ),
+        # Left behind
+        (WITH_BAGS + "labels: [suitcase]}]\n", []),
+        (
+            WITH_BAGS + "labels: [suitcase], people: [persons]}]\n",
+            [
+                (
+                    '6:84: cameras[0].rules[0].people[0]: this camera does not look for "persons", so nothing is ever '
+                    'seen to have company; did you mean "person"?'
+                )
+            ],
+        ),
+        (
+            WITH_BAGS.replace("person, ", "") + "labels: [suitcase]}]\n",
+            [
+                (
+                    '6:13: cameras[0].rules[0]: `people` is "person" when left out, whom this camera does not look '
+                    "for; see `detect.labels`"
+                )
+            ],
+        ),
+        (
+            WITH_BAGS + "labels: [backpack]}]\n",
+            [
+                (
+                    '6:64: cameras[0].rules[0].labels[0]: this camera does not look for "backpack", so this rule never '
+                    'speaks of it; `detect.labels` holds "person" and "suitcase"'
+                )
+            ],
+        ),
+        (WITH_BAGS + "}]\n", ["6:13: cameras[0].rules[0].labels: is missing"]),
+    ],
+)
+def test_what_a_schedule_or_a_rule_about_things_lacks_is_said_in_its_place(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    assert lines(tmp_path, CAMERA + text) == [f"c.yaml:{line}" for line in expected]
+
+
+def test_a_schedule_by_the_sun_needs_to_know_where(tmp_path: Path) -> None:
+    rule = "    rules: [{name: r, kind: dwell, after_s: 1, schedule: {from: sunset, to: sunrise}}]\n"
+    somewhere = CAMERA.replace("{id: box}", "{id: box, location: [52.5, 13.4]}")
+    assert (len(lines(tmp_path, CAMERA + rule)), lines(tmp_path, somewhere + rule)) == (2, [])
+
+
 def test_six_different_mistakes_give_six_lines_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """\
 device:
@@ -94,7 +250,7 @@ cameras:
         'c.yaml:2:7: device.id: is "gate pi", must be 1 to 64 letters (a-z), digits, `-` or `_`',
         f'c.yaml:4:16: mqtt.keepalive_s: is "soon", {A_DURATION}',
         "c.yaml:6:5: cameras[0].source: is missing",
-        "c.yaml:7:5: cameras[0].zone: unknown key; did you mean `zones`?",
+        "c.yaml:7:5: cameras[0].zone: unknown key; did you mean `zones` or `cameras[].rules[].zone`?",
         "c.yaml:9:23: cameras[0].detect.rate_hz: is 100, must be at most 60",
         "c.yaml:11:24: cameras[0].zones.porch.polygon: must have at least 3 different corners, has 2",
     ]
@@ -713,7 +869,7 @@ def test_no_text_raises_anything_but_a_config_error_with_places_in_the_file(tmp_
     assert_places_lie_within(text, found)
 
 
-KEYS = sorted({key for _, section in config.sections() for key in section.model_fields})
+KEYS = sorted({key for _, section in config.sections() for key in section.by_key()})
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
 TREES = st.recursive(
     SCALARS,
@@ -773,3 +929,143 @@ def test_every_pattern_of_a_setting_has_words() -> None:
     schema = json.dumps(config.Settings.model_json_schema())
     patterns = {json.loads(f'"{found}"') for found in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', schema)}
     assert patterns <= set(wording.PATTERNS)
+
+
+# Zones, lines and rules that could never speak
+
+PORCH = "    zones: {porch: {polygon: [[0.4, 0.1], [0.9, 0.1], [0.9, 0.9], [0.4, 0.9]], labels: [person]}}\n"
+CARS = "    detect: {labels: [person, car]}\n"
+A_LINE = "from: [0.1, 0.5], to: [0.9, 0.5]"
+NO_CATS = 'this camera does not look for "cat"'
+ONLY_PERSONS = '`detect.labels` holds "person"'
+NO_ROOM = "the picture ends beside the line within its hysteresis, 0.01: nothing can cross it"
+A_RULE = "name: r, kind: dwell, after_s: 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Names
+        (
+            f"    lines: {{r: {{{A_LINE}}}}}\n    rules: [{{{A_RULE}}}]\n",
+            "6:20: cameras[0].rules[0].name: the line in line 5 has the same name",
+        ),
+        (
+            f"    rules:\n      - {{{A_RULE}}}\n      - {{{A_RULE}}}\n",
+            "7:16: cameras[0].rules[1].name: the rule in line 6 has the same name",
+        ),
+        # The zone of a rule
+        (
+            f"{PORCH}    rules: [{{{A_RULE}, zone: prch}}]\n",
+            '6:54: cameras[0].rules[0].zone: there is no zone "prch"; did you mean "porch"?',
+        ),
+        (
+            f"{PORCH}    rules: [{{{A_RULE}, zone: yard}}]\n",
+            '6:54: cameras[0].rules[0].zone: there is no zone "yard"; the camera\'s zones are "porch"',
+        ),
+        (
+            f"    rules: [{{{A_RULE}, zone: yard}}]\n",
+            '5:54: cameras[0].rules[0].zone: there is no zone "yard"; the camera has no `zones`',
+        ),
+        (
+            (
+                "    zones: {all: {polygon: [[0, 0], [1, 0], [1, 1], [0, 1]]}}\n"
+                "    rules: [{name: r, kind: zone, zone: all, on: leave}]\n"
+            ),
+            '6:50: cameras[0].rules[0].on: zone "all" is the whole picture, so nothing ever leaves it',
+        ),
+        # Labels
+        (
+            f"    rules: [{{{A_RULE}, labels: [cat]}}]\n",
+            f"5:57: cameras[0].rules[0].labels[0]: {NO_CATS}, so this rule never speaks of it; {ONLY_PERSONS}",
+        ),
+        (
+            f"{CARS}{PORCH}    rules: [{{{A_RULE}, zone: porch, labels: [person, car]}}]\n",
+            '7:78: cameras[0].rules[0].labels[1]: zone "porch" does not count "car", so this rule never speaks of it',
+        ),
+        (
+            f"    lines: {{l: {{{A_LINE}, labels: [cat]}}}}\n",
+            f"5:60: cameras[0].lines.l.labels[0]: {NO_CATS}, so it never counts here; {ONLY_PERSONS}",
+        ),
+        (  # said once, though the zone does not count it either
+            f"{PORCH}    rules: [{{{A_RULE}, zone: porch, labels: [cat]}}]\n",
+            f"6:70: cameras[0].rules[0].labels[0]: {NO_CATS}, so this rule never speaks of it; {ONLY_PERSONS}",
+        ),
+        # Zones
+        (
+            "    zones: {z: {polygon: [[0.1, 0.3], [0.2, 0.6], [0.3, 0.9]]}}\n",
+            "5:26: cameras[0].zones.z.polygon: all corners lie on one line, so nothing is ever in it",
+        ),
+        (
+            f"    mask: [[[0.3, 0], [0.7, 0], [0.7, 1], [0.3, 1]], [[0.6, 0], [1, 0], [1, 1], [0.6, 1]]]\n{PORCH}",
+            "6:30: cameras[0].zones.porch.polygon: lies wholly under the camera's `mask`, so nothing is ever in it",
+        ),
+        # Lines
+        (
+            "    lines: {l: {from: [0.1, 0.5], to: [0.1, 0.5]}}\n",
+            "5:39: cameras[0].lines.l.to: is the same place as `from`, so the line has no length",
+        ),
+        (
+            "    lines: {l: {from: [0.1, 0.5], to: [0.1, 0.52], hysteresis: 0.05}}\n",
+            "5:64: cameras[0].lines.l.hysteresis: the line is no longer than its hysteresis, 0.05",
+        ),
+        (
+            "    lines: {l: {from: [0, 1], to: [1, 0.995]}}\n",
+            f"5:16: cameras[0].lines.l: {NO_ROOM}",
+        ),
+        (
+            "    lines: {l: {from: [0.002, 0], to: [0.002, 1]}}\n",  # at most 0.008 of the height from the edge
+            f"5:16: cameras[0].lines.l: {NO_ROOM}",
+        ),
+        (
+            f"    mask: [[[0, 0.4], [1, 0.4], [1, 0.6], [0, 0.6]]]\n    lines: {{l: {{{A_LINE}}}}}\n",
+            "6:13: cameras[0].lines.l: lies wholly under the camera's `mask`, so nothing crosses it",
+        ),
+        ("    lines: {l: {start: [0, 0], to: [1, 1]}}\n", None),
+        ("    lines: {l: {from: , to: [1, 1]}}\n", "5:17: cameras[0].lines.l.from: has no value, and must have one"),
+        (
+            "    rules: [{name: r, kind: dwel}]\n",
+            (
+                '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell, occupancy, still, left_behind, '
+                "removed or speed"
+            ),
+        ),
+        ("    rules: [{name: r, kind: dwell}]\n", "5:13: cameras[0].rules[0].after_s: is missing"),
+        ("    rules: [{name: r, kind: zone}]\n", "5:13: cameras[0].rules[0].zone: is missing"),
+        (
+            "    rules: [{name: r, kind: occupancy, at_least: 0}]\n",
+            "5:50: cameras[0].rules[0].at_least: is 0, must be at least 1",
+        ),
+        (
+            f"    rules: [{{{A_RULE}, on: enter}}]\n",
+            "5:48: cameras[0].rules[0].on: unknown key; did you mean `zone` or `cameras[].rules[].on`?",
+        ),
+    ],
+)
+def test_a_rule_that_could_never_speak_is_a_mistake(tmp_path: Path, text: str, expected: str | None) -> None:
+    found = lines(tmp_path, CAMERA + text)
+    if expected is None:
+        assert len(found) == 2  # a key too many, and one that is missing
+    else:
+        assert found == [f"c.yaml:{expected}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PORCH}    lines: {{porch: {{{A_LINE}}}}}\n    rules: [{{{A_RULE}, zone: porch}}]\n",  # as the zone
+        "    lines: {l: {from: [0.006, 0], to: [0.006, 1]}}\n",  # 0.024 of the height in a picture four times as wide
+        f"    mask: [[[0, 0.4], [0.8, 0.4], [0.8, 0.6], [0, 0.6]]]\n    lines: {{l: {{{A_LINE}}}}}\n",
+        f"{CARS}{PORCH}    rules: [{{{A_RULE}, zone: porch}}, {{name: s, kind: dwell, after_s: 1, labels: [car]}}]\n",
+        f"{PORCH}    rules: [{{name: r, kind: zone, zone: porch, on: leave}}]\n",
+        f"    lines: {{l: {{{A_LINE}, hysteresis: 0}}}}\n",
+    ],
+)
+def test_a_rule_that_may_speak_is_none(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, CAMERA + text).cameras[0].id == "a"
+
+
+def test_a_line_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    settings = load(tmp_path, CAMERA + f"    lines: {{l: {{{A_LINE}}}}}\n")
+    assert (settings.cameras[0].lines["l"].start, settings.cameras[0].lines["l"].end) == ((0.1, 0.5), (0.9, 0.5))
+    assert config.to_public(settings)["cameras"][0]["lines"]["l"]["from"] == [0.1, 0.5]

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edge_agent.app import build_replay, one_camera
 from edge_agent.clips import PEDESTRIANS
+from edge_agent.config import CameraSettings
+from edge_agent.errors import ConfigError
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Tracks
 from edge_agent.stages.detect.detector import Detector, DetectSettings
@@ -168,6 +170,14 @@ def test_motion_is_told_anew_after_the_pictures_changed_their_size(
     assert [payload for at_s, payload in motion if at_s < 4.9][-1] == b"ON"
     assert said[-1] == (b"OFF" if after is still else b"ON")
     assert motion[-1][1] == b"OFF"  # nothing more is seen
+
+
+def test_the_sun_of_nowhere_is_said_before_anything_begins() -> None:
+    settings = one_camera(PEDESTRIANS, "default", {})
+    rule = {"name": "dark", "kind": "dwell", "after_s": 1, "schedule": {"from": "sunset", "to": "sunrise"}}
+    camera = CameraSettings.model_validate({"id": "clip", "source": "file://clip.mp4", "rules": [rule]})
+    with pytest.raises(ConfigError, match=r"sunrise and sunset need `device\.location`"):
+        build_replay(settings, camera, load_vision(settings.model), "b3c1f0")
 
 
 # The real stages, with a model that sees what is bright

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -16,12 +17,13 @@ from rich.progress import Progress
 
 from edge_agent import app
 from edge_agent.cli.files import load_settings
+from edge_agent.cli.live import ruling
 from edge_agent.config import CameraSettings, Settings
 from edge_agent.errors import SourceError
 from edge_agent.pipeline import Pipeline
 from edge_agent.records import Detections, Frame, Message, Motion, Tracks
 from edge_agent.tools.annotate import Annotator
-from edge_agent.tools.replay import replay
+from edge_agent.tools.replay import begun_at, replay
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera", metavar="NAME", help="whose settings to use; the first camera's when left out")
     parser.add_argument(
         "--events", metavar="FILE", default="-", help="where the events go, a JSON object a line; - is here"
+    )
+    parser.add_argument(
+        "--at",
+        type=moment,
+        metavar="TIME",
+        help="when the clip begins, for schedules, such as 2026-06-01T23:00; by the device's clock unless +HH:MM or Z "
+        "stands behind it",
     )
     parser.add_argument(
         "--annotate", type=Path, metavar="OUT.mp4", help="also write the clip with what was seen drawn on it"
@@ -43,38 +52,77 @@ def run(args: argparse.Namespace) -> int:
     camera = app.camera_of(settings, args.camera)
     with contextlib.ExitStack() as stack:
         output = _output(args.events, stack)
-        for message in replay_clip(args.clip, settings, camera, args.annotate):
+        begun_ns = round(app.almanac_of(settings).utc_s(args.at) * 1e9) if args.at else None
+        for message in replay_clip(args.clip, settings, camera, args.annotate, begun_ns):
             if message.kind != "state":
                 print(_line(message), file=output, flush=True)
     return 0
 
 
-def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate: Path | None) -> Iterator[Message]:
+def moment(text: str) -> datetime:
+    """Read a moment as ISO 8601 writes it, with or without an offset."""
+    try:
+        return datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no moment such as 2026-06-01T23:00") from None
+
+
+def replay_clip(
+    clip: Path, settings: Settings, camera: CameraSettings, annotate: Path | None, begun_ns: int | None = None
+) -> Iterator[Message]:
     """Replay a clip for a camera, draw it if asked to, and give every message.
+
+    Args:
+        clip: a file or a folder of pictures.
+        settings: the configuration.
+        camera: whose settings to use.
+        annotate: where to draw it.
+        begun_ns: when it is to have begun, nanoseconds since 1970; None for what it says itself.
 
     Raises:
         SourceError: the clip cannot be read, or the drawing not be written.
         FatalError: the configuration or the model is wrong.
     """
-    source = app.open_recording(clip)
+    frames: Iterator[Frame] = app.open_recording(clip).frames()
+    if begun_ns is not None:
+        frames = begun_at(frames, begun_ns)
     vision = app.load_model(settings)
-    pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings))
+    pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings, begun_ns))
     spy = TrackSpy(pipeline)
     with contextlib.ExitStack() as stack:
         annotator = None
         if annotate:
             zones = {name: zone.polygon for name, zone in camera.zones.items()}
-            annotator = stack.enter_context(contextlib.closing(Annotator(annotate, zones)))
+            lines = {name: (line.start, line.end) for name, line in camera.lines.items()}
+            annotator = stack.enter_context(contextlib.closing(Annotator(annotate, zones, lines)))
         progress = stack.enter_context(
             Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         )
         bar = progress.add_task(clip.name, total=None)
-        for frame, messages in replay(spy.pipeline, source.frames()):
+        asks_the_date = begun_ns is None and _has_schedule(camera)
+        for frame, messages in replay(spy.pipeline, frames):
             progress.update(bar, advance=1)
+            if asks_the_date and frame.utc_ns < _NO_DATE_NS:
+                _warn(
+                    f"{clip.name} does not say when it was recorded, so schedules go by 1970; --at says when it began"
+                )
+            asks_the_date = False
             if annotator:
                 said = [caption(message) for message in messages if message.kind != "state"]
                 annotator.draw(spy.frame or frame, spy.tracks.live, said)
             yield from messages
+
+
+def _has_schedule(camera: CameraSettings) -> bool:
+    return any(one.schedule for one in (*camera.lines.values(), *camera.rules))
+
+
+def _warn(line: str) -> None:
+    print(f"edge-agent: {line}", file=sys.stderr)
+
+
+_NO_DATE_NS = 365 * 86_400 * 10**9
+"""Before that there was no digital video: what counts from 1970 does not know when it was taken."""
 
 
 class TrackSpy:
@@ -98,7 +146,12 @@ class TrackSpy:
 def caption(message: Message) -> str:
     """An event in a few words."""
     event = json.loads(message.payload)
-    return f"{event['event_type']} {event['object']['id']} {event['object']['label']}: {', '.join(event['reason'])}"
+    words = [event["event_type"]]
+    if "object" in event:
+        words += [event["object"]["id"], event["object"]["label"]]
+    if "rule" in event:
+        words.append(ruling(event["rule"]))
+    return f"{' '.join(words)}: {', '.join(event['reason'])}"
 
 
 def _line(message: Message) -> str:

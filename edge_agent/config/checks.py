@@ -6,18 +6,20 @@ a text that is of no use to them is left to whoever reports it.
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edge_agent.config import rule_checks, rule_needs
 from edge_agent.config.filter_checks import check_filters
+from edge_agent.config.looked_for import looked_for_by, nearest_label
 from edge_agent.config.tree import Fault, Node
 from edge_agent.config.wording import in_a_row, nearest, shown
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.supervised import CaptureSettings
 from edge_agent.settings import Section, parse_seconds
-from edge_agent.stages.detect.detector import DetectSettings
 
 SCHEMES = (
     "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt",
@@ -52,6 +54,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
     """Find what is wrong between settings; `folder` is what paths in the file are relative to."""
     yield from _one_of(root, "model", "name", "path")
     yield from _mqtt(root)
+    yield from _timezone(root)
     yield from _camera_ids(root)
     for camera in _cameras(root):
         yield from _source(camera, folder)
@@ -59,6 +62,8 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
         yield from _decoder(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
         yield from _labels(camera)
+        yield from rule_checks.check(camera)
+        yield from rule_needs.check(root, camera)
         yield from check_filters(camera)
         yield from _triggers(camera)
     if built_in:
@@ -132,6 +137,19 @@ def _names_a_broker(url: str) -> bool:
     except ValueError:  # a port that is none, or half an IPv6 address
         return False
     return bool(parts.hostname) and port != 0 and not (parts.path.strip("/") or parts.query or parts.fragment)
+
+
+def _timezone(root: Node) -> Iterator[Fault]:
+    node = _stated(root, "device", "timezone")
+    if node is None or not node.text:
+        return
+    try:
+        zoneinfo.ZoneInfo(node.text)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # a folder, or a path that leads elsewhere
+        zones = {zone.lower(): zone for zone in sorted(zoneinfo.available_timezones())}
+        near = nearest(node.text, zones)
+        hint = f"did you mean `{zones[near]}`?" if near else "they are called as in `Europe/Berlin`"
+        yield node.fault(f"there is no time zone {shown(node.written)}; {hint}")
 
 
 def _retries(node: Node | None, section: type[Section]) -> Iterator[Fault]:
@@ -252,22 +270,14 @@ def _schemes() -> str:
 
 
 def _labels(camera: Node) -> Iterator[Fault]:
-    """What counts in a zone, or has a threshold or a filter, must be looked for."""
-    looked_for = _looked_for(camera)
-    if looked_for is None:
-        return
+    """What has a threshold or a filter must be looked for."""
+    looked_for = looked_for_by(camera)
     for setting in ("thresholds", "filters"):
         by_label = camera.find(("detect", setting))
-        for label, node in by_label.keys.items() if by_label else ():
+        for label, node in by_label.keys.items() if by_label and looked_for else ():
             if label not in looked_for:
-                hint = _nearest_label(label, looked_for)
+                hint = nearest_label(label, looked_for)
                 yield node.key_fault(f"this camera does not look for {shown(label)}; {hint}")
-    zones = camera.keys.get("zones")
-    for zone in zones.keys.values() if zones else ():
-        for node in zone.keys["labels"].entries if "labels" in zone.keys else ():
-            if node.text is not None and node.text not in looked_for:
-                what = f"this camera does not look for {shown(node.written)}"
-                yield node.fault(f"{what}, so it never counts here; {_nearest_label(node.text, looked_for)}")
 
 
 def _triggers(camera: Node) -> Iterator[Fault]:
@@ -282,18 +292,3 @@ def _triggers(camera: Node) -> Iterator[Fault]:
         path, payload = trigger.keys.get("path"), trigger.keys.get("payload")
         if path and path.value is not None and (payload is None or payload.value is None):
             yield path.key_fault("needs `payload` beside it: what must stand there")
-
-
-def _looked_for(camera: Node) -> dict[str, str] | None:
-    """The labels of `detect.labels`, as they are and as they are written; None when they are no list of texts."""
-    node = camera.find(("detect", "labels"))
-    if node is None or node.value is None:
-        return {label: label for label in DetectSettings().labels}
-    return {entry.text: entry.written for entry in node.entries if entry.text is not None} or None
-
-
-def _nearest_label(label: str, looked_for: dict[str, str]) -> str:
-    near = nearest(label, looked_for)
-    if near is not None:
-        return f"did you mean {shown(looked_for[near])}?"
-    return f"`detect.labels` holds {in_a_row(map(shown, looked_for.values()), 'and')}"

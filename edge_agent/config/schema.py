@@ -17,15 +17,25 @@ from edge_agent.edges.triggers.webhook import WebhookSettings
 from edge_agent.settings import Identifier, Polygon, Section
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.gate.settings import GateSettings
+from edge_agent.stages.rules.ground import GroundSettings
+from edge_agent.stages.rules.kinds import RuleSettings
+from edge_agent.stages.rules.line import LineSettings
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import TrackSettings
 
 MAX_ZONES = 16
 """So many names, of the longest, still fit into one event of 2 KiB."""
 
+MAX_LINES = 16
+MAX_RULES = 32
+"""More for one camera would be looked through in every frame."""
 
 MAX_TRIGGERS = 32
 """More belong into one topic."""
+
+
+Location = tuple[Annotated[float, Field(ge=-90, le=90)], Annotated[float, Field(ge=-180, le=180)]]
+"""Degrees north and degrees east."""
 
 
 class DeviceSettings(Section):
@@ -36,6 +46,12 @@ class DeviceSettings(Section):
 
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """Its name for people; the id when left out."""
+
+    timezone: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """The time zone that schedules go by, such as `Europe/Berlin`; this machine's when left out."""
+
+    location: Location | None = None
+    """Where it stands, in degrees north and degrees east, for schedules with `sunrise` or `sunset`."""
 
 
 class CameraSettings(Section):
@@ -74,6 +90,15 @@ class CameraSettings(Section):
     zones: Annotated[dict[Identifier, ZoneSettings], Field(max_length=MAX_ZONES)] = Field(default_factory=dict)
     """Areas to report on, by name."""
 
+    ground: GroundSettings | None = None
+    """Where the floor is in the picture and how large it is; without, nobody knows how fast anything moves."""
+
+    lines: Annotated[dict[Identifier, LineSettings], Field(max_length=MAX_LINES)] = Field(default_factory=dict)
+    """Lines to count at, by name."""
+
+    rules: Annotated[tuple[RuleSettings, ...], Field(max_length=MAX_RULES)] = ()
+    """What else to speak of; each entry is of one `kind` ([rules.md](rules.md))."""
+
 
 class Settings(Section):
     """The whole configuration."""
@@ -103,7 +128,7 @@ def sections(root: type[Section] = Settings, path: str = "") -> Iterator[tuple[s
     Of classes that are told apart by their `kind` it is `cameras[].triggers[mqtt]`.
     """
     yield path, root
-    for name, field in root.model_fields.items():
+    for name, field in root.by_key().items():
         for ending, child in _sections_in(field.annotation):
             yield from sections(child, f"{path}.{name}{ending}".removeprefix("."))
 

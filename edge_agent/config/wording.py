@@ -51,13 +51,15 @@ PATTERNS = {
     r"^[a-z0-9_]{1,32}$": "must be 1 to 32 small letters (a-z), digits or `_`: `auto`, `software` or what FFmpeg calls "
     "the hardware",
     r"^(none|[1-4]x[1-4])$": "must be `none` or a grid of 1 to 4 tiles beside and below each other, such as `2x2`",
+    r"^(([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00|(sunrise|sunset)([+-]([0-9]{1,2}m|[1-6]h))?)$": "must be a time of day, "
+    "such as `22:00`, `sunrise`, or up to 6h from the sun, such as `sunset-30m`",
     r"^(mqtt|mqtts)://": "must begin with mqtt:// or mqtts://",
     r"^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,7}$": "must be 1 to 8 names of letters, digits, `-` or `_`, with "
     "`/` between them",
 }
 """What each pattern of a setting means."""
 
-_KEYS = {place: tuple(section.model_fields) for place, section in sections()}
+_KEYS = {place: tuple(section.by_key()) for place, section in sections()}
 _PLACE_STEP = re.compile(
     r"\[\w*\]|\{\}|[^.\[{]+"
 )  # of a place such as `cameras[].zones{}` or `cameras[].triggers[mqtt]`
@@ -109,7 +111,7 @@ def in_a_row(words: Iterable[str], last: str) -> str:
 
 def _fault(detail: ErrorDetails, root: Node) -> Fault:
     kind, context = detail["type"], detail.get("ctx", {})
-    path, place = _without_kind(detail["loc"])
+    path = _in_file(detail["loc"], root)
     if kind == "missing":
         return _missing(path, root)
     if kind in {"union_tag_not_found", "union_tag_invalid"}:
@@ -119,7 +121,7 @@ def _fault(detail: ErrorDetails, root: Node) -> Fault:
         return node.key_fault(f"the name {_wanted(kind, context)}")
     node = _deepest(root, path)
     if kind == "extra_forbidden":
-        return node.key_fault(_unknown_key(node.path, place))
+        return node.key_fault(_unknown_key(str(path[-1]), _place_of(detail["loc"])))
     return node.fault(_about(node, kind, context))
 
 
@@ -134,19 +136,37 @@ def _about(node: Node, kind: str, context: Mapping[str, Any]) -> str:
 
 def _follows_from_others(detail: ErrorDetails, root: Node) -> bool:
     """Whether a list is only too short because some of its entries are wrong, each of which is said by itself."""
-    return detail["type"] == "too_short" and len(_deepest(root, detail["loc"]).entries) >= detail["ctx"]["min_length"]
+    return (
+        detail["type"] == "too_short"
+        and len(_deepest(root, _in_file(detail["loc"], root)).entries) >= detail["ctx"]["min_length"]
+    )
 
 
-def _without_kind(path: KeyPath) -> tuple[KeyPath, str]:
-    """A path as it is in the file, and the place that it leads to where classes are told apart by their `kind`.
+def _in_file(loc: KeyPath, root: Node) -> KeyPath:
+    """A path as it is in the file.
 
-    pydantic names the kind after the number of the entry: `("cameras", 0, "triggers", 1, "mqtt", "topic")`.
+    pydantic names the kind after the number of an entry whose class is told apart by it, as in `("cameras", 0,
+    "triggers", 1, "mqtt", "topic")`, and the number 0 where one entry stands without a list around it.
     """
-    for place in _KEYS:
-        depth = len(_PLACE_STEP.findall(place))
-        if len(path) > depth and place.endswith(f"[{path[depth]}]") and _leads_to(path[:depth], place):
-            return path[:depth] + path[depth + 1 :], place
-    return path, ""
+    path: KeyPath = ()
+    node: Node | None = root
+    for step, before in zip(loc, (None, *loc), strict=False):
+        if isinstance(step, int) and node is not None and node.keys:
+            continue
+        if isinstance(before, int) and node is not None and step == _text_of(node, _KIND):
+            continue
+        path += (step,)
+        node = node.find((step,)) if node else None
+    return path
+
+
+def _text_of(node: Node, key: str) -> str | None:
+    return node.keys[key].text if key in node.keys else None
+
+
+def _place_of(loc: KeyPath) -> str:
+    """The place whose settings a path of pydantic's leads into, such as `cameras[].triggers[mqtt]`."""
+    return next((place for place in _KEYS if _leads_to(loc[:-1], place)), "")
 
 
 def _kind(path: KeyPath, context: Mapping[str, Any], root: Node) -> Fault:
@@ -201,25 +221,27 @@ def _wanted_length(kind: str, context: Mapping[str, Any], length: int) -> str:
     return f"{_LENGTHS[kind].format_map({**context, 'entries': entries})}, has {length}"
 
 
-def _unknown_key(path: KeyPath, of_kind: str) -> str:
+def _unknown_key(word: str, here: str) -> str:
     """Say which key was probably meant: a similar one of the same section, or the same one of another."""
-    word = str(path[-1])
-    places = [of_kind] if of_kind else [place for place in _KEYS if _leads_to(path[:-1], place)]
-    here = {key: place for place in places for key in _KEYS[place]}
-    near = nearest(word, here)
+    near = nearest(word, _KEYS[here])
     candidates = [near] if near else []
     candidates += [f"{place}.{word}".removeprefix(".") for place, keys in _KEYS.items() if word in keys]
     if candidates:
-        return f"unknown key; did you mean {_keys_in_a_row(candidates, 'or')}?"
-    return f"unknown key; known here: {_keys_in_a_row(here, 'and')}"
+        of_any_kind = dict.fromkeys(re.sub(r"\[\w+\]", "[]", candidate) for candidate in candidates)
+        return f"unknown key; did you mean {_keys_in_a_row(of_any_kind, 'or')}?"
+    return f"unknown key; known here: {_keys_in_a_row(_KEYS[here], 'and')}"
 
 
-def _leads_to(path: KeyPath, place: str) -> bool:
-    """Whether `("cameras", 0, "zones", "porch")` leads to `cameras[].zones{}`."""
-    steps = _PLACE_STEP.findall(place)
-    return len(steps) == len(path) and all(
-        step[0] == "[" if isinstance(key, int) else step in {key, "{}"} for key, step in zip(path, steps, strict=True)
+def _leads_to(loc: KeyPath, place: str) -> bool:
+    """Whether `("cameras", 0, "rules", 1, "dwell")` leads to `cameras[].rules[dwell]`."""
+    steps = [part for step in _PLACE_STEP.findall(place) for part in _parts(step)]
+    return len(steps) == len(loc) and all(
+        step == "[]" if isinstance(key, int) else step in {key, "{}"} for key, step in zip(loc, steps, strict=True)
     )
+
+
+def _parts(step: str) -> tuple[str, ...]:
+    return ("[]", step[1:-1]) if step.startswith("[") and step != "[]" else (step,)
 
 
 def _keys_in_a_row(keys: Iterable[str], last: str) -> str:

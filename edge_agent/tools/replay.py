@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame, Message
+
+
+def begun_at(frames: Iterable[Frame], utc_ns: int) -> Iterator[Frame]:
+    """Frames as if the first had been taken at a moment, nanoseconds since 1970, and the others as long after it."""
+    later_ns: int | None = None
+    for frame in frames:
+        later_ns = utc_ns - frame.utc_ns if later_ns is None else later_ns
+        yield replace(frame, utc_ns=frame.utc_ns + later_ns)
 
 
 def replay(pipeline: Pipeline, frames: Iterable[Frame]) -> Iterator[tuple[Frame, tuple[Message, ...]]]:

@@ -12,6 +12,7 @@ import av
 import program
 import pytest
 import videos
+import yaml
 from data import shared_data
 from program import camera, run_program, write_config
 
@@ -64,6 +65,69 @@ def test_the_same_clip_and_configuration_give_the_same_bytes_twice_whether_print
     assert sorted(program.objects(events, "new")) == sorted(program.objects(events, "end"))
     assert len(set(program.objects(events, "new"))) == len(program.objects(events, "new")) >= 5
     assert {event["event_type"] for event in events} == {"new", "update", "end"}
+
+
+def test_a_clip_begins_when_it_is_said_to_by_the_clock_of_the_device(config: Path, tmp_path: Path) -> None:
+    short = videos.excerpt(PEDESTRIANS, tmp_path / "short.mp4", last_s=3.0)
+    settings = yaml.safe_load(config.read_text())
+    settings["device"]["timezone"] = "Europe/Berlin"
+    berlin = write_config(tmp_path / "berlin.yaml", settings)
+    summer, winter, utc = (
+        events_of(replay(short, berlin, "--at", at))
+        for at in ("2026-06-01T23:00", "2026-12-01T23:00", "2026-12-01T22:00:00z")
+    )
+    assert summer[0]["time"].startswith("2026-06-01T21:00:0")
+    assert winter[0]["time"].startswith("2026-12-01T22:00:0")
+    assert [utc, summer == winter] == [winter, False]
+    plain = events_of(replay(short, berlin))
+    assert [event["duration_s"] for event in plain] == [event["duration_s"] for event in summer]
+    assert len({events[0]["event_id"] for events in (plain, summer, winter)}) == 3
+
+
+def test_schedules_and_the_ground_are_those_of_the_file(tmp_path: Path) -> None:
+    short = videos.excerpt(PEDESTRIANS, tmp_path / "short.mp4", last_s=6.0)
+    settings = {
+        "device": {"id": program.DEVICE, "timezone": "Europe/London", "location": [51.44, -0.94]},
+        "cameras": [
+            camera(
+                ground={
+                    "corners": [[0.3, 0.41], [0.7, 0.41], [0.765, 0.54], [0.235, 0.54]],
+                    "width_m": 7,
+                    "length_m": 5,
+                },
+                lines={"middle": {"from": [0.5, 0.6], "to": [0.5, 0.25], "schedule": {"from": "22:00", "to": "06:00"}}},
+                rules=[
+                    {"name": "dark", "kind": "dwell", "after_s": 2, "schedule": {"from": "sunset", "to": "sunrise"}},
+                    {"name": "sunday", "kind": "dwell", "after_s": 2, "schedule": [{"days": ["sun"]}]},
+                    {"name": "moves", "kind": "speed", "over_kmh": 2},
+                ],
+            )
+        ],
+    }
+    hours = write_config(tmp_path / "hours.yaml", settings)
+
+    def who_spoke(at: str) -> set[str]:
+        events = events_of(replay(short, hours, "--at", at))
+        assert any("speed_kmh" in event["object"] for event in events)
+        return {event["rule"]["name"] for event in events if "rule" in event}
+
+    # In London the sun sets at 21:08 on 2026-06-01, a Monday, and rises at 04:50.
+    assert who_spoke("2026-06-01T23:00") == {"middle", "dark", "moves"}
+    assert who_spoke("2026-06-01T21:30") == {"dark", "moves"}
+    assert who_spoke("2026-06-01T21:00") == {"moves"}
+    assert who_spoke("2026-05-31T12:00") == {"sunday", "moves"}
+    assert who_spoke("2026-05-31T21:00:00Z") == {"sunday", "middle", "dark", "moves"}  # 22:00 by the clock there
+    done = run_program("replay", short, "-c", hours, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "edge-agent: short.mp4 does not say when it was recorded, so schedules go by 1970; --at says when it began\n"
+    )
+
+
+def test_what_is_no_moment_is_wrong_usage(config: Path) -> None:
+    done = run_program("replay", PEDESTRIANS, "-c", config, "--at", "noon", cwd=config.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("argument --at: noon is no moment such as 2026-06-01T23:00\n")
 
 
 def test_the_settings_are_those_of_the_camera_that_was_asked_for(config: Path, printed: str) -> None:
