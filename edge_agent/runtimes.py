@@ -23,6 +23,7 @@ INSTALL = {
     "made with --system-site-packages, which sees it",
     "iotcore": "pip install 'edge-agent[demo]', or install mosquitto",
     "pycocotools": "pip install 'edge-agent[eval]'",
+    "scipy": "pip install 'edge-agent[eval]'",
 }
 """How a person gets each of them."""
 
