@@ -1,7 +1,6 @@
-"""Ask TrackEval for its figures of the sequences in `tracking_scenes.py`, once, and keep them in a file beside this one.
+"""Ask TrackEval for its figures of the sequences of `tracking_scenes.py`, and keep them in a file beside this one.
 
-    python -m venv /tmp/trackeval && /tmp/trackeval/bin/pip install trackeval==1.3.0
-    /tmp/trackeval/bin/python tests/trackeval_figures.py
+Once, and in an environment with trackeval==1.3.0 in it and nothing of ours: `python tests/trackeval_figures.py`.
 
 TrackEval (MIT) needs opencv-python, which cannot be installed beside opencv-python-headless: both bring `cv2`.
 """

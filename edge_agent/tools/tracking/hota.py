@@ -1,7 +1,7 @@
 """HOTA: detection and association in one figure, over many least overlaps.
 
-Source: J. Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 129, 2021; the pairing
-of §5.1 in its details as in TrackEval (JonathonLuiten/TrackEval, `hota`, MIT), whose figures these are.
+Source: J. Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 129, 2021; the
+pairing of §5.1 in its details as in TrackEval (JonathonLuiten/TrackEval, `hota`, MIT), whose figures these are.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Identity:
 def measure(scene: Scene) -> Identity:
     """Count a sequence.
 
-    The identities that cause the fewest misses and false alarms are those that share most frames, since each shared frame
-    takes away one of both: a pairing without the places for nobody that the paper adds has the same sums.
+    The identities that cause the fewest misses and false alarms are those that share most frames, since each shared
+    frame takes away one of both: a pairing without the places for nobody that the paper adds has the same sums.
     """
     shared = np.zeros((len(scene.true_counts), len(scene.said_counts)))
     for moment in scene.moments:
