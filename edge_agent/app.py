@@ -99,7 +99,7 @@ def build_pipeline(
         raise ConfigError(f'camera "{camera.id}": detect.labels: {error}') from error
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
     tracker = Tracker(camera.track)
-    rules = Rules(camera.detect.labels, camera.zones)
+    rules = Rules(camera.detect.labels, camera.zones, camera.lines, camera.rules)
 
     def look(frame: Frame, motion: Motion) -> Detections:
         return detector.detect(frame, motion.regions)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from edge_agent.records import BoolArray, Box, FloatArray
+
+Point = tuple[float, float]
+"""x and y."""
 
 
 def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
@@ -76,9 +80,43 @@ def normalise(box: Box, width: int, height: int) -> Box:
     return (_unit(left, width), _unit(top, height), _unit(right, width), _unit(bottom, height))
 
 
-def bottom_centre(box: Box) -> tuple[float, float]:
+def bottom_centre(box: Box) -> Point:
     """Where a thing stands: the middle of its box's lower side."""
     return ((box[0] + box[2]) / 2, box[3])
+
+
+def centre(box: Box) -> Point:
+    """The middle of a box."""
+    return ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+
+
+def top_centre(box: Box) -> Point:
+    """The middle of a box's upper side."""
+    return ((box[0] + box[2]) / 2, box[1])
+
+
+def beyond(point: Point, start: Point, end: Point) -> float:
+    """How far a point lies to the right hand of who walks from `start` to `end`; less than 0 to their left hand.
+
+    In a picture, whose y grows downwards, that is below a line from left to right. All three in the same square unit,
+    which is that of the answer too; `start` and `end` differ.
+    """
+    along_x, along_y = end[0] - start[0], end[1] - start[1]
+    across = along_x * (point[1] - start[1]) - along_y * (point[0] - start[0])
+    return across / math.hypot(along_x, along_y)
+
+
+def passes_between(before: Point, after: Point, start: Point, end: Point) -> bool:
+    """Whether the way from `before` to `after` leads between two posts, `start` and `end`, or touches one.
+
+    Only for a way that passes the endless line through both: the posts then lie on either side of the way's own line.
+    """
+    return _turn(before, after, start) * _turn(before, after, end) <= 0
+
+
+def _turn(start: Point, end: Point, point: Point) -> float:
+    """More than 0 where `point` lies to the right hand of the way, in a picture; 0 on its line."""
+    return (end[0] - start[0]) * (point[1] - start[1]) - (end[1] - start[1]) * (point[0] - start[0])
 
 
 def in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:

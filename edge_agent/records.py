@@ -26,7 +26,12 @@ Infer = Callable[[NDArray[Any]], Sequence[NDArray[Any]]]
 """One run of a model: its only input tensor in, its output tensors out, in the order of the `ModelSignature`."""
 
 EventType = Literal["new", "update", "end"]
-Reason = Literal["appeared", "zone_entered", "zone_left", "disappeared"]
+Reason = Literal[
+    "appeared", "zone_entered", "zone_left", "stationary", "moving", "label_changed", "line_crossed", "dwell",
+    "count_changed", "left_behind", "removed", "speeding", "disappeared",
+]  # fmt: skip
+RuleKind = Literal["line", "zone", "dwell", "occupancy"]
+Direction = Literal["in", "out"]
 MessageKind = Literal["new", "update", "end", "state"]
 
 
@@ -221,25 +226,73 @@ class Tracks:
     ended: tuple[Track, ...] = ()
 
 
+ConditionName = Literal[
+    "label", "zone", "entered", "left", "dwelt_s", "count", "held_s",
+    "came_from", "through", "beyond", "schedule", "cooldown_s", "said",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One of the numbers that a rule decides by; it speaks when all of them hold, and they explain why it does not.
+
+    Attributes:
+        name: what is looked at.
+        value: how it is; 1 for yes and 0 for no.
+        wanted: how it would have to be.
+        holds: whether it is so.
+    """
+
+    name: ConditionName
+    value: float
+    wanted: float
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What a rule says of itself in an event; what is None does not stand there.
+
+    Attributes:
+        name: of the rule, or of the line.
+        kind: what kind of rule it is.
+        direction: which way a line was crossed.
+        count: how many there are.
+        active: whether that is as many as the rule asks for.
+        speed_kmh: how fast it is.
+    """
+
+    name: str
+    kind: RuleKind
+    direction: Direction | None = None
+    count: int | None = None
+    active: bool | None = None
+    speed_kmh: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What is said about an object, once.
+    """What is said about an object, or about the scene, once.
 
     Attributes:
         seq: counts from 0 within a run and camera, without gaps.
         event_type: new, update or end.
         reason: why it is said, never empty.
-        track: the object at that moment.
+        track: the object at that moment; None when it is about the scene.
         zones: the zones it is in, in the order of the configuration; for `end`, those it was last in.
         frame: the frame that it was decided on.
+        rule: the rule that says it; None for a turn in the object's life.
+        since_s: since when what is said of the scene has been so; None when it is about an object.
     """
 
     seq: int
     event_type: EventType
     reason: tuple[Reason, ...]
-    track: Track
+    track: Track | None
     zones: tuple[str, ...]
     frame: Frame = field(repr=False, compare=False)
+    rule: Spoken | None = None
+    since_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,13 +305,23 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crossings:
+    """How many objects with a label have crossed a line in a direction since the start."""
+
+    line: str
+    label: str
+    direction: Direction
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moving:
     """Whether something moves in view."""
 
     value: bool
 
 
-Said = Event | Count | Moving
+Said = Event | Count | Crossings | Moving
 """What there is to say, before it is bytes."""
 
 

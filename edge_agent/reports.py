@@ -124,6 +124,8 @@ def capabilities(
             camera.id: {
                 "labels": list(camera.detect.labels),
                 "zones": list(camera.zones),
+                "lines": list(camera.lines),
+                "rules": [rule.name for rule in camera.rules],
                 "gate": camera.gate.mode,
                 "decodes": cameras[camera.id].basis,
                 "clock": cameras[camera.id].stamped_by,

@@ -11,6 +11,7 @@ import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
 
 _SECONDS_IN = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES_IN = {"": 1, "B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
@@ -35,7 +36,12 @@ class Section(BaseModel):
     def _leave_out_empty(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {key: value for key, value in values.items() if value is not None or key not in cls.model_fields}
+        return {key: value for key, value in values.items() if value is not None or key not in cls.by_key()}
+
+    @classmethod
+    def by_key(cls) -> dict[str, FieldInfo]:
+        """Its settings as a file calls them: `from`, say, which is no name in Python."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 def parse_seconds(value: object) -> object:

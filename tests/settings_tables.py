@@ -35,14 +35,16 @@ def table(section: type[Section]) -> str:
     """All settings of a class, a row each."""
     hints = get_type_hints(section, include_extras=True)
     rows = [HEAD]
-    for name, field in section.model_fields.items():
+    for (name, field), key in zip(section.model_fields.items(), section.by_key(), strict=True):
         words = value_words(hints[name])
-        rows.append(f"| `{name}` | {meaning(section, name)} | {words} | {default_words(field, words)} |")
+        rows.append(f"| `{key}` | {meaning(section, name)} | {words} | {default_words(field, words)} |")
     return "\n".join(rows)
 
 
 def meaning(section: type[Section], name: str) -> str:
-    """The docstring below a field, on one line."""
+    """The docstring below a field, on one line; where the class has the field from another, the one there."""
+    if name not in inspect.get_annotations(section):
+        return meaning(next(base for base in section.__mro__[1:] if name in inspect.get_annotations(base)), name)
     body = ast.parse(inspect.getsource(section)).body[0].body  # type: ignore[attr-defined]
     for statement, after in itertools.pairwise(body):
         is_field = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)

@@ -72,7 +72,7 @@ cameras:
         'c.yaml:2:7: device.id: is "gate pi", must be 1 to 64 letters (a-z), digits, `-` or `_`',
         f'c.yaml:4:16: mqtt.keepalive_s: is "soon", {A_DURATION}',
         "c.yaml:6:5: cameras[0].source: is missing",
-        "c.yaml:7:5: cameras[0].zone: unknown key; did you mean `zones`?",
+        "c.yaml:7:5: cameras[0].zone: unknown key; did you mean `zones` or `cameras[].rules[].zone`?",
         "c.yaml:9:23: cameras[0].detect.rate_hz: is 100, must be at most 60",
         "c.yaml:11:24: cameras[0].zones.porch.polygon: must have at least 3 different corners, has 2",
     ]

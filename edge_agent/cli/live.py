@@ -82,7 +82,8 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
     try:
         event: dict[str, Any] = json.loads(payload)
         _cells(event)
-        _identity(event)
+        if event["event_type"] == "new":
+            _identity(event)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return event
@@ -94,17 +95,31 @@ def _identity(event: dict[str, Any]) -> str:
 
 
 def _cells(event: dict[str, Any]) -> tuple[str, ...]:
-    seen = event["object"]
     why = ", ".join(event["reason"])
+    if "rule" in event:
+        why += f": {_ruling(event['rule'])}"
     if event["event_type"] == "end":
         why += f" after {event['duration_s']:.1f} s"
-    zones = ", ".join(seen["zones"])
     time = event["time"][11:-1]
-    names = (event["camera"], event["event_type"], seen["id"], seen["label"])
+    camera, event_type = _names(event["camera"], event["event_type"])
+    if "object" not in event:  # about the scene
+        return time, camera, event_type, "", "", "", "", why
+    seen = event["object"]
+    object_id, label = _names(seen["id"], seen["label"])
+    return time, camera, event_type, object_id, label, f"{seen['score']:.2f}", ", ".join(seen["zones"]), why
+
+
+def _names(*names: Any) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in names):
         raise TypeError("a name is no text")
-    camera, event_type, object_id, label = names
-    return time, camera, event_type, object_id, label, f"{seen['score']:.2f}", zones, why
+    return names
+
+
+def _ruling(rule: dict[str, Any]) -> str:
+    """What a rule says of itself: `door in`, `full 5 true`."""
+    return " ".join(
+        str(value) if isinstance(value, str) else json.dumps(value) for key, value in rule.items() if key != "kind"
+    )
 
 
 def _line(event: dict[str, Any]) -> str:

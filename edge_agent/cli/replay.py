@@ -64,7 +64,8 @@ def replay_clip(clip: Path, settings: Settings, camera: CameraSettings, annotate
         annotator = None
         if annotate:
             zones = {name: zone.polygon for name, zone in camera.zones.items()}
-            annotator = stack.enter_context(contextlib.closing(Annotator(annotate, zones)))
+            lines = {name: (line.start, line.end) for name, line in camera.lines.items()}
+            annotator = stack.enter_context(contextlib.closing(Annotator(annotate, zones, lines)))
         progress = stack.enter_context(
             Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         )
@@ -98,7 +99,12 @@ class TrackSpy:
 def caption(message: Message) -> str:
     """An event in a few words."""
     event = json.loads(message.payload)
-    return f"{event['event_type']} {event['object']['id']} {event['object']['label']}: {', '.join(event['reason'])}"
+    words = [event["event_type"]]
+    if "object" in event:
+        words += [event["object"]["id"], event["object"]["label"]]
+    if "rule" in event:
+        words += [str(value) for key, value in event["rule"].items() if key != "kind"]
+    return f"{' '.join(words)}: {', '.join(event['reason'])}"
 
 
 def _line(message: Message) -> str:

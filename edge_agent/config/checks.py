@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from edge_agent.config import rule_checks
+from edge_agent.config.looked_for import looked_for_by, nearest_label
 from edge_agent.config.tree import Fault, Node
 from edge_agent.config.wording import in_a_row, nearest, shown
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.supervised import CaptureSettings
 from edge_agent.settings import Section, parse_seconds
-from edge_agent.stages.detect.detector import DetectSettings
 
 SCHEMES = (
     "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt",
@@ -57,7 +58,8 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
         yield from _picture(camera)
         yield from _decoder(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
-        yield from _labels(camera)
+        yield from _thresholds(camera)
+        yield from rule_checks.check(camera)
         yield from _triggers(camera)
     if built_in:
         yield from _model(root, built_in)
@@ -249,21 +251,13 @@ def _schemes() -> str:
     return in_a_row(map(_beginning, SCHEMES), "or")
 
 
-def _labels(camera: Node) -> Iterator[Fault]:
-    """What counts in a zone, or has a threshold, must be looked for."""
-    looked_for = _looked_for(camera)
-    if looked_for is None:
-        return
+def _thresholds(camera: Node) -> Iterator[Fault]:
+    """What has a threshold must be looked for."""
+    looked_for = looked_for_by(camera)
     thresholds = camera.find(("detect", "thresholds"))
-    for label, node in thresholds.keys.items() if thresholds else ():
+    for label, node in thresholds.keys.items() if thresholds and looked_for else ():
         if label not in looked_for:
-            yield node.key_fault(f"this camera does not look for {shown(label)}; {_nearest_label(label, looked_for)}")
-    zones = camera.keys.get("zones")
-    for zone in zones.keys.values() if zones else ():
-        for node in zone.keys["labels"].entries if "labels" in zone.keys else ():
-            if node.text is not None and node.text not in looked_for:
-                what = f"this camera does not look for {shown(node.written)}"
-                yield node.fault(f"{what}, so it never counts here; {_nearest_label(node.text, looked_for)}")
+            yield node.key_fault(f"this camera does not look for {shown(label)}; {nearest_label(label, looked_for)}")
 
 
 def _triggers(camera: Node) -> Iterator[Fault]:
@@ -278,18 +272,3 @@ def _triggers(camera: Node) -> Iterator[Fault]:
         path, payload = trigger.keys.get("path"), trigger.keys.get("payload")
         if path and path.value is not None and (payload is None or payload.value is None):
             yield path.key_fault("needs `payload` beside it: what must stand there")
-
-
-def _looked_for(camera: Node) -> dict[str, str] | None:
-    """The labels of `detect.labels`, as they are and as they are written; None when they are no list of texts."""
-    node = camera.find(("detect", "labels"))
-    if node is None or node.value is None:
-        return {label: label for label in DetectSettings().labels}
-    return {entry.text: entry.written for entry in node.entries if entry.text is not None} or None
-
-
-def _nearest_label(label: str, looked_for: dict[str, str]) -> str:
-    near = nearest(label, looked_for)
-    if near is not None:
-        return f"did you mean {shown(looked_for[near])}?"
-    return f"`detect.labels` holds {in_a_row(map(shown, looked_for.values()), 'and')}"

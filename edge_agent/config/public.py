@@ -19,7 +19,7 @@ _PIPELINE = "gstreamer:"
 
 def to_public(settings: Settings) -> dict[str, Any]:
     """The settings as JSON types; passwords, and what in an address may be one, are left out."""
-    public: dict[str, Any] = settings.model_dump(mode="json")  # writes a SecretStr as stars
+    public: dict[str, Any] = settings.model_dump(mode="json", by_alias=True)  # writes a SecretStr as stars
     for camera in public["cameras"]:
         camera["source"] = without_secrets(camera["source"])
     return public

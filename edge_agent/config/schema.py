@@ -17,12 +17,17 @@ from edge_agent.edges.triggers.webhook import WebhookSettings
 from edge_agent.settings import Identifier, Polygon, Section
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.gate.settings import GateSettings
+from edge_agent.stages.rules.kinds import RuleSettings
+from edge_agent.stages.rules.line import LineSettings
 from edge_agent.stages.rules.zone import ZoneSettings
 from edge_agent.stages.track.tracker import TrackSettings
 
 MAX_ZONES = 16
 """So many names, of the longest, still fit into one event of 2 KiB."""
 
+MAX_LINES = 16
+MAX_RULES = 32
+"""More for one camera would be looked through in every frame."""
 
 MAX_TRIGGERS = 32
 """More belong into one topic."""
@@ -74,6 +79,12 @@ class CameraSettings(Section):
     zones: Annotated[dict[Identifier, ZoneSettings], Field(max_length=MAX_ZONES)] = Field(default_factory=dict)
     """Areas to report on, by name."""
 
+    lines: Annotated[dict[Identifier, LineSettings], Field(max_length=MAX_LINES)] = Field(default_factory=dict)
+    """Lines to count at, by name."""
+
+    rules: Annotated[tuple[RuleSettings, ...], Field(max_length=MAX_RULES)] = ()
+    """What else to speak of; each entry is of one `kind` ([rules.md](rules.md))."""
+
 
 class Settings(Section):
     """The whole configuration."""
@@ -103,7 +114,7 @@ def sections(root: type[Section] = Settings, path: str = "") -> Iterator[tuple[s
     Of classes that are told apart by their `kind` it is `cameras[].triggers[mqtt]`.
     """
     yield path, root
-    for name, field in root.model_fields.items():
+    for name, field in root.by_key().items():
         for ending, child in _sections_in(field.annotation):
             yield from sections(child, f"{path}.{name}{ending}".removeprefix("."))
 

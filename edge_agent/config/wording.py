@@ -57,7 +57,7 @@ PATTERNS = {
 }
 """What each pattern of a setting means."""
 
-_KEYS = {place: tuple(section.model_fields) for place, section in sections()}
+_KEYS = {place: tuple(section.by_key()) for place, section in sections()}
 _PLACE_STEP = re.compile(
     r"\[\w*\]|\{\}|[^.\[{]+"
 )  # of a place such as `cameras[].zones{}` or `cameras[].triggers[mqtt]`
@@ -210,7 +210,8 @@ def _unknown_key(path: KeyPath, of_kind: str) -> str:
     candidates = [near] if near else []
     candidates += [f"{place}.{word}".removeprefix(".") for place, keys in _KEYS.items() if word in keys]
     if candidates:
-        return f"unknown key; did you mean {_keys_in_a_row(candidates, 'or')}?"
+        of_any_kind = dict.fromkeys(re.sub(r"\[\w+\]", "[]", candidate) for candidate in candidates)
+        return f"unknown key; did you mean {_keys_in_a_row(of_any_kind, 'or')}?"
     return f"unknown key; known here: {_keys_in_a_row(here, 'and')}"
 
 

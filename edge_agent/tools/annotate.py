@@ -13,13 +13,18 @@ import numpy as np
 from edge_agent import pixels, runtimes
 from edge_agent.errors import SourceError
 from edge_agent.records import ByteArray, Frame, Track
-from edge_agent.settings import Polygon
+from edge_agent.settings import Polygon, UnitPoint
+
+Ends = tuple[UnitPoint, UnitPoint]
+"""Where a line begins and where it ends."""
 
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 """The first that this build of FFmpeg has; browsers play H.264."""
 
 _TICKS_A_SECOND = 90_000  # the usual clock of video files
 _ZONE_COLOUR = (0, 200, 255)
+_LINE_COLOUR = (255, 0, 200)
+_ARROW = 0.05  # of the picture's height
 _TENTATIVE_COLOUR = (160, 160, 160)
 _COLOURS = ((80, 220, 80), (255, 160, 60), (60, 120, 255), (220, 80, 220), (80, 220, 220), (200, 200, 80))
 _FONT_SCALE_A_PIXEL = 0.5 / 480  # letters grow with the picture
@@ -29,19 +34,21 @@ _AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
 class Annotator:
-    """Writes frames with boxes, ids, zones and the last events into a video file.
+    """Writes frames with boxes, ids, zones, lines and the last events into a video file.
 
     Args:
         path: the file to write, `.mp4`.
         zones: by name.
+        lines: where each begins and ends, by name.
 
     Raises:
         SourceError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, zones: dict[str, Polygon]) -> None:
+    def __init__(self, path: Path, zones: dict[str, Polygon], lines: dict[str, Ends] | None = None) -> None:
         self._path = path
         self._zones = zones
+        self._lines = lines or {}
         self._captions: list[tuple[float, str]] = []
         try:
             self._container = av.open(str(path), "w")
@@ -79,6 +86,8 @@ class Annotator:
         self._captions = [caption for caption in self._captions if caption[0] >= frame.at_s]
         for name, polygon in self._zones.items():
             self._draw_zone(picture, name, polygon)
+        for name, ends in self._lines.items():
+            _draw_line(picture, name, ends)
         for track in tracks:
             self._draw_track(picture, track, is_seen=track.seen_s == frame.at_s)
         for line, (_until_s, text) in enumerate(self._captions[-8:]):
@@ -113,6 +122,21 @@ class Annotator:
         colour = _COLOURS[track.id % len(_COLOURS)] if track.confirmed else _TENTATIVE_COLOUR
         cv2.rectangle(picture, (left, top), (right, bottom), colour, 2 if is_seen else 1)
         _write(picture, f"{track.label} {track.id}  {track.score:.2f}", (left, max(12, top - 4)), colour)
+
+
+def _draw_line(picture: ByteArray, name: str, ends: Ends) -> None:
+    """A line, and from its middle an arrow the way that counts as `in`: to the right hand."""
+    cv2 = runtimes.load("cv2")
+    height, width = picture.shape[:2]
+    start, end = (np.array(point) * (width, height) for point in ends)
+    along = end - start
+    to_the_right = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1.0)
+    middle = (start + end) / 2
+    tip = middle + to_the_right * _ARROW * height
+    corners = [tuple(np.round(point).astype(int).tolist()) for point in (start, end, middle, tip)]
+    cv2.line(picture, corners[0], corners[1], _LINE_COLOUR, 2, cv2.LINE_AA)
+    cv2.arrowedLine(picture, corners[2], corners[3], _LINE_COLOUR, 2, cv2.LINE_AA, tipLength=0.4)
+    _write(picture, f"{name} in", corners[3], _LINE_COLOUR)
 
 
 def _write(picture: ByteArray, text: str, at: tuple[int, ...], colour: tuple[int, int, int]) -> None:

@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": set(),
     "stages": PURE,
     "edges": {"records", "errors", "settings", "runtimes", "edges.clock"},
-    "config": {"errors", "settings"},
+    "config": {"records", "geometry", "errors", "settings"},
     "pipeline": {"records", "stages"},
     "labels": {"edges.catalogue"},
     "vision": {

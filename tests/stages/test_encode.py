@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from importlib import resources
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
@@ -13,7 +13,18 @@ from builders import UTC_NS, frame_of, track_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.records import MAX_EVENT_BYTES, Count, Event, EventType, Message, Moving, Reason
+from edge_agent.records import (
+    MAX_EVENT_BYTES,
+    Count,
+    Crossings,
+    Event,
+    EventType,
+    Message,
+    Moving,
+    Reason,
+    RuleKind,
+    Spoken,
+)
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.encode.topics import Topics
@@ -50,7 +61,7 @@ def test_an_event_is_these_bytes() -> None:
         b'"reason":["appeared","zone_entered"],"device":"gate-pi","camera":"front",'
         # 64 / 160, 19.8 / 90, 88 / 160, 72 / 90; 1.25 - .05
         b'"object":{"id":"front-17","label":"person","score":0.83,"top_score":0.912,"box":[0.4,0.22,0.55,0.8],'
-        b'"zones":["porch"],"age_s":1.2},"frame":{"width":160,"height":90,"seq":913},'
+        b'"zones":["porch"],"stationary":false,"age_s":1.2},"frame":{"width":160,"height":90,"seq":913},'
         b'"time":"2026-11-22T13:45:01.250Z","started":"2026-11-22T13:45:00.050Z","duration_s":1.2,"time_synced":true}'
     )
 
@@ -91,9 +102,14 @@ def test_iso_time_is_utc_to_the_millisecond(utc_ns: int, expected: str) -> None:
     [
         (Count(zone=None, label="person", value=0), "edge/gate-pi/camera/front/count/person", b"0"),
         (Count(zone="porch", label="car", value=12), "edge/gate-pi/camera/front/zone/porch/count/car", b"12"),
+        (
+            Crossings(line="door", label="traffic light", direction="out", value=3),
+            "edge/gate-pi/camera/front/line/door/count/traffic_light/out",
+            b"3",
+        ),
     ],
 )
-def test_a_count_is_a_retained_number(count: Count, topic: str, payload: bytes) -> None:
+def test_a_count_is_a_retained_number(count: Count | Crossings, topic: str, payload: bytes) -> None:
     assert native.encode(count, NAMES) == Message(topic=topic, payload=payload, kind="state")
 
 
@@ -130,6 +146,7 @@ def test_every_topic_begins_with_prefix_and_device() -> None:
         TOPICS.motion("front"),
         TOPICS.count("front", None, "person"),
         TOPICS.count("front", "porch", "person"),
+        TOPICS.crossings("front", "door", "person", "in"),
         TOPICS.event("front"),
         TOPICS.late_event("front"),
     ] == [
@@ -141,6 +158,7 @@ def test_every_topic_begins_with_prefix_and_device() -> None:
         "edge/gate-pi/camera/front/motion",
         "edge/gate-pi/camera/front/count/person",
         "edge/gate-pi/camera/front/zone/porch/count/person",
+        "edge/gate-pi/camera/front/line/door/count/person/in",
         "edge/gate-pi/camera/front/event",
         "edge/gate-pi/camera/front/event/late",
     ]
@@ -161,13 +179,20 @@ def parts(schema: Any, place: str = "#") -> Iterator[tuple[str, dict[str, Any]]]
             yield from parts(value, f"{place}/{index}")
 
 
-def is_open(part: dict[str, Any]) -> bool:
+MAY_BE_LEFT_OUT = {
+    "#": {"object", "rule"},
+    "#/properties/rule": {"direction", "count", "active", "speed_kmh"},
+}
+"""What an event need not have, by the place of the sub-schema that says so."""
+
+
+def is_open(place: str, part: dict[str, Any]) -> bool:
     """Whether a sub-schema leaves room for what was not thought of."""
     if {"enum", "const"} & part.keys():
         return False
     if part["type"] == "object":
-        everything = set(part.get("properties", ()))
-        return part.get("additionalProperties") is not False or set(part.get("required", ())) != everything
+        needed = set(part.get("properties", ())) - MAY_BE_LEFT_OUT.get(place, set())
+        return part.get("additionalProperties") is not False or set(part.get("required", ())) != needed
     if part["type"] == "array":
         return "maxItems" not in part or not isinstance(part.get("items"), dict)
     if part["type"] == "string":
@@ -176,7 +201,7 @@ def is_open(part: dict[str, Any]) -> bool:
 
 
 def open_places(schema: dict[str, Any]) -> list[str]:
-    return [place for place, part in parts(schema) if is_open(part)]
+    return [place for place, part in parts(schema) if is_open(place, part)]
 
 
 def test_the_schema_is_one() -> None:
@@ -235,6 +260,12 @@ def with_change(content: dict[str, Any], place: tuple[str, ...], value: Any) -> 
         (("object", "box"), [0, 0, 1, 1, 1]),
         (("object", "box"), [0, 0, 1, 1.5]),
         (("object", "score"), None),
+        (("object", "stationary"), 1),
+        (("rule",), {"name": "door"}),
+        (("rule",), {"name": "door", "kind": "line", "because": "x"}),
+        (("rule",), {"name": "door", "kind": "wall"}),
+        (("rule",), {"name": "door", "kind": "line", "direction": "up"}),
+        (("reason",), ["count_changed"]),  # about the scene, and has an object
         (("time",), "2026-11-22T13:45:01Z"),
         (("schema",), 2),
     ],
@@ -247,15 +278,55 @@ def test_what_the_schema_does_not_know_is_refused(place: tuple[str, ...], value:
 
 def test_every_field_of_an_event_is_needed() -> None:
     content = content_of(native.encode(event_of(), NAMES))
-    assert set(content) == set(SCHEMA["required"])
+    assert set(content) == {*SCHEMA["required"], "object"}
     assert set(content["object"]) == set(SCHEMA["properties"]["object"]["required"])
     assert set(content["frame"]) == set(SCHEMA["properties"]["frame"]["required"])
+
+
+def test_what_a_rule_says_stands_in_its_event_and_what_it_does_not_say_is_left_out() -> None:
+    rule = Spoken(name="door", kind="line", direction="in")
+    content = content_of(native.encode(event_of("update", reason=("line_crossed",), rule=rule), NAMES))
+    VALIDATOR.validate(content)
+    assert content["rule"] == {"name": "door", "kind": "line", "direction": "in"}
+    assert content["object"]["id"] == "front-17"
+
+
+def test_an_event_about_the_scene_has_no_object_and_tells_since_when() -> None:
+    rule = Spoken(name="full", kind="occupancy", count=0, active=False)
+    event = event_of("update", reason=("count_changed",), track=None, zones=(), rule=rule, since_s=0.25)
+    content = content_of(native.encode(event, NAMES))
+    VALIDATOR.validate(content)
+    assert "object" not in content
+    assert content["rule"] == {"name": "full", "kind": "occupancy", "count": 0, "active": False}
+    # The frame was taken at 1.25 s.
+    assert (content["started"], content["time"]) == ("2026-11-22T13:45:00.250Z", "2026-11-22T13:45:01.250Z")
+    assert content["duration_s"] == 1.0
+
+
+@pytest.mark.parametrize("place", [("object",), ("rule",)])
+def test_an_event_about_an_object_needs_it_and_one_about_the_scene_its_rule(place: tuple[str, ...]) -> None:
+    rule = Spoken(name="full", kind="occupancy", count=1, active=True)
+    about_scene = event_of("update", reason=("count_changed",), track=None, zones=(), rule=rule, since_s=0.25)
+    content = content_of(native.encode(event_of() if place == ("object",) else about_scene, NAMES))
+    del content[place[0]]
+    assert not VALIDATOR.is_valid(content)
 
 
 identifiers = st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True)
 labels = st.from_regex(r"[a-zA-Z0-9_ -]{1,32}", fullmatch=True)
 sides = st.floats(-500, 2500, width=32)
-reasons: st.SearchStrategy[Reason] = st.sampled_from(["appeared", "zone_entered", "zone_left", "disappeared"])
+reasons: st.SearchStrategy[Reason] = st.sampled_from(
+    [reason for reason in get_args(Reason) if reason != "count_changed"]
+)
+rules = st.none() | st.builds(
+    Spoken,
+    name=identifiers,
+    kind=st.sampled_from(get_args(RuleKind)),
+    direction=st.sampled_from([None, "in", "out"]),
+    count=st.none() | st.integers(0, 1000),
+    active=st.none() | st.booleans(),
+    speed_kmh=st.none() | st.floats(0, 500, width=32),
+)
 
 
 @st.composite
@@ -279,6 +350,7 @@ def some_events(draw: st.DrawFn) -> tuple[Event, Names]:
         track=track,
         zones=tuple(draw(st.lists(identifiers, max_size=16, unique=True))),
         frame=frame,
+        rule=draw(rules),
     )
     names = Names(
         topics=Topics(prefix="edge", device=draw(identifiers)),
@@ -297,13 +369,20 @@ def test_every_event_validates_and_is_short(event_and_names: tuple[Event, Names]
     assert message == native.encode(*event_and_names)
 
 
-def test_the_longest_event_there_can_be_is_under_2_kib() -> None:
+@pytest.mark.parametrize(
+    ("reason", "rule"),
+    [
+        (("zone_entered", "zone_left", "stationary", "label_changed"), None),
+        (("line_crossed",), Spoken(name="r" * 64, kind="line", direction="out")),
+        (("speeding",), Spoken(name="r" * 64, kind="occupancy", speed_kmh=100 / 3)),
+    ],
+)
+def test_the_longest_event_there_can_be_is_under_2_kib(reason: tuple[Reason, ...], rule: Spoken | None) -> None:
     name, digits = "n" * 64, 10**15 - 1
-    frame = frame_of(0.1 + 1e9, seq=digits)
     event = Event(
         seq=digits,
         event_type="update",
-        reason=("appeared", "zone_entered", "zone_left", "disappeared"),
+        reason=reason,
         track=track_of(
             digits,
             label="l" * 32,
@@ -313,7 +392,8 @@ def test_the_longest_event_there_can_be_is_under_2_kib() -> None:
             first_s=0.1234,
         ),
         zones=tuple(f"{i:02}" + "z" * 62 for i in range(16)),
-        frame=frame,
+        frame=frame_of(0.1 + 1e9, seq=digits),
+        rule=rule,
     )
     message = native.encode(event, Names(topics=Topics(prefix="p" * 64, device=name), camera=name, run_id="f" * 16))
     VALIDATOR.validate(content_of(message))

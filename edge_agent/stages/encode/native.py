@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from edge_agent import geometry
-from edge_agent.records import Count, Event, Message, Said
+from edge_agent.records import Count, Crossings, Event, Frame, Message, Said, Spoken, Track
 from edge_agent.stages.encode.topics import Topics
 
 SCHEMA_VERSION = 1
@@ -40,7 +40,9 @@ def encode(said: Said, names: Names) -> Message:
         return _event(said, names)
     if isinstance(said, Count):
         topic = names.topics.count(names.camera, said.zone, said.label)
-        return Message(topic=topic, payload=str(said.value).encode(), kind="state")
+        return _number(topic, said.value)
+    if isinstance(said, Crossings):
+        return _number(names.topics.crossings(names.camera, said.line, said.label, said.direction), said.value)
     return Message(topic=names.topics.motion(names.camera), payload=b"ON" if said.value else b"OFF", kind="state")
 
 
@@ -60,6 +62,10 @@ def iso_time(utc_ns: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _number(topic: str, value: int) -> Message:
+    return Message(topic=topic, payload=str(value).encode(), kind="state")
+
+
 def _event(event: Event, names: Names) -> Message:
     return Message(
         topic=names.topics.event(names.camera),
@@ -71,9 +77,8 @@ def _event(event: Event, names: Names) -> Message:
 
 
 def _content(event: Event, names: Names) -> dict[str, Any]:
-    track, frame = event.track, event.frame
-    age_s = frame.at_s - track.first_s
-    seen_s = track.seen_s - track.first_s
+    frame = event.frame
+    since_s, until_s = _span(event)
     return {
         "schema": SCHEMA_VERSION,
         "event_id": f"{names.run_id}/{names.camera}/{event.seq}",
@@ -83,21 +88,40 @@ def _content(event: Event, names: Names) -> dict[str, Any]:
         "reason": list(event.reason),
         "device": names.topics.device,
         "camera": names.camera,
-        "object": {
-            "id": f"{names.camera}-{track.id}",
-            "label": track.label,
-            "score": round(track.score, _SCORE_DIGITS),
-            "top_score": round(track.top_score, _SCORE_DIGITS),
-            "box": [round(side, _BOX_DIGITS) for side in geometry.normalise(track.box, frame.width, frame.height)],
-            "zones": list(event.zones),
-            "age_s": round(age_s, _SECONDS_DIGITS),
-        },
+        **({} if event.track is None else {"object": _object(event.track, event.zones, frame, names)}),
+        **({} if event.rule is None else {"rule": _rule(event.rule)}),
         "frame": {"width": frame.width, "height": frame.height, "seq": frame.seq},
         "time": iso_time(frame.utc_ns),
-        "started": iso_time(frame.utc_ns - round(age_s * 1e9)),
-        "duration_s": round(seen_s if event.event_type == "end" else age_s, _SECONDS_DIGITS),
+        "started": iso_time(frame.utc_ns - round((frame.at_s - since_s) * 1e9)),
+        "duration_s": round(until_s - since_s, _SECONDS_DIGITS),
         "time_synced": frame.utc_synced,
     }
+
+
+def _span(event: Event) -> tuple[float, float]:
+    """Since when what the event tells of has been so, and until when: an object that ends, until it was last seen."""
+    at_s = event.frame.at_s
+    if event.track is None:
+        return at_s if event.since_s is None else event.since_s, at_s
+    return event.track.first_s, event.track.seen_s if event.event_type == "end" else at_s
+
+
+def _object(track: Track, zones: tuple[str, ...], frame: Frame, names: Names) -> dict[str, Any]:
+    return {
+        "id": f"{names.camera}-{track.id}",
+        "label": track.label,
+        "score": round(track.score, _SCORE_DIGITS),
+        "top_score": round(track.top_score, _SCORE_DIGITS),
+        "box": [round(side, _BOX_DIGITS) for side in geometry.normalise(track.box, frame.width, frame.height)],
+        "zones": list(zones),
+        "stationary": track.stationary,
+        "age_s": round(frame.at_s - track.first_s, _SECONDS_DIGITS),
+    }
+
+
+def _rule(rule: Spoken) -> dict[str, Any]:
+    """What a rule says of itself, without what it has nothing to say about."""
+    return {name: value for name, value in asdict(rule).items() if value is not None}
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

@@ -48,8 +48,11 @@ class Topics:
     def count(self, camera: str, zone: str | None, label: str) -> str:
         """Retained number of objects in view, or in a zone."""
         place = "" if zone is None else f"/zone/{zone}"
-        # Some brokers know no spaces in topics: `traffic light` counts at `…/count/traffic_light`.
-        return f"{self.root}/camera/{camera}{place}/count/{label.replace(' ', '_')}"
+        return f"{self.root}/camera/{camera}{place}/count/{_level(label)}"
+
+    def crossings(self, camera: str, line: str, label: str, direction: str) -> str:
+        """Retained number of objects that have crossed a line in a direction."""
+        return f"{self.root}/camera/{camera}/line/{line}/count/{_level(label)}/{direction}"
 
     def event(self, camera: str) -> str:
         """Event JSON, while it is news."""
@@ -58,3 +61,8 @@ class Topics:
     def late_event(self, camera: str) -> str:
         """The same JSON when it is no news any more."""
         return f"{self.event(camera)}/late"
+
+
+def _level(label: str) -> str:
+    """A label in a topic. Some brokers know no spaces there: `traffic light` counts at `…/count/traffic_light`."""
+    return label.replace(" ", "_")

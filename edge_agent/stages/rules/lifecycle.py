@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from edge_agent.records import EventType, Reason, Track, Tracks
-
-Zones = tuple[str, ...]
-"""The names of the zones that an object is in."""
-
-Turn = tuple[EventType, tuple[Reason, ...], Track, Zones]
-"""A turn in an object's life: what to say, why, of which object, and where it is; for `end`, where it was last."""
+from edge_agent.records import Reason, Track, Tracks
+from edge_agent.stages.rules.scene import Turn, Zones
 
 
 class Lifecycle:
     """Remembers what was said of each object, and says what is new about it."""
 
     def __init__(self) -> None:
-        self._said: dict[
-            int, tuple[Track, tuple[str, ...]]
-        ] = {}  # by track id: the object and its zones when last told
+        self._said: dict[int, tuple[Track, Zones]] = {}  # by track id: the object and its zones when last told
 
     @property
     def present(self) -> dict[int, tuple[Track, Zones]]:
@@ -34,13 +27,13 @@ class Lifecycle:
         for track in tracks.live:
             inside = zones.get(track.id, ())
             if track.id in self._said:
-                before = self._said[track.id][1]
+                before = self._said[track.id]
                 self._said[track.id] = (track, inside)
-                if before != inside:
-                    yield "update", _moves(before, inside), track, inside
+                if reason := (*_moves(before[1], inside), *_changes(before[0], track)):
+                    yield Turn(event_type="update", reason=reason, track=track, zones=inside)
             elif track.confirmed:
                 self._said[track.id] = (track, inside)
-                yield "new", ("appeared", *_moves((), inside)), track, inside
+                yield Turn(event_type="new", reason=("appeared", *_moves((), inside)), track=track, zones=inside)
 
     def finish(self) -> Iterator[Turn]:
         """Nothing more will be seen: everything that is present ends."""
@@ -49,10 +42,19 @@ class Lifecycle:
 
     def _end(self, track: Track) -> Turn:
         _last_told, inside = self._said.pop(track.id)
-        return "end", ("disappeared",), track, inside
+        return Turn(event_type="end", reason=("disappeared",), track=track, zones=inside)
 
 
 def _moves(before: Zones, now: Zones) -> tuple[Reason, ...]:
     entered: tuple[Reason, ...] = ("zone_entered",) if set(now) - set(before) else ()
     left: tuple[Reason, ...] = ("zone_left",) if set(before) - set(now) else ()
     return entered + left
+
+
+def _changes(before: Track, now: Track) -> tuple[Reason, ...]:
+    changes: tuple[Reason, ...] = ()
+    if before.stationary is not now.stationary:
+        changes += ("stationary",) if now.stationary else ("moving",)
+    if before.label != now.label:
+        changes += ("label_changed",)
+    return changes

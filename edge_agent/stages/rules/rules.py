@@ -1,13 +1,22 @@
-"""All rules of one camera: tracks go in, events and counts come out, in the order in which they are true."""
+"""All rules of one camera: tracks go in, events and counts come out, in the order in which they are true.
+
+Within a frame: what has ended, each after what rules say of its going; what is new or has changed; lines and then
+rules, in the order of the configuration; counts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from edge_agent.records import Count, Event, Frame, Tracks
+from edge_agent.records import Count, Crossings, Event, Frame, Track, Tracks
 from edge_agent.stages.rules.count import Counts
-from edge_agent.stages.rules.lifecycle import Lifecycle, Turn
+from edge_agent.stages.rules.kinds import RuleSettings, rule_of
+from edge_agent.stages.rules.lifecycle import Lifecycle
+from edge_agent.stages.rules.line import Line, LineSettings
+from edge_agent.stages.rules.scene import IsOpen, Note, Rule, Scene, Seen, Turn
 from edge_agent.stages.rules.zone import Zone, ZoneSettings
+
+_NOWHERE: Mapping[str, float] = {}
 
 
 class Rules:
@@ -16,43 +25,114 @@ class Rules:
     Args:
         labels: what the camera looks for.
         zones: its zones, by name, in the order in which events name them.
+        lines: its lines, by name.
+        rules: its rules.
+        schedules: by the name of a line or rule, whether it is within its schedule; always for those left out.
+        note: is told all conditions of each rule; None when nobody listens, which costs less.
     """
 
-    def __init__(self, labels: tuple[str, ...], zones: Mapping[str, ZoneSettings]) -> None:
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        zones: Mapping[str, ZoneSettings],
+        lines: Mapping[str, LineSettings] | None = None,
+        rules: Sequence[RuleSettings] = (),
+        schedules: Mapping[str, IsOpen] | None = None,
+        note: Note | None = None,
+    ) -> None:
+        opens = schedules or {}
         self._zones = {name: Zone(settings) for name, settings in zones.items()}
+        self._lines = [
+            Line(name, settings, settings.labels or labels, opens.get(name, _always))
+            for name, settings in (lines or {}).items()
+        ]
+        self._rules: tuple[Rule, ...] = (
+            *self._lines,
+            *(rule_of(settings, opens.get(settings.name, _always)) for settings in rules),
+        )
         self._lifecycle = Lifecycle()
         self._counts = Counts(labels, {name: settings.labels or labels for name, settings in zones.items()})
+        self._note = note
         self._next_seq = 0
 
-    def begin(self) -> tuple[Count, ...]:
-        """Say that nothing is present, of every label and zone."""
-        return tuple(self._counts.update(()))
+    def begin(self) -> tuple[Count | Crossings, ...]:
+        """Say that nothing is present, of every label and zone, and that nothing has crossed a line."""
+        return (*self._counts.update(()), *self._crossings())
 
-    def evaluate(self, tracks: Tracks, frame: Frame) -> tuple[Event | Count, ...]:
+    def evaluate(self, tracks: Tracks, frame: Frame) -> tuple[Event | Count | Crossings, ...]:
         """Say what this frame changed."""
         inside = {name: zone.update(tracks, frame) for name, zone in self._zones.items()}
-        zones = {track.id: tuple(name for name, ids in inside.items() if track.id in ids) for track in tracks.live}
-        return self._report(self._lifecycle.update(tracks, zones), frame)
+        return self._report(self._turns(tracks, frame, inside), frame)
 
-    def finish(self, frame: Frame) -> tuple[Event | Count, ...]:
+    def finish(self, frame: Frame) -> tuple[Event | Count | Crossings, ...]:
         """Nothing comes after this frame, or not for long: everything ends."""
         for zone in self._zones.values():
             zone.forget()
-        return self._report(self._lifecycle.finish(), frame)
+        return self._report(self._last_turns(frame), frame)
 
-    def _report(self, turns: Iterable[Turn], frame: Frame) -> tuple[Event | Count, ...]:
-        events: list[Event | Count] = []
-        for event_type, reason, track, zones in turns:
-            events.append(
-                Event(
-                    seq=self._next_seq,
-                    event_type=event_type,
-                    reason=reason,
-                    track=track,
-                    zones=zones,
-                    frame=frame,
-                )
-            )
-            self._next_seq += 1
+    def _turns(self, tracks: Tracks, frame: Frame, inside: Mapping[str, Mapping[int, float]]) -> Iterator[Turn]:
+        since = {track.id: _since(inside, track) for track in tracks.live}
+        before = {track_id: zones for track_id, (_track, zones) in self._lifecycle.present.items()}
+        for turn in self._lifecycle.update(tracks, {track_id: tuple(zones) for track_id, zones in since.items()}):
+            if turn.event_type == "end" and turn.track is not None:
+                gone = Seen(track=turn.track, zones=turn.zones, since_s=_NOWHERE, was_in=turn.zones)
+                for rule in self._rules:
+                    yield from rule.part(gone, _scene(frame), self._note)
+            yield turn
+        present = tuple(
+            Seen(track=track, zones=zones, since_s=since.get(track.id, _NOWHERE), was_in=before.get(track.id, ()))
+            for track, zones in self._lifecycle.present.values()
+        )
+        yield from self._look(_scene(frame, present, tracks.live))
+
+    def _last_turns(self, frame: Frame) -> Iterator[Turn]:
+        yield from self._lifecycle.finish()
+        yield from self._look(_scene(frame, over=True))
+
+    def _look(self, scene: Scene) -> Iterator[Turn]:
+        for rule in self._rules:
+            yield from rule.look(scene, self._note)
+
+    def _report(self, turns: Iterable[Turn], frame: Frame) -> tuple[Event | Count | Crossings, ...]:
+        events = [self._event(turn, frame) for turn in turns]
         present = ((track.label, inside) for track, inside in self._lifecycle.present.values())
-        return (*events, *self._counts.update(present))
+        return (*events, *self._counts.update(present), *self._crossings())
+
+    def _event(self, turn: Turn, frame: Frame) -> Event:
+        event = Event(
+            seq=self._next_seq,
+            event_type=turn.event_type,
+            reason=turn.reason,
+            track=turn.track,
+            zones=turn.zones,
+            frame=frame,
+            rule=turn.rule,
+            since_s=turn.since_s,
+        )
+        self._next_seq += 1
+        return event
+
+    def _crossings(self) -> Iterator[Crossings]:
+        for line in self._lines:
+            yield from line.crossings()
+
+
+def _since(inside: Mapping[str, Mapping[int, float]], track: Track) -> Mapping[str, float]:
+    """The zones that an object is in, in their order, and since when it is in each."""
+    return {name: ids[track.id] for name, ids in inside.items() if track.id in ids}
+
+
+def _scene(frame: Frame, present: tuple[Seen, ...] = (), live: tuple[Track, ...] = (), *, over: bool = False) -> Scene:
+    return Scene(
+        at_s=frame.at_s,
+        utc_ns=frame.utc_ns,
+        width=frame.width,
+        height=frame.height,
+        present=present,
+        live=live,
+        over=over,
+    )
+
+
+def _always(_utc_ns: int) -> bool:
+    return True
