@@ -194,6 +194,23 @@ def print_scores(found: Mapping[str, Mapping[str, Scores]], every: int) -> None:
         for setting in dict.fromkeys([next(iter(settings)), best(settings)]):
             of_all = [combined(list(settings[setting].values())), *(settings[setting][name] for name in names)]
             print(f"{f'{peer}, {setting}':46} " + " ".join(f"{in_short(score):>19}" for score in of_all))
+    print_ahead(found)
+
+
+def print_ahead(found: Mapping[str, Mapping[str, Scores]]) -> None:
+    """How far we are ahead of the best figure of any peer with any setting, of all sequences together."""
+    ours = combined(list(found[OURS]["as it comes"].values())).figures()
+    others = [
+        combined(list(scores.values())).figures()
+        for peer, settings in found.items()
+        for scores in settings.values()
+        if peer != OURS
+    ]
+    ahead = [
+        f"{name.upper()} {(ours[name] - max(one[name] for one in others)) * 100:+.2f}" for name in ("hota", "idf1")
+    ]
+    switches = min(one["idsw"] for one in others)
+    print(f"\nahead of the best figure of any peer: {', '.join(ahead)}, switches {ours['idsw']} to {switches}")
 
 
 def in_short(score: Score) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from edge_agent.cli import eval_detect, eval_track
+from edge_agent.cli import eval_detect, eval_events, eval_track
 
 _WHAT = {
     "detect": (eval_detect, "boxes on single pictures: COCO's metric"),
+    "events": (eval_events, "what is said of a clip: recall, precision, repeats and delay"),
     "track": (eval_track, "identities over time: HOTA, MOTA, IDF1 on sequences of MOTChallenge's form"),
 }
 

@@ -26,7 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="also write what the tracker says, a file a sequence")
     parser.add_argument(
-        "--every", type=_step, default=1, metavar="N", help="take frames 1, 1+N, 1+2N … only, under their own numbers"
+        "--every",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="take frames 1, 1+N, 1+2N … only, under their own numbers",
     )
     parser.add_argument("--min", type=float, metavar="HOTA", help="exit 1 when HOTA of all, in percent, is less")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -44,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     return 0 if is_enough else EXIT_FAILED
 
 
-def _step(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number from 1, for argparse."""
     step = int(text)
     if step < 1:
         raise argparse.ArgumentTypeError(f"{step} is less than 1")
