@@ -264,7 +264,7 @@ def track(group: str, given: Any) -> dict[str, Any]:
 
 
 def cost(group: str, given: Any) -> dict[str, Any]:
-    """Nanoseconds of CPU of each update, by `PEER|OBJECTS`: all take the same frame in turns."""
+    """Nanoseconds of CPU of each update, (rounds, frames), by `PEER|OBJECTS`: all take the same frame in turns."""
     spent: dict[str, list[int]] = {}
     for objects in json.loads(str(given["objects"])):
         frames = [(given[f"{objects}|{k}|boxes"], given[f"{objects}|{k}|scores"]) for k in range(int(given["length"]))]
@@ -281,7 +281,7 @@ def cost(group: str, given: Any) -> dict[str, Any]:
                     if number >= WARM_UP:
                         spent.setdefault(f"{name}|{objects}", []).append(took)
             gc.enable()
-    return {name: np.array(times) for name, times in spent.items()}
+    return {name: np.array(times).reshape(int(given["rounds"]), -1) for name, times in spent.items()}
 
 
 def first(settings: dict[str, Make]) -> Make:
