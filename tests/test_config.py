@@ -737,3 +737,136 @@ def test_every_pattern_of_a_setting_has_words() -> None:
     schema = json.dumps(config.Settings.model_json_schema())
     patterns = {json.loads(f'"{found}"') for found in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', schema)}
     assert patterns <= set(wording.PATTERNS)
+
+
+# Zones, lines and rules that could never speak
+
+PORCH = "    zones: {porch: {polygon: [[0.4, 0.1], [0.9, 0.1], [0.9, 0.9], [0.4, 0.9]], labels: [person]}}\n"
+CARS = "    detect: {labels: [person, car]}\n"
+A_LINE = "from: [0.1, 0.5], to: [0.9, 0.5]"
+NO_CATS = 'this camera does not look for "cat"'
+ONLY_PERSONS = '`detect.labels` holds "person"'
+NO_ROOM = "the picture ends beside the line within its hysteresis, 0.01: nothing can cross it"
+A_RULE = "name: r, kind: dwell, after_s: 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Names
+        (
+            f"    lines: {{r: {{{A_LINE}}}}}\n    rules: [{{{A_RULE}}}]\n",
+            "6:20: cameras[0].rules[0].name: the line in line 5 has the same name",
+        ),
+        (
+            f"    rules:\n      - {{{A_RULE}}}\n      - {{{A_RULE}}}\n",
+            "7:16: cameras[0].rules[1].name: the rule in line 6 has the same name",
+        ),
+        # The zone of a rule
+        (
+            f"{PORCH}    rules: [{{{A_RULE}, zone: prch}}]\n",
+            '6:54: cameras[0].rules[0].zone: there is no zone "prch"; did you mean "porch"?',
+        ),
+        (
+            f"{PORCH}    rules: [{{{A_RULE}, zone: yard}}]\n",
+            '6:54: cameras[0].rules[0].zone: there is no zone "yard"; the camera\'s zones are "porch"',
+        ),
+        (
+            f"    rules: [{{{A_RULE}, zone: yard}}]\n",
+            '5:54: cameras[0].rules[0].zone: there is no zone "yard"; the camera has no `zones`',
+        ),
+        (
+            (
+                "    zones: {all: {polygon: [[0, 0], [1, 0], [1, 1], [0, 1]]}}\n"
+                "    rules: [{name: r, kind: zone, zone: all, on: leave}]\n"
+            ),
+            '6:50: cameras[0].rules[0].on: zone "all" is the whole picture, so nothing ever leaves it',
+        ),
+        # Labels
+        (
+            f"    rules: [{{{A_RULE}, labels: [cat]}}]\n",
+            f"5:57: cameras[0].rules[0].labels[0]: {NO_CATS}, so this rule never speaks of it; {ONLY_PERSONS}",
+        ),
+        (
+            f"{CARS}{PORCH}    rules: [{{{A_RULE}, zone: porch, labels: [person, car]}}]\n",
+            '7:78: cameras[0].rules[0].labels[1]: zone "porch" does not count "car", so this rule never speaks of it',
+        ),
+        (
+            f"    lines: {{l: {{{A_LINE}, labels: [cat]}}}}\n",
+            f"5:60: cameras[0].lines.l.labels[0]: {NO_CATS}, so it never counts here; {ONLY_PERSONS}",
+        ),
+        # Zones
+        (
+            "    zones: {z: {polygon: [[0.1, 0.3], [0.2, 0.6], [0.3, 0.9]]}}\n",
+            "5:26: cameras[0].zones.z.polygon: all corners lie on one line, so nothing is ever in it",
+        ),
+        (
+            f"    mask: [[[0.3, 0], [0.7, 0], [0.7, 1], [0.3, 1]], [[0.6, 0], [1, 0], [1, 1], [0.6, 1]]]\n{PORCH}",
+            "6:30: cameras[0].zones.porch.polygon: lies wholly under the camera's `mask`, so nothing is ever in it",
+        ),
+        # Lines
+        (
+            "    lines: {l: {from: [0.1, 0.5], to: [0.1, 0.5]}}\n",
+            "5:39: cameras[0].lines.l.to: is the same place as `from`, so the line has no length",
+        ),
+        (
+            "    lines: {l: {from: [0.1, 0.5], to: [0.1, 0.52], hysteresis: 0.05}}\n",
+            "5:64: cameras[0].lines.l.hysteresis: the line is no longer than its hysteresis, 0.05",
+        ),
+        (
+            "    lines: {l: {from: [0, 1], to: [1, 0.995]}}\n",
+            f"5:16: cameras[0].lines.l: {NO_ROOM}",
+        ),
+        (
+            "    lines: {l: {from: [0.002, 0], to: [0.002, 1]}}\n",  # at most 0.008 of the height from the edge
+            f"5:16: cameras[0].lines.l: {NO_ROOM}",
+        ),
+        (
+            f"    mask: [[[0, 0.4], [1, 0.4], [1, 0.6], [0, 0.6]]]\n    lines: {{l: {{{A_LINE}}}}}\n",
+            "6:13: cameras[0].lines.l: lies wholly under the camera's `mask`, so nothing crosses it",
+        ),
+        ("    lines: {l: {start: [0, 0], to: [1, 1]}}\n", None),
+        ("    lines: {l: {from: , to: [1, 1]}}\n", "5:17: cameras[0].lines.l.from: has no value, and must have one"),
+        (
+            "    rules: [{name: r, kind: dwel}]\n",
+            '5:29: cameras[0].rules[0].kind: is "dwel", must be zone, dwell or occupancy',
+        ),
+        ("    rules: [{name: r, kind: dwell}]\n", "5:13: cameras[0].rules[0].after_s: is missing"),
+        ("    rules: [{name: r, kind: zone}]\n", "5:13: cameras[0].rules[0].zone: is missing"),
+        (
+            "    rules: [{name: r, kind: occupancy, at_least: 0}]\n",
+            "5:50: cameras[0].rules[0].at_least: is 0, must be at least 1",
+        ),
+        (
+            f"    rules: [{{{A_RULE}, on: enter}}]\n",
+            "5:48: cameras[0].rules[0].on: unknown key; did you mean `zone` or `cameras[].rules[].on`?",
+        ),
+    ],
+)
+def test_a_rule_that_could_never_speak_is_a_mistake(tmp_path: Path, text: str, expected: str | None) -> None:
+    found = lines(tmp_path, CAMERA + text)
+    if expected is None:
+        assert len(found) == 2  # a key too many, and one that is missing
+    else:
+        assert found == [f"c.yaml:{expected}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PORCH}    lines: {{porch: {{{A_LINE}}}}}\n    rules: [{{{A_RULE}, zone: porch}}]\n",  # as the zone
+        "    lines: {l: {from: [0.006, 0], to: [0.006, 1]}}\n",  # 0.024 of the height in a picture four times as wide
+        f"    mask: [[[0, 0.4], [0.8, 0.4], [0.8, 0.6], [0, 0.6]]]\n    lines: {{l: {{{A_LINE}}}}}\n",
+        f"{CARS}{PORCH}    rules: [{{{A_RULE}, zone: porch}}, {{name: s, kind: dwell, after_s: 1, labels: [car]}}]\n",
+        f"{PORCH}    rules: [{{name: r, kind: zone, zone: porch, on: leave}}]\n",
+        f"    lines: {{l: {{{A_LINE}, hysteresis: 0}}}}\n",
+    ],
+)
+def test_a_rule_that_may_speak_is_none(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, CAMERA + text).cameras[0].id == "a"
+
+
+def test_a_line_is_shown_as_it_is_written(tmp_path: Path) -> None:
+    settings = load(tmp_path, CAMERA + f"    lines: {{l: {{{A_LINE}}}}}\n")
+    assert (settings.cameras[0].lines["l"].start, settings.cameras[0].lines["l"].end) == ((0.1, 0.5), (0.9, 0.5))
+    assert config.to_public(settings)["cameras"][0]["lines"]["l"]["from"] == [0.1, 0.5]

@@ -120,6 +120,7 @@ def story(
     walks: Sequence[Walk],
     rate_hz: float = 10.0,
     until_s: float = 0.0,
+    begin_s: float = 0.0,
     utc_ns: Callable[[float], int] | None = None,
 ) -> Told:
     """Tell rules of objects that walk, and then that all is over."""
@@ -128,7 +129,7 @@ def story(
     known: dict[int, Track] = {}
     told = Told([], {})
     frame = frame_of()
-    for i in range(int(until_s * rate_hz) + 1):
+    for i in range(int(begin_s * rate_hz), int(until_s * rate_hz) + 1):
         at_s = i / rate_hz
         frame = frame_of(at_s, size=SIZE, seq=i)
         frame = replace(frame, utc_ns=utc_ns(at_s)) if utc_ns else frame

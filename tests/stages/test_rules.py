@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from builders import frame_of, track_of
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.records import Box, Count, Event, Track, Tracks
+from edge_agent.stages.rules.anchor import Anchor
 from edge_agent.stages.rules.count import Counts
 from edge_agent.stages.rules.lifecycle import Lifecycle
 from edge_agent.stages.rules.rules import Rules
@@ -162,6 +164,40 @@ def test_a_count_is_said_when_it_changes_and_at_last_all_are_none(history: list[
     assert last == {(None, "person"): 0, ("left", "person"): 0, ("up", "person"): 0}
 
 
+def changing(*tracks: Track) -> list[tuple[object, ...]]:
+    """What is said of an object that is so in one frame after the other, its `new` left out."""
+    rules = Rules(("person", "car"), {"left": ZoneSettings(polygon=LEFT_HALF, labels=("person",), inertia_s=0)})
+    return [event for i, track in enumerate(tracks) for event in events(told(rules, i * 0.2, track))][1:]
+
+
+def test_coming_to_a_stand_and_moving_on_are_updates() -> None:
+    moves = track_of(box=IN_RIGHT)
+    stands = replace(moves, stationary=True)
+    assert changing(moves, stands, stands, moves) == [
+        ("update", ("stationary",), 1, ()),
+        ("update", ("moving",), 1, ()),
+    ]
+    assert changing(stands, stands, moves) == [("update", ("moving",), 1, ())]  # its `new` says that it stands
+
+
+def test_another_label_is_an_update_and_so_is_leaving_a_zone_that_does_not_count_it() -> None:
+    seen_s = iter([0.0, 0.2, 0.4])
+    person, car, again = (
+        track_of(label=label, box=IN_LEFT, seen_s=next(seen_s)) for label in ("person", "car", "person")
+    )
+    assert changing(person, car, again) == [
+        ("update", ("zone_left", "label_changed"), 1, ()),
+        ("update", ("zone_entered", "label_changed"), 1, ("left",)),
+    ]
+
+
+def test_all_that_happens_to_an_object_in_a_frame_is_one_update() -> None:
+    person = track_of(box=IN_RIGHT)
+    then = replace(track_of(label="car", box=IN_LEFT, seen_s=0.2), stationary=True)
+    assert changing(person, replace(then, label="person")) == [("update", ("zone_entered", "stationary"), 1, ("left",))]
+    assert changing(person, then) == [("update", ("stationary", "label_changed"), 1, ())]
+
+
 def test_the_life_cycle_forgets_what_has_ended() -> None:
     lifecycle = Lifecycle()
     for track_id in range(1, 100):
@@ -189,6 +225,38 @@ def test_the_life_cycle_forgets_what_has_ended() -> None:
 def test_an_object_is_in_a_zone_by_its_feet(feet: tuple[float, float], *, inside: bool) -> None:
     zone = Zone(ZoneSettings(polygon=LEFT_HALF))
     assert (1 in zone.update(Tracks(live=(track_of(box=standing(*feet)),)), frame_of())) is inside
+
+
+@pytest.mark.parametrize(
+    ("anchor", "y"),
+    [("bottom", 0.95), ("centre", 0.7), ("top", 0.45)],  # of a box from 0.45 to 0.95 of the height
+)
+def test_an_object_is_in_a_zone_by_the_anchor_that_was_chosen(anchor: Anchor, y: float) -> None:
+    box = (75.0, 0.45 * 90, 85.0, 0.95 * 90)
+    for begin, inside in ((y - 0.05, True), (y + 0.01, False)):
+        strip = ((0.0, begin), (1.0, begin), (1.0, y + 0.04), (0.0, y + 0.04))
+        zone = Zone(ZoneSettings(polygon=strip, anchor=anchor))
+        assert (1 in zone.update(Tracks(live=(track_of(box=box),)), frame_of())) is inside
+
+
+def test_an_object_has_been_in_a_zone_since_it_first_stood_there() -> None:
+    zone = Zone(ZoneSettings(polygon=LEFT_HALF, inertia_s=0.5))
+    places = {
+        0.0: IN_LEFT,
+        0.5: IN_LEFT,
+        1.0: IN_RIGHT,
+        1.25: IN_LEFT,
+        2.0: IN_RIGHT,
+        2.5: IN_RIGHT,
+        3.0: IN_LEFT,
+        3.5: IN_LEFT,
+    }
+    since = []
+    for at_s, box in places.items():
+        track = track_of(box=box, seen_s=at_s, confirmed=at_s >= 0.5)
+        since.append(zone.update(Tracks(live=(track,)), frame_of(at_s)).get(1))
+    # Out of it for a moment at 1 s, for longer from 2 s; in it again from 3 s.
+    assert since == [0.0, 0.0, 0.0, 0.0, 0.0, None, None, 3.0]
 
 
 def test_a_thing_in_the_lower_right_corner_is_in_a_zone_that_covers_the_picture() -> None:
