@@ -55,8 +55,18 @@ def test_what_is_said_is_paired_one_to_one_within_the_tolerance(
     [part] = agreement.compare(at(*true_s), at(*said_s), 2.0).values()
     assert (part.expected, part.said, part.right, part.duplicates) == (len(true_s), len(said_s), right, duplicates)
     assert sorted(map(abs, part.delays_s)) == pytest.approx(sorted(map(abs, delays_s)))
+    assert len(part.missed_s) == len(true_s) - right
+    assert len(part.wrong_s) == len(said_s) - right
     assert part.recall == (right / len(true_s) if true_s else None)
     assert part.precision == (right / len(said_s) if said_s else None)
+
+
+def test_it_is_told_when_something_was_missed_or_wrong() -> None:
+    parts = agreement.compare([*at(1, 7), *at(3, what="b")], [*at(1.2, 1.6, 20), *at(3, what="b")], 2.0)
+    assert parts["line door: in"].missed_s == (7,)
+    assert parts["line door: in"].wrong_s == (1.6, 20)
+    overall = agreement.together(parts)
+    assert (overall.missed_s, overall.wrong_s, overall.duplicates) == ((7,), (1.6, 20), 1)
 
 
 def test_only_the_same_thing_is_paired() -> None:

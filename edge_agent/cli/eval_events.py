@@ -119,6 +119,8 @@ def _figures(part: Agreement) -> dict[str, Any]:
         "recall": part.recall,
         "precision": part.precision,
         "duplicates": part.duplicates,
+        "missed_s": part.missed_s,
+        "wrong_s": part.wrong_s,
         "delay_p50_s": part.delay_s(50),
         "delay_p95_s": part.delay_s(95),
     }

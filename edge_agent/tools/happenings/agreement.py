@@ -19,12 +19,16 @@ class Agreement:
         expected: how often it happened.
         said: how often the agent said so.
         duplicates: how often it said so once more of what it had said already.
+        missed_s: when what it did not say happened.
+        wrong_s: when it said what did not happen, or said it once more.
         delays_s: of each that it said rightly, how much later than it happened; less than 0 is sooner.
     """
 
     expected: int
     said: int
     duplicates: int
+    missed_s: tuple[float, ...]
+    wrong_s: tuple[float, ...]
     delays_s: tuple[float, ...]
 
     @property
@@ -66,6 +70,8 @@ def together(parts: Mapping[str, Agreement]) -> Agreement:
         expected=sum(part.expected for part in parts.values()),
         said=sum(part.said for part in parts.values()),
         duplicates=sum(part.duplicates for part in parts.values()),
+        missed_s=tuple(sorted(at_s for part in parts.values() for at_s in part.missed_s)),
+        wrong_s=tuple(sorted(at_s for part in parts.values() for at_s in part.wrong_s)),
         delays_s=tuple(delay for part in parts.values() for delay in part.delays_s),
     )
 
@@ -90,6 +96,8 @@ def _agreement(true_s: Sequence[float], said_s: Sequence[float], tolerance_s: fl
         expected=len(true_s),
         said=len(said_s),
         duplicates=int(np.count_nonzero(near[told][:, extra].any(axis=0))),
+        missed_s=tuple(at_s for at_s, was_told in zip(true_s, told.tolist(), strict=True) if not was_told),
+        wrong_s=tuple(said_s[column] for column in extra.tolist()),
         delays_s=tuple(later[rows[right], columns[right]].tolist()),
     )
 

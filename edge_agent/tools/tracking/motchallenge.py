@@ -178,25 +178,23 @@ def _text(path: Path) -> str:
 
 def _rows(path: Path) -> Numbers:
     """(N, C) the numbers of a file, rows in order of their frames; C is what the shortest row has, 6 at least."""
+    texts = {line: text for line, text in enumerate(_text(path).splitlines(), start=1) if text.strip()}
     rows: list[list[float]] = []
-    for line, text in enumerate(_text(path).splitlines(), start=1):
-        if not text.strip():
-            continue
+    for line, text in texts.items():
         try:
             rows.append([float(word) for word in text.replace(",", " ").split()])
         except ValueError:
             raise ConfigError(f"{path}:{line}: has something that is no number: {text[:60]!r}") from None
         if len(rows[-1]) < _BOX_COLUMNS:
             raise ConfigError(f"{path}:{line}: has {len(rows[-1])} numbers, and frame, id and a box are {_BOX_COLUMNS}")
-        if not _is_sane(rows[-1][:_BOX_COLUMNS]):
-            raise ConfigError(f"{path}:{line}: frames count from 1, and boxes are finite: {text[:60]!r}")
     columns = min(map(len, rows), default=_BOX_COLUMNS)
     table = np.array([row[:columns] for row in rows], np.float64).reshape(-1, columns)
-    return np.nan_to_num(table[np.argsort(table[:, _FRAME], kind="stable")], nan=_NO_SCORE)
-
-
-def _is_sane(row: list[float]) -> bool:
-    return bool(np.isfinite(row).all()) and 1 <= row[_FRAME] <= _MOST_FRAMES and row[_FRAME] == int(row[_FRAME])
+    frames = table[:, _FRAME]
+    sane = np.isfinite(table[:, :_BOX_COLUMNS]).all(axis=1) & (frames >= 1) & (frames <= _MOST_FRAMES)
+    for line, is_sane in zip(texts, (sane & (frames == np.floor(frames))).tolist(), strict=True):
+        if not is_sane:
+            raise ConfigError(f"{path}:{line}: frames count from 1, and boxes are finite: {texts[line][:60]!r}")
+    return np.nan_to_num(table[np.argsort(frames, kind="stable")], nan=_NO_SCORE)
 
 
 def _frames(rows: Numbers) -> IntArray:
