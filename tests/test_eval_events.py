@@ -138,6 +138,22 @@ def test_who_is_annotated_again_after_a_gap_was_there_all_the_while(tmp_path: Pa
     assert happened(path, 20) == [("zone middle: entered", 0.0), ("dwell waits", 1.0)]
 
 
+def test_somebody_is_there_from_the_first_to_the_last_frame_he_is_annotated_in(tmp_path: Path) -> None:
+    truth = TrueTracks(read_truth(write_truth(tmp_path / "gt.txt", (7, range(2, 5), lambda _frame: 40))), "person")
+    assert truth.last_frame == 4
+    there = [truth.at(frame_of(seq / 10, seq=seq)) for seq in range(6)]
+    assert [[track.id for track in tracks.live] for tracks in there] == [[], [7], [7], [7], [], []]
+    assert [[track.id for track in tracks.ended] for tracks in there] == [[], [], [], [], [7], []]
+
+
+def test_who_is_of_another_label_is_passed_over(tmp_path: Path) -> None:
+    truth = TrueTracks(read_truth(write_truth(tmp_path / "gt.txt", (7, range(1, 9), lambda _frame: 40))), "car")
+    rules, frame = Rules(("person", "car"), {"middle": ZONE}), frame_of(size=(100, 50))
+    said = rules.evaluate(truth.at(frame), frame)
+    assert [one.what for one in Listener("car").hear(said)] == ["zone middle: entered"]
+    assert list(Listener("person").hear(said)) == []
+
+
 def test_who_is_marked_hidden_all_along_is_nobody(tmp_path: Path) -> None:
     path = tmp_path / "gt.txt"
     path.write_text("".join(f"{frame},1,35,20,10,20,0,1,1\n" for frame in range(1, 9)))

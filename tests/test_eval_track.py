@@ -76,6 +76,13 @@ def test_what_was_found_is_reported_under_its_frame_and_one_identity(
     assert found["sequences"] == [{"name": "walk"} | {name: found[name] for name in expected}]
 
 
+def test_what_was_found_once_is_not_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (folder / "mot/walk/det/det.txt").open("a") as file:
+        file.write("30,-1,500,300,30,80,0.95\n")
+    printed(capsys, "--mot", "mot", "--out", "out")
+    assert {row[3] for row in reported(Path("out/walk.txt"))} == {50.0}  # where he walks
+
+
 @pytest.mark.usefixtures("folder")
 def test_people_read_a_table_in_percent(capsys: pytest.CaptureFixture[str]) -> None:
     figures = json.loads(printed(capsys, "--mot", "mot", "--json"))

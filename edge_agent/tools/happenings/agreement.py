@@ -95,7 +95,7 @@ def _agreement(true_s: Sequence[float], said_s: Sequence[float], tolerance_s: fl
     return Agreement(
         expected=len(true_s),
         said=len(said_s),
-        duplicates=int(np.count_nonzero(near[told][:, extra].any(axis=0))),
+        duplicates=int(np.count_nonzero(near[:, extra].any(axis=0))),
         missed_s=tuple(at_s for at_s, was_told in zip(true_s, told.tolist(), strict=True) if not was_told),
         wrong_s=tuple(said_s[column] for column in extra.tolist()),
         delays_s=tuple(later[rows[right], columns[right]].tolist()),

@@ -49,6 +49,4 @@ def iou(ltwh: Numbers, others_ltwh: Numbers) -> Numbers:
     area = (right - left) * (bottom - top)
     other_area = (other_right - other_left) * (other_bottom - other_top)
     union = np.add.outer(area, other_area) - shared
-    shared[area <= EPSILON] = 0
-    shared[:, other_area <= EPSILON] = 0
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > EPSILON)
