@@ -197,23 +197,26 @@ PEERS: dict[str, dict[str, dict[str, Make]]] = {
             "told the rate": of_roboflow("ByteTrackTracker", told="rate"),
             "told the times": of_roboflow("ByteTrackTracker", told="times"),
             "times, 2 s, from 0.5": of_roboflow("ByteTrackTracker", told="times", lost_track_buffer=60, **_SOONER),
-            "rate, 2 s, from 0.5": of_roboflow("ByteTrackTracker", told="rate", lost_track_buffer=60, **_SOONER),
+            "times, 2 s, 0.5, loose": of_roboflow(
+                "ByteTrackTracker", told="times", lost_track_buffer=60, minimum_iou_threshold=0.02,
+                minimum_consecutive_frames=1, **_SOONER,
+            ),
         },
         "Roboflow C-BIoU": {
             "as it comes": of_roboflow("CBIoUTracker"),
             "told the rate": of_roboflow("CBIoUTracker", told="rate"),
             "rate, 2 s, from 0.5": of_roboflow("CBIoUTracker", told="rate", lost_track_buffer=60, **_SOONER),
-            "wider, 2 s, from 0.5": of_roboflow(
+            "2 s, 0.5, loose": of_roboflow(
                 "CBIoUTracker", told="rate", lost_track_buffer=60, buffer_ratio_first=0.5, buffer_ratio_second=0.7,
-                **_SOONER,
+                minimum_iou_threshold_first_assoc=0.1, minimum_consecutive_frames=1, **_SOONER,
             ),
         },
         "supervision ByteTrack": {
             "as it comes": of_supervision(),
             "told the rate": of_supervision(told=True),
             "rate, 2 s, from 0.5": of_supervision(told=True, lost_track_buffer=60, track_activation_threshold=0.5),
-            "2 s, 0.5, looser": of_supervision(
-                told=True, lost_track_buffer=60, track_activation_threshold=0.5, minimum_matching_threshold=0.9
+            "2 s, 0.5, loose": of_supervision(
+                told=True, lost_track_buffer=60, track_activation_threshold=0.5, minimum_matching_threshold=0.95
             ),
         },
     },
@@ -223,21 +226,29 @@ PEERS: dict[str, dict[str, dict[str, Make]]] = {
             "2 s": of_norfair(memory_s=2),
             "2 s, at once": of_norfair(memory_s=2, initialization_delay=1, distance_threshold=0.8),
             "2 s, only who is seen": of_norfair(memory_s=2, seen_only=True, initialization_delay=2),
+            "2 s, seen, loose": of_norfair(
+                memory_s=2, seen_only=True, initialization_delay=1, distance_threshold=0.95
+            ),
         },
         "trackforge ByteTrack": {
             "as it comes": of_trackforge("BYTETRACK"),
             "1 s": of_trackforge("BYTETRACK", memory_s=1),
             "2 s, from 0.5": of_trackforge("BYTETRACK", memory_s=2, det_thresh=0.5),
+            "2 s, 0.5, loose": of_trackforge("BYTETRACK", memory_s=2, det_thresh=0.5, match_thresh=0.95),
         },
         "trackforge TrackTrack": {
             "as it comes": of_trackforge("TRACKTRACK"),
             "1 s": of_trackforge("TRACKTRACK", memory_s=1),
             "2 s, from 0.5": of_trackforge("TRACKTRACK", memory_s=2, det_thresh=0.5, init_thresh=0.5, min_hits=2),
+            "2 s, 0.5, loose": of_trackforge(
+                "TRACKTRACK", memory_s=2, det_thresh=0.5, init_thresh=0.5, min_hits=1, match_thresh=0.9
+            ),
         },
         "ioutrack Sort": {
             "as it comes": of_ioutrack("Sort"),
             "1 s": of_ioutrack("Sort", memory_s=1),
-            "2 s, sooner, looser": of_ioutrack("Sort", memory_s=2, min_hits=2, iou_threshold=0.15),
+            "2 s, sooner": of_ioutrack("Sort", memory_s=2, min_hits=2, iou_threshold=0.15),
+            "2 s, loose": of_ioutrack("Sort", memory_s=2, min_hits=1, iou_threshold=0.02),
         },
     },
 }  # fmt: skip
