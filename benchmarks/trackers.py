@@ -209,8 +209,10 @@ def print_ahead(found: Mapping[str, Mapping[str, Scores]]) -> None:
     ahead = [
         f"{name.upper()} {(ours[name] - max(one[name] for one in others)) * 100:+.2f}" for name in ("hota", "idf1")
     ]
-    switches = min(one["idsw"] for one in others)
-    print(f"\nahead of the best figure of any peer: {', '.join(ahead)}, switches {ours['idsw']} to {switches}")
+    switches = max(others, key=lambda one: one["hota"])["idsw"]
+    print(
+        f"\nahead of the best figure of any peer: {', '.join(ahead)}; switches {ours['idsw']}, and {switches} of the best"
+    )
 
 
 def in_short(score: Score) -> str:
