@@ -210,9 +210,7 @@ def print_ahead(found: Mapping[str, Mapping[str, Scores]]) -> None:
         f"{name.upper()} {(ours[name] - max(one[name] for one in others)) * 100:+.2f}" for name in ("hota", "idf1")
     ]
     switches = max(others, key=lambda one: one["hota"])["idsw"]
-    print(
-        f"\nahead of the best figure of any peer: {', '.join(ahead)}; switches {ours['idsw']}, and {switches} of the best"
-    )
+    print(f"\nahead of any peer's best figure: {', '.join(ahead)}; switches {ours['idsw']}, of the best {switches}")
 
 
 def in_short(score: Score) -> str:
