@@ -96,7 +96,8 @@ def _alignment(scene: Scene) -> Numbers:
 
 def _paired(scene: Scene, alignment: Numbers) -> tuple[IntArray, IntArray, Numbers]:
     """All pairs of all frames, those included that overlap by too little: (K,) who, (K,) as whom, (K,) overlaps."""
-    true_ids, said_ids, overlaps = [_NOBODY], [_NOBODY], [np.zeros(0)]
+    true_ids, said_ids = [_NOBODY], [_NOBODY]
+    overlaps: list[Numbers] = [np.zeros(0)]
     for moment in scene.moments:
         if moment.overlaps.size:
             fit = alignment[moment.true_ids[:, None], moment.said_ids[None, :]] * moment.overlaps

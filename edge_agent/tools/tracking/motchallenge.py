@@ -138,7 +138,7 @@ def read_truth(path: Path, name: str = "") -> Truth:
     boxes = Identified(frames=_frames(rows), ids=_whole(rows[:, _ID]), ltwh=rows[:, _BOX])
     _require_once(path, boxes)
     counts = rows[:, _SCORE] != 0 if rows.shape[1] > _SCORE else np.ones(len(rows), np.bool_)
-    distracts = np.zeros(len(rows), np.bool_)
+    distracts: BoolArray = np.zeros(len(rows), np.bool_)
     if rows.shape[1] > _CLASS and np.isin(rows[:, _CLASS], _CLASSES).all():
         counts &= rows[:, _CLASS] == _PEDESTRIAN
         distractors = (*_DISTRACTORS, _VEHICLE) if name.startswith(_VEHICLE_DISTRACTS) else _DISTRACTORS
