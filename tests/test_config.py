@@ -795,6 +795,10 @@ A_RULE = "name: r, kind: dwell, after_s: 3"
             f"    lines: {{l: {{{A_LINE}, labels: [cat]}}}}\n",
             f"5:60: cameras[0].lines.l.labels[0]: {NO_CATS}, so it never counts here; {ONLY_PERSONS}",
         ),
+        (  # said once, though the zone does not count it either
+            f"{PORCH}    rules: [{{{A_RULE}, zone: porch, labels: [cat]}}]\n",
+            f"6:70: cameras[0].rules[0].labels[0]: {NO_CATS}, so this rule never speaks of it; {ONLY_PERSONS}",
+        ),
         # Zones
         (
             "    zones: {z: {polygon: [[0.1, 0.3], [0.2, 0.6], [0.3, 0.9]]}}\n",

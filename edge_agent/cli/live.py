@@ -97,7 +97,7 @@ def _identity(event: dict[str, Any]) -> str:
 def _cells(event: dict[str, Any]) -> tuple[str, ...]:
     why = ", ".join(event["reason"])
     if "rule" in event:
-        why += f": {_ruling(event['rule'])}"
+        why += f": {ruling(event['rule'])}"
     if event["event_type"] == "end":
         why += f" after {event['duration_s']:.1f} s"
     time = event["time"][11:-1]
@@ -115,7 +115,7 @@ def _names(*names: Any) -> tuple[str, ...]:
     return names
 
 
-def _ruling(rule: dict[str, Any]) -> str:
+def ruling(rule: dict[str, Any]) -> str:
     """What a rule says of itself: `door in`, `full 5 true`."""
     return " ".join(
         str(value) if isinstance(value, str) else json.dumps(value) for key, value in rule.items() if key != "kind"

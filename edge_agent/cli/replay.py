@@ -16,6 +16,7 @@ from rich.progress import Progress
 
 from edge_agent import app
 from edge_agent.cli.files import load_settings
+from edge_agent.cli.live import ruling
 from edge_agent.config import CameraSettings, Settings
 from edge_agent.errors import SourceError
 from edge_agent.pipeline import Pipeline
@@ -103,7 +104,7 @@ def caption(message: Message) -> str:
     if "object" in event:
         words += [event["object"]["id"], event["object"]["label"]]
     if "rule" in event:
-        words += [str(value) for key, value in event["rule"].items() if key != "kind"]
+        words.append(ruling(event["rule"]))
     return f"{' '.join(words)}: {', '.join(event['reason'])}"
 
 

@@ -179,7 +179,6 @@ def _number(node: Node) -> float | None:
 
 
 _CORNERS: tuple[Point, ...] = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-_GRID: FloatArray = (
-    np.stack(np.meshgrid(*[np.arange(_STEPS)] * 2), axis=-1).reshape(-1, 2) + np.float32(0.5)
-) / np.float32(_STEPS)
+_MIDDLES = (np.arange(_STEPS) + 0.5) / _STEPS
+_GRID: FloatArray = np.asarray(np.stack(np.meshgrid(_MIDDLES, _MIDDLES), axis=-1).reshape(-1, 2), np.float32)
 """(N, 2) the middles of so many fields of the picture."""

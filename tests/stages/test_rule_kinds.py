@@ -184,6 +184,8 @@ def test_an_occupancy_that_was_said_is_said_to_be_over_whatever_the_cooldown() -
     assert occupied({"at_least": 1, "cooldown_s": 5}, *walks) == [
         (1.4, (1, True)), (3.1, (0, False)), (9.4, (1, True)), (10.5, (0, False)),
     ]  # fmt: skip
+    # It counts from becoming active: over at 4.9 s, before the second is there for a second at 5.4 s.
+    assert occupied({"at_least": 1, "cooldown_s": 3.5}, *walks)[2:4] == [(5.4, (1, True)), (7.1, (0, False))]
 
 
 # All of them

@@ -41,7 +41,7 @@ RULES: tuple[dict[str, Any], ...] = (
 )
 PERIOD_S = 1 / 5
 LATER_S = 128.0
-FEW = settings(max_examples=30)  # each is a story of a hundred frames and more
+FEW = settings(max_examples=20)  # each is a story of a hundred frames and more
 
 
 def all_rules(**more: Any) -> Rules:
@@ -170,3 +170,17 @@ def test_rules_remember_nobody_who_has_gone(scene: list[Walk]) -> None:
     rules = all_rules()
     first, second = story(rules, scene, 8), story(rules, later, 8, begin_s=LATER_S)
     assert sentences(second, LATER_S) == sentences(first)
+
+
+@given(wild_scenes())
+@FEW
+def test_nothing_is_kept_of_those_who_have_gone(scene: list[Walk]) -> None:
+    rules = all_rules()
+    story(rules, scene)
+    kept = [
+        (rule, name)
+        for rule in vars(rules)["_rules"]
+        for name, value in vars(rule).items()
+        if isinstance(value, set | dict) and value and name != "_counts"
+    ]
+    assert kept == []
