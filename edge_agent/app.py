@@ -79,7 +79,7 @@ _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
 
 
-def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has, and some of it is asked how it does)
+def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some of them are asked how they do)
     camera: CameraSettings,
     vision: Vision,
     names: Names,
@@ -87,9 +87,9 @@ def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has, and some 
     *,
     looks: Looks | None = None,
     times: Times | None = None,
+    almanac: Almanac | None = None,
     filters: Filters | None = None,
     nuisance: NuisanceMap | None = None,
-    almanac: Almanac | None = None,
     keep: Keep | None = None,
 ) -> Pipeline:
     """Wire the stages of one camera.
@@ -101,9 +101,9 @@ def build_pipeline(  # noqa: PLR0913  (it wires all that a camera has, and some 
         meter: what durations are noted in.
         looks: where looks wait for their turn; without, nobody waits.
         times: tells when triggers came, where it goes by these.
+        almanac: what its schedules go by; this machine's clock without.
         filters: those of the camera, where somebody wants to know what they took.
         nuisance: what learns which places cry wolf, where somebody wants to know.
-        almanac: what its schedules go by; this machine's clock without.
         keep: what keeps its trail; without, it has none.
 
     Raises:
@@ -492,9 +492,9 @@ class Agent:
                 meter,
                 looks=looks,
                 times=times,
+                almanac=almanac_of(self.settings),
                 filters=filters,
                 nuisance=nuisance,
-                almanac=almanac_of(self.settings),
                 keep=keep,
             ),
             meter=meter,

@@ -61,10 +61,10 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
         yield from _picture(camera)
         yield from _decoder(camera)
         yield from _retries(camera.keys.get("capture"), CaptureSettings)
-        yield from _thresholds(camera)
-        yield from check_filters(camera)
+        yield from _labels(camera)
         yield from rule_checks.check(camera)
         yield from rule_needs.check(root, camera)
+        yield from check_filters(camera)
         yield from _triggers(camera)
     if built_in:
         yield from _model(root, built_in)
@@ -269,12 +269,12 @@ def _schemes() -> str:
     return in_a_row(map(_beginning, SCHEMES), "or")
 
 
-def _thresholds(camera: Node) -> Iterator[Fault]:
+def _labels(camera: Node) -> Iterator[Fault]:
     """What has a threshold or a filter must be looked for."""
     looked_for = looked_for_by(camera)
-    for setting in ("thresholds", "filters") if looked_for else ():
+    for setting in ("thresholds", "filters"):
         by_label = camera.find(("detect", setting))
-        for label, node in by_label.keys.items() if by_label else ():
+        for label, node in by_label.keys.items() if by_label and looked_for else ():
             if label not in looked_for:
                 hint = nearest_label(label, looked_for)
                 yield node.key_fault(f"this camera does not look for {shown(label)}; {hint}")

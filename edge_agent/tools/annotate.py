@@ -133,10 +133,12 @@ def _draw_line(picture: ByteArray, name: str, ends: Ends) -> None:
     to_the_right = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1.0)
     middle = (start + end) / 2
     tip = middle + to_the_right * _ARROW * height
-    corners = [tuple(np.round(point).astype(int).tolist()) for point in (start, end, middle, tip)]
+    word = middle + to_the_right * 1.5 * _ARROW * height - (8, -5)  # its lower left corner, so that its middle is there
+    corners = [tuple(np.round(point).astype(int).tolist()) for point in (start, end, middle, tip, word)]
     cv2.line(picture, corners[0], corners[1], _LINE_COLOUR, 2, cv2.LINE_AA)
     cv2.arrowedLine(picture, corners[2], corners[3], _LINE_COLOUR, 2, cv2.LINE_AA, tipLength=0.4)
-    _write(picture, f"{name} in", corners[3], _LINE_COLOUR)
+    _write(picture, "in", corners[4], _LINE_COLOUR)
+    _write(picture, name, corners[0], _LINE_COLOUR)
 
 
 def _write(picture: ByteArray, text: str, at: tuple[int, ...], colour: tuple[int, int, int]) -> None:

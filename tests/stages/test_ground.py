@@ -175,7 +175,7 @@ def test_a_box_that_jumps_once_changes_nothing() -> None:
         far = 10 + number * 0.4 if number != 4 else 16.0  # 2 m/s, once 4 m beside the way
         track = track_of(box=box_at(0, far), seen_s=number / 5)
         told = speeds.update(Tracks(live=(track,)), frame_of(number / 5, size=SIZE))
-    assert told[1] == pytest.approx(7.2, abs=0.8)  # least squares would say 9.5
+    assert told[1] == pytest.approx(7.2)  # least squares would say 9.5
 
 
 def test_what_has_stood_for_a_second_has_no_speed_any_more() -> None:

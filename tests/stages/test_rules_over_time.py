@@ -44,7 +44,7 @@ RULES: tuple[dict[str, Any], ...] = (
 )
 PERIOD_S = 1 / 5
 LATER_S = 128.0
-FEW = settings(max_examples=30)  # each is a story of a hundred frames and more
+FEW = settings(max_examples=20)  # each is a story of a hundred frames and more
 
 
 def all_rules(**more: Any) -> Rules:

@@ -163,9 +163,7 @@ class Line:
         self._unsaid.add((track.label, way))
         if cooldown.holds:
             self._voice.speak(scene)
-            yield Turn(
-                event_type="update", reason=("line_crossed",), track=track, zones=seen.zones, rule=spoken
-            )  # fmt: skip
+            yield Turn(event_type="update", reason=("line_crossed",), track=track, zones=seen.zones, rule=spoken)
 
     def _conditions(self, track: Track, way: Direction, path: Path, scene: Scene) -> Iterator[Condition]:
         """What must hold for an object to be counted."""
