@@ -42,7 +42,7 @@ class Pipeline:
     observe: Callable[[Frame], Motion]
     detect: Callable[[Frame, Motion], Detections | None]
     sift: Callable[[Detections, Frame], Detections]
-    update: Callable[[Detections | None, float], Tracks]
+    update: Callable[[Detections | None, float, Motion], Tracks]
     note: Callable[[Tracks, Frame], None]
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
@@ -59,7 +59,7 @@ class Pipeline:
         motion = self.observe(frame)
         found = self.detect(frame, motion) if motion.look else None
         kept = self.sift(found, frame) if found is not None else None
-        tracks = self.update(kept, frame.at_s)
+        tracks = self.update(kept, frame.at_s, motion)
         self.note(tracks, frame)
         said = self.evaluate(tracks, frame)
         if motion.changed:

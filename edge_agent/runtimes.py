@@ -24,6 +24,7 @@ INSTALL = {
     "iotcore": "pip install 'edge-agent[demo]', or install mosquitto",
     "astral": "pip install astral",
     "pycocotools": "pip install 'edge-agent[eval]'",
+    "scipy": "pip install 'edge-agent[eval]'",
 }
 """How a person gets each of them."""
 

@@ -21,7 +21,7 @@ COMMANDS = {
     "watch": "live table of events and states from a broker",
     "probe": "how a camera's stream is built, what it costs, and what to change there",
     "doctor": "what this machine has for capturing",
-    "eval": "how good a detector is on labelled pictures",
+    "eval": "how good detector, tracker or events are, against what is known to be there",
     "bench": "what each stage costs on this machine",
     "models": "the built-in models",
     "quantize": "an INT8 model from a float one, with its loss and speed measured",

@@ -21,7 +21,7 @@ from edge_agent.cli.live import ruling
 from edge_agent.config import CameraSettings, Settings
 from edge_agent.errors import SourceError
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Detections, Frame, Message, Tracks
+from edge_agent.records import Detections, Frame, Message, Motion, Tracks
 from edge_agent.tools.annotate import Annotator
 from edge_agent.tools.replay import begun_at, replay
 
@@ -140,8 +140,8 @@ class TrackSpy:
         self.frame = self._blank(frame)
         return self.frame
 
-    def _note(self, found: Detections | None, at_s: float) -> Tracks:
-        self.tracks = self._update(found, at_s)
+    def _note(self, found: Detections | None, at_s: float, motion: Motion) -> Tracks:
+        self.tracks = self._update(found, at_s, motion)
         return self.tracks
 
 

@@ -51,9 +51,9 @@ class Scene:
         track = track_of(self._next_id, box=boxes[0], first_s=self.at_s, **more)
         self._next_id += 1
         for box in boxes:
-            track = replace(track, box=box)
+            track = track._replace(box=box)
             self.step(*beside, track, seconds=lasts_s / len(boxes))
-        track = replace(track, seen_s=track.first_s + lasts_s)
+        track = track._replace(seen_s=track.first_s + lasts_s)
         self.step(*beside, ended=(track,))
 
     def flickers(self, times: int, box: Box = BUSH, **more: Any) -> None:

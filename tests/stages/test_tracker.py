@@ -144,7 +144,7 @@ def test_it_is_confirmed_with_its_last_needed_hit(hits: int, rate_hz: float) -> 
 
 @pytest.mark.parametrize(("score", "confirmed"), [(0.5, True), (0.49, False)])
 def test_it_is_confirmed_from_its_least_median_score_on(score: float, *, confirmed: bool) -> None:
-    tracker = Tracker(TrackSettings(confirm_score=0.5))
+    tracker = Tracker(TrackSettings(confirm_score=0.5, confirm_top=0.0))
     history = follow(lambda _: [detections_of(HERE, score=score)], looks(5, 4), tracker)
     assert history[-1].live[0].confirmed is confirmed
 

@@ -1,13 +1,18 @@
-"""A constant-velocity Kalman filter for many boxes at once, exact over a gap of any length.
+"""A Kalman filter for many boxes at once, exact over a gap of any length.
 
 A box is its centre, width and height, each with a velocity. The four move independently, so each is a filter of two
 numbers (place and velocity), and prediction over `dt` is written out instead of multiplied as 8x8 matrices.
 What disturbs the motion is white noise in the acceleration, so that one prediction over `dt` equals many short ones,
 for a box that keeps its size: the noise is measured in box sizes.
 
+A centre goes on as it went. A width or height does so only for a moment: it changes mostly because something comes
+before the object or a limb moves, and taken for a trend that would blow up, or shrink to nothing, whatever is out of
+sight for a second. So the velocities of the sides die away.
+
 Source: Y. Bar-Shalom, X. R. Li, T. Kirubarajan, "Estimation with Applications to Tracking and Navigation", Wiley 2001,
-§5.2 (the filter) and §6.2.2 (continuous white-noise acceleration). The noise grows with the box, as in N. Wojke et al.,
-"Simple Online and Realtime Tracking with a Deep Association Metric", ICIP 2017; the figures were chosen here.
+§5.2 (the filter), §6.2.2 (continuous white-noise acceleration) and §8.2.2 (a velocity that dies away, of which the
+first is the limit). The noise grows with the box, as in N. Wojke et al., "Simple Online and Realtime Tracking with a
+Deep Association Metric", ICIP 2017; the figures were chosen here.
 """
 
 from __future__ import annotations
@@ -21,13 +26,26 @@ from numpy.typing import NDArray
 from edge_agent.records import BoolArray, FloatArray, IntArray
 
 MEASUREMENT_STD = 0.05
-"""How far a detected centre or side lies beside the true one, in box sizes."""
+"""How far a detected centre or side lies beside the true one, in box sizes, when the detector is sure."""
+
+UNSURE_STD = 2.0
+"""How much farther it lies when the detector is not: with a score of 0 so many times farther still."""
 
 ACCELERATION_STD = 0.5
 """Strength of the disturbance, in box sizes per second to the power 3/2: a person who starts or stops walking."""
 
+SIDE_ACCELERATION_STD = 0.25
+"""The same of width and height."""
+
+SIDE_DECAY_HZ = 2.0
+"""How fast the velocity of width and height dies away: to a third after half a second."""
+
 FIRST_VELOCITY_STD = 1.0
 """How fast a thing may be that was seen once, in box sizes a second."""
+
+_NOISE = np.square(
+    np.array([ACCELERATION_STD, ACCELERATION_STD, SIDE_ACCELERATION_STD, SIDE_ACCELERATION_STD], np.float32)
+)
 
 
 Numbers = NDArray[np.floating[Any]]
@@ -98,39 +116,88 @@ class Motions:
         beliefs[:, rows] = other.beliefs
         return Motions(beliefs)
 
+    def shifted(self, by: FloatArray) -> Motions:
+        """The same in a picture whose contents have moved by (2,) x and y pixels."""
+        beliefs = self.beliefs.copy()
+        beliefs[0, :, :2] += by
+        return Motions(beliefs)
+
 
 def begin(boxes: FloatArray) -> Motions:
     """What is believed of boxes (N, 4) xyxy that were seen for the first time: where they are, and to be at rest."""
     place = to_cxcywh(boxes)
-    size = _size(place)
+    sizes = size(place)
     return Motions.of(
         place=place,
         velocity=np.zeros_like(place),
-        place_variance=np.square(MEASUREMENT_STD * size),
+        place_variance=np.square(MEASUREMENT_STD * sizes),
         covariance=np.zeros_like(place),
-        velocity_variance=np.square(FIRST_VELOCITY_STD * size),
+        velocity_variance=np.square(FIRST_VELOCITY_STD * sizes),
     )
 
 
-def predict(motions: Motions, dt_s: FloatArray) -> Motions:
+def predict(motions: Motions, dt_s: NDArray[np.float64]) -> Motions:
     """Where N boxes are believed to be after `dt_s` (N,) seconds, each its own."""
-    dt = dt_s[:, None]
-    noise = np.square(ACCELERATION_STD * _size(motions.place))
-    grown = motions.velocity_variance * dt
+    times = _Times.after(dt_s)
+    noise = _NOISE * np.square(size(motions.place))
+    grown = motions.velocity_variance * times.reach
     return Motions.of(
-        place=motions.place + motions.velocity * dt,
-        velocity=motions.velocity,
-        place_variance=motions.place_variance + (2 * motions.covariance + grown + noise * (dt * dt / 3)) * dt,
-        covariance=motions.covariance + grown + noise * (dt * dt / 2),
-        velocity_variance=motions.velocity_variance + noise * dt,
+        place=motions.place + motions.velocity * times.reach,
+        velocity=motions.velocity * times.left,
+        place_variance=motions.place_variance + (2 * motions.covariance + grown) * times.reach + noise * times.place,
+        covariance=(motions.covariance + grown) * times.left + noise * times.both,
+        velocity_variance=motions.velocity_variance * np.square(times.left) + noise * times.velocity,
     )
 
 
-def correct(motions: Motions, boxes: FloatArray) -> Motions:
-    """Take in that N boxes were seen at (N, 4) xyxy."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Times:
+    """What passing time does to N boxes, each (N, 4) float32.
+
+    Attributes:
+        left: of a velocity, the part that is left.
+        reach: how far a velocity carries, in seconds of it.
+        place: what a disturbance of strength 1 adds to the variance of the place.
+        both: to its covariance with the velocity.
+        velocity: to the variance of the velocity.
+    """
+
+    left: FloatArray
+    reach: FloatArray
+    place: FloatArray
+    both: FloatArray
+    velocity: FloatArray
+
+    @staticmethod
+    def after(dt_s: NDArray[np.float64]) -> _Times:
+        """Of (N,) seconds."""
+        left = np.exp(-SIDE_DECAY_HZ * dt_s)
+        reach = (1 - left) / SIDE_DECAY_HZ
+        fading = (1 - left * left) / (2 * SIDE_DECAY_HZ)
+        square = dt_s * dt_s
+        factors = np.empty((5, len(dt_s), 4), np.float32)
+        for factor, centre, side in zip(
+            factors,
+            (1.0, dt_s, square * dt_s / 3, square / 2, dt_s),
+            (left, reach, (dt_s - 2 * reach + fading) / SIDE_DECAY_HZ**2, reach * reach / 2, fading),
+            strict=True,
+        ):
+            factor[:, :2].T[:] = centre
+            factor[:, 2:].T[:] = side
+        return _Times(*factors)
+
+
+def reach(dt_s: NDArray[np.float64]) -> FloatArray:
+    """How far the velocities of N boxes carry in (N,) seconds, in seconds of them: (N, 4)."""
+    return _Times.after(dt_s).reach
+
+
+def correct(motions: Motions, boxes: FloatArray, scores: FloatArray) -> Motions:
+    """Take in that N boxes were seen at (N, 4) xyxy with (N,) scores: the better, the more a box is believed."""
     measured = to_cxcywh(boxes)
     surprise = measured - motions.place
-    noise = np.square(MEASUREMENT_STD * _size(measured))
+    unsure = 1 + UNSURE_STD * (1 - scores)[:, None]
+    noise = np.square(MEASUREMENT_STD * unsure * size(measured))
     total = motions.place_variance + noise
     place_gain, velocity_gain = motions.place_variance / total, motions.covariance / total
     doubt = noise / total  # 1 - place_gain, which after a long gap would round to nothing
@@ -155,6 +222,6 @@ def to_xyxy(places: FloatArray) -> FloatArray:
     return np.concatenate([centre - half, centre + half], axis=1)
 
 
-def _size(places: FloatArray) -> FloatArray:
+def size(places: FloatArray) -> FloatArray:
     """(N, 1) how large each box is: the longer of its sides, at least a pixel."""
     return np.maximum(np.maximum(places[:, 2], places[:, 3]), 1)[:, None]

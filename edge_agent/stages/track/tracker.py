@@ -1,7 +1,8 @@
-"""The tracker: two-pass association over a constant-velocity filter, everything in seconds."""
+"""The tracker: association over a constant-velocity filter, and a memory of what stands; everything in seconds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -9,10 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent import geometry
-from edge_agent.records import Box, Detections, FloatArray, IntArray, Track, Tracks
-from edge_agent.settings import Ratio, Seconds, Section
-from edge_agent.stages.track import assign, kalman
-from edge_agent.stages.track.memory import LONGEST_MISS_S, Life
+from edge_agent.records import BoolArray, Detections, FloatArray, IntArray, Motion, Track, Tracks
+from edge_agent.settings import Label, Ratio, Seconds, Section
+from edge_agent.stages.track import assign, kalman, kin, likeness
+from edge_agent.stages.track.camera import LEAST_PAIRS, CameraShift
+from edge_agent.stages.track.memory import Lives
 
 
 class TrackSettings(Section):
@@ -27,19 +29,91 @@ class TrackSettings(Section):
     confirm_hits: Annotated[int, Field(ge=1, le=100)] = 3
     """How often an object must be found before it is reported; larger means fewer false alarms, later."""
 
+    confirm_s: Seconds = 0.0
+    """How long it must have been there; larger means fewer false alarms, later, at any rate of looks."""
+
     confirm_score: Ratio = 0.4
     """Least median score, a look that missed it counting 0; larger means fewer false alarms and more missed objects."""
 
-    match_iou: Ratio = 0.15
-    """Least overlap of a box with an object's presumed place; smaller follows faster things and confuses near ones."""
+    confirm_top: Ratio = 0.6
+    """Least best score: once it must have been seen this well; larger means fewer false alarms and more missed
+    objects."""
+
+    confirm_scores: Mapping[Label, Ratio] = Field(default_factory=dict)
+    """Least median score of a label where it differs from `confirm_score`; it need not be seen better than that."""
+
+    match_iou: Ratio = 0.4
+    """Least overlap of a box with an object whose place is well known, less the longer it was out of sight; smaller
+    follows faster things and confuses near ones."""
+
+    stationary_s: Annotated[Seconds, Field(gt=0)] = 10.0
+    """How long an object must have stood still to be `stationary`; larger takes who waits for a moment for moving."""
+
+    stationary_memory_s: Seconds = 300.0
+    """How long what is stationary may be missed while nothing has moved where it stands; larger outlives longer
+    failures of the detector, and reports later that something went unseen. Where something has moved it is at most a
+    fifth of this, and no longer than it had stood there."""
+
+    scene_hold_s: Seconds = 3.0
+    """How long nothing new is reported after the light has changed or the camera has gone over to infrared; larger
+    means fewer false alarms, and later true ones."""
+
+
+LONGEST_MISS_S = 1.0
+"""A miss counts for the time since the look before it, but never more than this.
+
+While nothing moves, looks are many seconds apart; one of them that misses somebody must not end him.
+"""
+
+LONGEST_STATIONARY_MISS_S = 10.0
+"""The same for what is stationary, of which much more must be missed."""
+
+_UNCONFIRMED_PART = 0.25
+"""An object that is not confirmed yet is forgotten after this part of the memory."""
+
+_DISTURBED_PART = 0.2
+"""What is left of the memory of what is stationary once something has moved where it stands."""
+
+_DISTURBED = 0.1
+"""Part of an object's box in which something must move to have disturbed it."""
+
+_WEAK_FIT = 0.5
+"""Least fit of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""
+
+_KIN_FIT = 0.6
+"""Least fit of a box of another label that is easily taken for the object's."""
+
+_DOUBLE = 0.8
+"""A box that overlaps one that was just claimed by so much is the same thing, taken for something else."""
+
+_COVERED = 0.85
+"""Part of a box that another of its label covers, from which it may be a part of the same thing."""
+
+_COVERED_HITS = 2
+"""It must then be found so many times as often to be confirmed."""
+
+_TENTATIVE = 0.7
+"""How much less a box is an object's that is not established, where another wants it too."""
+
+_MISSED_DECAY_HZ = 0.3
+"""How fast an object's claim to a box fades while it is missed, against others that want it."""
+
+_SURE_AT_ONCE = 0.8
+"""Of a score like this, one look is enough to follow an object as a thing of its own."""
+
+_ESTABLISHED_HITS = 2
+"""Of a lower one it takes two."""
+
+_PARALLAX_STD = 0.02
+"""How far objects are moved by a turn of the camera more or less than others, in their sizes."""
 
 
 class Tracker:
     """Follows objects over the looks of one camera.
 
     Sure boxes are matched first, with every object that is known; then the weak ones, with objects that were seen a
-    moment ago and found no sure box: a person half behind a post scores low but is still there. Only a sure box that
-    nobody claims begins an object. Boxes and objects of different labels do not match.
+    moment ago and found no sure box: a person half behind a post scores low but is still there; at last sure boxes
+    with such objects of a label that is easily taken for theirs. Only a sure box that nobody claims begins an object.
 
     Source: Y. Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022, §3; the
     product of overlap and score as in its code (FoundationVision/ByteTrack, `fuse_score`, MIT).
@@ -48,96 +122,234 @@ class Tracker:
     def __init__(self, settings: TrackSettings) -> None:
         self._settings = settings
         self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
-        self._sighted_s: NDArray[np.float64] = np.zeros(0)  # (N,) when that was
-        self._label_ids: IntArray = np.zeros(0, np.int64)  # (N,) what they are, of the model's labels
-        self._lives: list[Life] = []  # N, in order of their ids
+        self._lives = Lives()
+        self._camera = CameraShift()
         self._next_id = 1
         self._looked_s: float | None = None
+        self._held_until_s = -np.inf
         self._live: tuple[Track, ...] = ()  # what was last reported
 
-    def update(self, found: Detections | None, at_s: float) -> Tracks:
-        """Take in one frame's boxes; None means that nobody looked, so nobody was missed."""
+    def update(self, found: Detections | None, at_s: float, motion: Motion | None = None) -> Tracks:
+        """Take in one frame's boxes.
+
+        Args:
+            found: the boxes; None means that nobody looked, so nobody was missed.
+            at_s: the frame's time.
+            motion: what moves in the frame; None when that is not known.
+        """
+        self._disturb(motion)
+        if self._looked_s is not None and motion is not None and motion.scene_changed:
+            self._held_until_s = at_s + self._settings.scene_hold_s
+        held = at_s < self._held_until_s
         if found is None:
-            return Tracks(live=self._live)
+            return Tracks(live=self._live, held=held)
         since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
         self._looked_s = at_s
-        expected = kalman.predict(self._motions, (at_s - self._sighted_s).astype(np.float32))
-        # Speed is believed for as long as a miss would count: over the long gap between looks at a scene where nothing
-        # moves, what little speed the jitter of boxes feigns would carry a parked car away from itself.
-        believed_s = [life.missed_s + min(since_last_look_s, LONGEST_MISS_S) for life in self._lives]
-        near = self._motions.place + self._motions.velocity * np.array(believed_s, np.float32)[:, None]
-        rows, columns = self._match(kalman.to_xyxy(near), found)
-        self._sight(expected, rows, found, columns, at_s)
-        for row in set(range(len(self._lives))).difference(rows.tolist()):
-            self._lives[row].miss(since_last_look_s)
-        unclaimed = found.strong.copy()
-        unclaimed[columns] = False
-        if unclaimed.any():
-            self._begin(found, np.nonzero(unclaimed)[0], at_s)
-        for life in self._lives:
-            life.judge(self._settings.confirm_hits, self._settings.confirm_score)
-        return self._report(self._forget())
+        if self._lives.label_names != found.label_names and len(found):
+            self._learn_labels(found.label_names)
+        if len(self._lives):
+            self._find(found, at_s, since_last_look_s)
+        elif len(found):
+            self._begin(found, found.strong, np.zeros(0, np.int64), at_s)
+        if not held:
+            self._judge(at_s)
+        gone = self._forget()
+        self._live = self._lives.records()
+        return Tracks(live=self._live, ended=gone, held=held)
 
     def forget(self) -> None:
         """Look for nobody any longer; ids go on."""
-        self._keep(_NONE)
-        self._live, self._looked_s = (), None
+        self._keep(np.zeros(0, np.int64))
+        self._camera.forget()
+        self._live, self._looked_s, self._held_until_s = (), None, -np.inf
 
-    def _match(self, expected: FloatArray, found: Detections) -> tuple[IntArray, IntArray]:
-        """Pair objects, expected at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
-        overlap = geometry.iou(expected, found.boxes)
-        overlap *= np.equal.outer(self._label_ids, found.label_ids)
-        sure = np.where(overlap >= self._settings.match_iou, overlap, 0) * found.scores * found.strong
-        rows, columns = assign.best_first(sure)
-        fresh = np.array([life.missed_s == 0.0 for life in self._lives], np.bool_)
-        fresh[rows] = False
-        weak = np.where(overlap >= _WEAK_IOU, overlap, 0) * ~found.strong * fresh[:, None]
-        weak_rows, weak_columns = assign.best_first(weak)
-        return np.concatenate([rows, weak_rows]), np.concatenate([columns, weak_columns])
+    def _find(self, found: Detections, at_s: float, since_last_look_s: float) -> None:
+        """Look for every known object among the boxes, and begin new ones with what is left."""
+        lives = self._lives
+        unseen_s = at_s - lives.of("seen_s")
+        expected = kalman.predict(self._motions, unseen_s)
+        near = kalman.to_xyxy(self._presumed(expected.place, unseen_s, since_last_look_s))
+        rows, columns = self._match(near, expected, found)
+        turned = self._turn_of_camera(expected, rows, found, columns, since_last_look_s)
+        if turned.any():
+            expected = expected.shifted(turned)
+            self._motions = self._motions.shifted(turned)
+            lives.shift(turned)
+            rows, columns = self._match(near + np.tile(turned, 2), expected, found)
+        self._sight(expected, rows, found, columns, at_s)
+        missed = np.ones(len(lives), np.bool_)
+        missed[rows] = False
+        if missed.any():
+            stationary = lives.flags("is_stationary")
+            longest_s = np.where(stationary, LONGEST_STATIONARY_MISS_S, LONGEST_MISS_S)
+            lives.miss(missed, np.minimum(since_last_look_s, longest_s))
+        unclaimed = found.strong.copy()
+        unclaimed[columns] = False
+        self._begin(found, unclaimed, columns, at_s)
+
+    def _presumed(self, expected: FloatArray, unseen_s: NDArray[np.float64], since_last_look_s: float) -> FloatArray:
+        """Where each object should be, (N, 4) cx, cy, width, height.
+
+        Speed is believed for as long as a miss would count: over the long gap between looks at a scene where nothing
+        moves, what little speed the jitter of boxes feigns would carry a parked car away from itself. What is
+        stationary and out of sight is where it stood.
+        """
+        lives = self._lives
+        believed_s = lives.of("missed_s") + min(since_last_look_s, LONGEST_MISS_S)
+        places = expected.copy()
+        if np.any(unseen_s > believed_s + _TINY_S):
+            places = self._motions.place + self._motions.velocity * kalman.reach(np.minimum(unseen_s, believed_s))
+        hidden = lives.flags("is_stationary") & (lives.of("missed_s") > 0)
+        if hidden.any():
+            places[hidden] = lives.places[hidden]
+        return places
+
+    def _turn_of_camera(
+        self, expected: kalman.Motions, rows: IntArray, found: Detections, columns: IntArray, dt_s: float
+    ) -> FloatArray:
+        """By how much the picture has moved, (2,) pixels, judged by objects at `rows` that are boxes at `columns`."""
+        steady = (self._lives.of("missed_s")[rows] == 0) & (self._lives.of("hits")[rows] > 1) & found.strong[columns]
+        if np.count_nonzero(steady) < LEAST_PAIRS:
+            return np.zeros(2, np.float32)
+        rows, columns = rows[steady], columns[steady]
+        seen = kalman.to_cxcywh(found.boxes[columns])
+        noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))
+        by = self._camera.estimate(
+            seen[:, :2] - expected.place[rows, :2], expected.place_variance[rows, :2] + noise, dt_s
+        )
+        return by if np.max(np.abs(by)) >= _LEAST_SHIFT_PX else np.zeros(2, np.float32)
+
+    def _match(self, near: FloatArray, expected: kalman.Motions, found: Detections) -> tuple[IntArray, IntArray]:
+        """Pair objects, presumed at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
+        lives = self._lives
+        pairs = likeness.pairs_of(near, found.boxes)
+        deviations = np.sqrt(expected.place_variance[:, 0])
+        least = likeness.least_overlaps(near[:, 2] - near[:, 0], deviations, self._settings.match_iou)
+        missed_s = lives.of("missed_s")
+        claims = np.exp(-_MISSED_DECAY_HZ * missed_s) * np.where(lives.flags("is_established"), 1, _TENTATIVE)
+        alike = lives.label_ids[pairs.rows] == found.label_ids[pairs.columns]
+        strong = found.strong[pairs.columns]
+        sure = pairs[alike & strong & (pairs.fits >= least[pairs.rows])]
+        rows, columns = assign.best_first(
+            sure.rows, sure.columns, sure.fits * claims[sure.rows] * found.scores[sure.columns]
+        )
+        fresh = missed_s == 0
+        for kind, least_fit in ((alike & ~strong, _WEAK_FIT), (~alike & strong, _KIN_FIT)):
+            others = kind & (pairs.fits >= least_fit)
+            if not others.any():
+                continue
+            fresh[rows] = False
+            free = np.ones(len(found), np.bool_)
+            free[columns] = False
+            left = pairs[others]
+            may = fresh[left.rows] & free[left.columns]
+            may &= kin.table(found.label_names)[lives.label_ids[left.rows], found.label_ids[left.columns]]
+            more_rows, more_columns = assign.best_first(left.rows, left.columns, left.fits * may)
+            rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
+        return rows, columns
 
     def _sight(
         self, expected: kalman.Motions, rows: IntArray, found: Detections, columns: IntArray, at_s: float
     ) -> None:
         """Objects at `rows` were found as the boxes at `columns`."""
-        self._motions = self._motions.replaced(rows, kalman.correct(expected[rows], found.boxes[columns]))
-        self._sighted_s[rows] = at_s
-        for row, (box, score) in zip(rows.tolist(), _sightings(found, columns), strict=True):
-            self._lives[row].hit(box, score, at_s)
+        if not len(rows):
+            return
+        boxes, scores = found.boxes[columns], found.scores[columns]
+        corrected = kalman.correct(expected[rows], boxes, scores)
+        self._motions = self._motions.replaced(rows, corrected)
+        self._lives.hit(rows, boxes, scores, found.label_ids[columns], at_s)
+        self._lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
 
-    def _begin(self, found: Detections, columns: IntArray, at_s: float) -> None:
-        self._motions = self._motions.joined(kalman.begin(found.boxes[columns]))
-        self._sighted_s = np.append(self._sighted_s, np.full(len(columns), at_s))
-        label_ids = found.label_ids[columns]
-        self._label_ids = np.append(self._label_ids, label_ids)
-        for label_id, (box, score) in zip(label_ids.tolist(), _sightings(found, columns), strict=True):
-            label = found.label_names[label_id]
-            self._lives.append(Life(track_id=self._next_id, label=label, box=box, score=score, at_s=at_s))
-            self._next_id += 1
+    def _begin(self, found: Detections, unclaimed: BoolArray, claimed: IntArray, at_s: float) -> None:
+        """Begin objects with boxes that nobody claims, but for those that are what was claimed, under another name."""
+        columns = np.flatnonzero(unclaimed)
+        if not len(columns):
+            return
+        covered = np.zeros(len(columns), np.bool_)
+        if len(claimed):
+            same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
+            kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
+            double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
+            covered = np.any((geometry.covered(found.boxes[columns], found.boxes[claimed]) >= _COVERED) & same, axis=1)
+            new = ~np.any(double, axis=1)
+            columns, covered = columns[new], covered[new]
+        boxes, scores = found.boxes[columns], found.scores[columns]
+        self._motions = self._motions.joined(kalman.begin(boxes))
+        self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
+        if covered.any():
+            self._lives.of("hits_wanted")[-len(columns) :] = np.where(covered, _COVERED_HITS, 1)
+        self._next_id += len(columns)
 
-    def _forget(self) -> tuple[Life, ...]:
+    def _judge(self, at_s: float) -> None:
+        """Confirm what was found often, long and well enough; what is confirmed stays so."""
+        lives, settings = self._lives, self._settings
+        if not len(lives) or lives.flags("is_confirmed").all():
+            return
+        hits, top, median = lives.of("hits"), lives.of("top_score"), lives.of("median_score")
+        least_median, least_top = self._least_scores()
+        well = top >= least_top
+        often = (hits >= _ESTABLISHED_HITS) | (lives.of("first_score") >= _SURE_AT_ONCE)
+        lives.of("is_established")[well & often] = 1
+        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (median >= least_median)
+        long = at_s - lives.of("first_s") >= settings.confirm_s
+        confirmed = well & enough & long
+        lives.of("is_confirmed")[confirmed] = 1
+        lives.of("is_established")[confirmed] = 1
+
+    def _least_scores(self) -> tuple[FloatArray, FloatArray]:
+        """The least median and the least best score of each object, (N,) and (N,)."""
+        settings, names = self._settings, self._lives.label_names
+        asked = [settings.confirm_scores.get(name, settings.confirm_score) for name in names]
+        tops = [min(settings.confirm_top, settings.confirm_scores.get(name, 1.0)) for name in names]
+        label_ids = self._lives.label_ids
+        return np.array(asked, np.float32)[label_ids], np.array(tops, np.float32)[label_ids]
+
+    def _disturb(self, motion: Motion | None) -> None:
+        """Note of what is stationary whether something moves where it stands, or may do so."""
+        lives = self._lives
+        if not len(lives) or not lives.flags("is_stationary").any():
+            return
+        if motion is None or motion.regions is None:
+            lives.of("is_undisturbed")[:] = 0
+        elif len(motion.regions) and not motion.scene_changed:
+            touched = geometry.covered(lives.boxes(), motion.regions).max(axis=1) >= _DISTURBED
+            lives.of("is_undisturbed")[touched] = 0
+
+    def _forget(self) -> tuple[Track, ...]:
         """Let go of what has gone."""
-        gone = tuple(life for life in self._lives if life.is_over(self._settings.memory_s))
-        if gone:
-            self._keep(np.array([row for row, life in enumerate(self._lives) if life not in gone], np.int64))
+        lives, settings = self._lives, self._settings
+        missed_s = lives.of("missed_s")
+        if not len(lives) or not missed_s.any():
+            return ()
+        memory_s = np.where(lives.flags("is_confirmed"), 1, _UNCONFIRMED_PART) * settings.memory_s
+        stationary = lives.flags("is_stationary") & lives.flags("is_confirmed")
+        if stationary.any():
+            stood_s = np.minimum(
+                lives.of("seen_s") - lives.of("still_since_s"), _DISTURBED_PART * settings.stationary_memory_s
+            )
+            longer_s = np.where(lives.flags("is_undisturbed"), settings.stationary_memory_s, stood_s)
+            memory_s = np.where(stationary, np.maximum(longer_s, memory_s), memory_s)
+        over = missed_s >= memory_s - _TINY_S
+        if not over.any():
+            return ()
+        gone = tuple(track for track, is_over in zip(lives.records(), over.tolist(), strict=True) if is_over)
+        self._keep(np.flatnonzero(~over))
         return gone
 
     def _keep(self, rows: IntArray) -> None:
         """Of all objects, keep these."""
         self._motions = self._motions[rows]
-        self._sighted_s, self._label_ids = self._sighted_s[rows], self._label_ids[rows]
-        self._lives = [self._lives[row] for row in rows.tolist()]
+        self._lives.keep(rows)
 
-    def _report(self, gone: tuple[Life, ...]) -> Tracks:
-        self._live = tuple(life.record() for life in self._lives)
-        return Tracks(live=self._live, ended=tuple(life.record() for life in gone))
-
-
-_NONE: IntArray = np.zeros(0, np.int64)
-_WEAK_IOU = 0.3
-"""Least overlap of a weak box with an object seen a moment ago; more than for a sure one, for it may be anything."""
+    def _learn_labels(self, label_names: tuple[str, ...]) -> None:
+        """Labels are those of the model; another model's objects would be others."""
+        if len(self._lives):
+            raise ValueError(f"labels were {self._lives.label_names} and are {label_names}")
+        self._lives = Lives(label_names)
 
 
-def _sightings(found: Detections, columns: IntArray) -> list[tuple[Box, float]]:
-    """Box and score of some detections."""
-    boxes = [(left, top, right, bottom) for left, top, right, bottom in found.boxes[columns].tolist()]
-    return list(zip(boxes, found.scores[columns].tolist(), strict=True))
+_LEAST_SHIFT_PX = 0.5
+"""Less is not worth the trouble."""
+
+_TINY_S = 1e-9
+"""Sums of misses are not exact."""

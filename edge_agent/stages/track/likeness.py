@@ -1,0 +1,81 @@
+"""How like an object each box is: by overlap, by height, by score, and by how well the object's place is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_agent import geometry
+from edge_agent.records import BoolArray, FloatArray, IntArray
+
+_DOUBT_WEIGHT = 3.0
+"""How fast the overlap that is asked for falls with the doubt about an object's place, in its widths."""
+
+LEAST_OVERLAP = 0.03
+"""No less is asked for, however little is known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Objects and boxes that overlap at all; of hundreds of each, few pairs do.
+
+    Attributes:
+        rows: (K,) int64, of the object.
+        columns: (K,) int64, of the box.
+        fits: (K,) float32, more than 0, at most 1: intersection over union, times the ratio of their heights.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    fits: FloatArray
+
+    def __getitem__(self, which: BoolArray) -> Pairs:
+        """Some of them."""
+        return Pairs(self.rows[which], self.columns[which], self.fits[which])
+
+
+def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
+    """Find which boxes may be which objects, and how well they fit.
+
+    Overlap alone cannot tell a person from the one half as tall whom he hides; heights can.
+
+    Args:
+        places: (N, 4) xyxy pixels, where the objects are presumed to be.
+        boxes: (M, 4) xyxy pixels.
+
+    Source: the product of overlap and heights is from M. Yang et al., "Hybrid-SORT: Weak Cues Matter for Online
+    Multi-Object Tracking", AAAI 2024, §3.2, where the heights' overlap is meant; their ratio does not count a
+    difference of places twice.
+    """
+    widths, heights = _shared(places, boxes, 0), _shared(places, boxes, 1)
+    rows, columns = np.nonzero((widths > 0) & (heights > 0))
+    shared = widths[rows, columns] * heights[rows, columns]
+    union = geometry.area(places)[rows] + geometry.area(boxes)[columns] - shared
+    tall, other = (places[:, 3] - places[:, 1])[rows], (boxes[:, 3] - boxes[:, 1])[columns]
+    return Pairs(rows, columns, shared / union * np.minimum(tall, other) / np.maximum(tall, other))
+
+
+def least_overlaps(widths: FloatArray, deviations: FloatArray, match_iou: float) -> FloatArray:
+    """How well a box must fit each object.
+
+    An object whose place is well known overlaps its box much, or it is another's. Whoever was out of sight, or walks
+    fast past a slow camera, may be found beside where he was presumed.
+
+    Args:
+        widths: (N,) of the objects, pixels.
+        deviations: (N,) standard deviation of where they are, across, pixels.
+        match_iou: what is asked for where there is no doubt.
+
+    Returns:
+        (N,) 0..1.
+    """
+    doubts = deviations / np.maximum(widths, 1)
+    return np.maximum(match_iou * np.exp(-_DOUBT_WEIGHT * doubts), min(LEAST_OVERLAP, match_iou))
+
+
+def _shared(places: FloatArray, boxes: FloatArray, axis: int) -> FloatArray:
+    """How long the piece is that each place shares with each box along an axis, (N, M); not positive where none."""
+    shared = np.minimum.outer(places[:, axis + 2], boxes[:, axis + 2])
+    shared -= np.maximum.outer(places[:, axis], boxes[:, axis])
+    return shared
