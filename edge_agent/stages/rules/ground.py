@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import deque
 from collections.abc import Mapping
@@ -172,10 +173,18 @@ def _is_over(sightings: deque[tuple[float, float, float]], now_s: float) -> bool
 
 def _slope(sightings: NDArray[np.float64]) -> float:
     """Metres a second of (N, 3) seconds and metres, N at least 2, no two at the same time."""
-    first, last = np.triu_indices(len(sightings), 1)
-    passed = sightings[last] - sightings[first]  # (N (N - 1) / 2, 3)
-    across, along = np.median(passed[:, 1:] / passed[:, :1], axis=0)
+    first, last = _pairs(len(sightings))
+    passed = sightings[last] - sightings[first]  # (M, 3), M = N (N - 1) / 2
+    slopes = np.sort(passed[:, 1:] / passed[:, :1], axis=0)  # (M, 2); a third of what np.median takes
+    across, along = (slopes[(len(slopes) - 1) // 2] + slopes[len(slopes) // 2]) / 2
     return math.hypot(across, along)
+
+
+@functools.cache  # of at most `_MOST_SIGHTINGS`
+def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Every two of so many."""
+    first, last = np.triu_indices(count, 1)
+    return first, last
 
 
 _REACH = 1.5
