@@ -59,6 +59,7 @@ from edge_agent.stages.nuisance.map import NuisanceMap
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.schedule import Schedule
 from edge_agent.stages.track.tracker import Tracker
+from edge_agent.stages.trail.entries import Confirming
 from edge_agent.stages.trail.trail import Asked, Trail
 from edge_agent.supervise import Supervisor, capture_thread, start_thread, topics_of
 from edge_agent.tools import nuisance as maps
@@ -162,9 +163,18 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
 
 def _asked(camera: CameraSettings, vision: Vision) -> Asked:
     """What a camera's settings ask for, as far as its trail tells of it."""
-    labels, thresholds = camera.detect.labels, camera.detect.thresholds
+    labels, thresholds, track = camera.detect.labels, camera.detect.thresholds, camera.track
+    scores = {label: track.confirm_scores.get(label) for label in labels}
     return Asked(
-        confirm=(camera.track.confirm_hits, camera.track.confirm_score),
+        confirm={
+            label: Confirming(
+                hits=track.confirm_hits,
+                seconds=track.confirm_s,
+                score=track.confirm_score if score is None else score,
+                top=track.confirm_top if score is None else min(track.confirm_top, score),
+            )
+            for label, score in scores.items()
+        },
         thresholds={label: thresholds.get(label, vision.threshold) for label in labels},
         zones={rule.name: rule.zone for rule in camera.rules},
         external=camera.gate.mode == "external",

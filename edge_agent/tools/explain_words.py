@@ -93,17 +93,32 @@ def _figures(name: str, about: Figures, wall: Wall | None) -> Iterator[str]:
         f"last {iso(about.seen_ms, wall)}"
     )
     yield f"{name}: scores from {number(about.low)} to {number(about.top)}, median {number(about.score)}"
-    hits, score = about.confirm
-    state = "confirmed, and stays so" if about.confirmed else "not confirmed, so never reported"
-    yield (
-        f"{name}: {state}: found {about.hits} times, {hits} wanted (track.confirm_hits); median "
-        f"{number(about.score)}, {number(score)} wanted (track.confirm_score)"
-    )
+    yield from (f"{name}: {fact}" for fact in _confirmation(about))
     for stay in about.zones:
         yield f"{name}: {_stay(stay, about.seen_ms, wall)}"
     if about.still_ms is not None:
         yield f"{name}: has stood still since {iso(about.still_ms, wall)} (track.stationary_s)"
     yield from (f"{name}: {_took(took, about.label)}, near it" for took in about.took)
+
+
+def _confirmation(about: Figures) -> Iterator[str]:
+    """Whether an object was reported, and what that takes."""
+    wanted, there_s = about.confirm, (about.seen_ms - about.first_ms) / _MS
+    asked = [
+        (about.hits, wanted.hits, "found {} times, {} wanted (track.confirm_hits)"),
+        (there_s, wanted.seconds, "there for {} s, {} s wanted (track.confirm_s)"),
+        (about.score, wanted.score, "median score {}, {} wanted (track.confirm_score)"),
+        (about.top, wanted.top, "best score {}, {} wanted (track.confirm_top)"),
+    ]
+    told = [(value >= least, words.format(number(value), number(least))) for value, least, words in asked if least > 0]
+    if about.confirmed:
+        yield f"confirmed, and stays so: {'; '.join(words for _holds, words in told)}"
+    elif all(holds for holds, _words in told) and not about.held:
+        yield "not confirmed, so never reported: it began as part of another object, which takes twice track.confirm_hits"
+    else:
+        yield from (f"not confirmed, so never reported: {words}" for holds, words in told if not holds)
+    if about.held:
+        yield f"at {about.held} looks nothing new was confirmed, for the light had changed (track.scene_hold_s)"
 
 
 def _stay(stay: Stay, seen_ms: Milliseconds, wall: Wall | None) -> str:

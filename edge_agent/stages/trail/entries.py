@@ -39,6 +39,22 @@ Took = tuple[ConditionName, int, float, float]
 """What a box filter took: by which condition, how many boxes, the value of the last of them, and the value wanted."""
 
 
+class Confirming(NamedTuple):
+    """What it takes for an object to be reported.
+
+    Attributes:
+        hits: how often it must be found.
+        seconds: for how long.
+        score: with which median score.
+        top: and once with which.
+    """
+
+    hits: int
+    seconds: float
+    score: float
+    top: float
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -84,7 +100,8 @@ class Figures(_Entry):
         low: the least score with which it was found.
         top: the best.
         confirmed: it is no flicker.
-        confirm: how many hits, and which median, that takes.
+        confirm: what that takes.
+        held: at how many looks nothing new was confirmed, because the light had changed.
         still_ms: since when it has stood still; None while it moves.
         zones: the last ones that it was in.
         took: boxes like it, near it, that filters took.
@@ -100,7 +117,8 @@ class Figures(_Entry):
     low: float
     top: float
     confirmed: bool
-    confirm: tuple[int, float]
+    confirm: Confirming
+    held: int = 0
     still_ms: Milliseconds | None = None
     zones: tuple[Stay, ...] = ()
     took: tuple[Took, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from edge_agent import geometry
 from edge_agent.records import Box, Condition, Direction, Frame, Spoken, Track
-from edge_agent.stages.trail.entries import Fate, Figures, Milliseconds, ObjectEntry, Point, Stay, Took
+from edge_agent.stages.trail.entries import Confirming, Fate, Figures, Milliseconds, ObjectEntry, Point, Stay, Took
 from edge_agent.stages.trail.nearest import Key, Moment, keep_nearer, rounded
 
 MOST_SCORES = 12
@@ -53,15 +53,15 @@ class Followed:
     Args:
         track: as it is first seen.
         frame: in which, without its picture.
-        confirm: how many hits and which median score it takes to be confirmed.
+        confirm: what it takes to be confirmed.
     """
 
-    def __init__(self, track: Track, frame: Frame, confirm: tuple[int, float]) -> None:
+    def __init__(self, track: Track, frame: Frame, confirm: Confirming) -> None:
         self.track = track
         self.takings = Takings()
         self.frame = frame
         self._confirm = confirm
-        self._looks = self._hits = self._noted_hits = 0
+        self._looks = self._hits = self._held = self._noted_hits = 0
         self._low = track.score
         self._history: deque[float] = deque(maxlen=MOST_SCORES)
         self._path: list[Point] = []
@@ -77,7 +77,7 @@ class Followed:
         """How often it was found."""
         return self._hits
 
-    def look(self, track: Track, frame: Frame, score: float | None, zones: Mapping[str, float]) -> None:
+    def look(self, track: Track, frame: Frame, score: float | None, zones: Mapping[str, float], *, held: bool) -> None:
         """It was looked for.
 
         Args:
@@ -85,9 +85,11 @@ class Followed:
             frame: in which.
             score: with which it was found, where that is known.
             zones: those that it is in, and since when.
+            held: nothing new is confirmed for now.
         """
         self.track = track
         self._looks += 1
+        self._held += held
         if track.seen_s == frame.at_s:
             self._hits += 1
             self.frame = frame
@@ -143,6 +145,7 @@ class Followed:
             top=rounded(track.top_score),
             confirmed=track.confirmed,
             confirm=self._confirm,
+            held=self._held,
             still_ms=ms_of(frame, track.still_since_s) if track.stationary else None,
             zones=tuple(stays[-MOST_STAYS:]),
             took=self.takings.told(),

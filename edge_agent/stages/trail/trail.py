@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge_agent.records import Condition, Detections, Event, Frame, Spoken, Step, Track
-from edge_agent.stages.trail.entries import Entry, EventEntry, Fate, ObjectEntry
+from edge_agent.stages.trail.entries import Confirming, Entry, EventEntry, Fate, ObjectEntry
 from edge_agent.stages.trail.followed import Followed, ms_of
 from edge_agent.stages.trail.nearest import judged
 from edge_agent.stages.trail.watched import Openness, Watched
 
 _Zones = Mapping[int, Mapping[str, float]]
 _NOWHERE: Mapping[str, float] = {}
+_UNKNOWN = Confirming(1, 0.0, 0.0, 0.0)  # of a label that nobody looks for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +25,13 @@ class Asked:
     """What a camera's settings ask for, as far as a trail tells of it.
 
     Attributes:
-        confirm: how many hits and which median score it takes for an object to be reported.
+        confirm: by label, what it takes for an object to be reported.
         thresholds: by label, the least score of a box that may begin an object.
         zones: by the name of a rule, the zone it is about; None for the whole view.
         external: the gate goes by triggers.
     """
 
-    confirm: tuple[int, float]
+    confirm: Mapping[str, Confirming]
     thresholds: Mapping[str, float] = field(default_factory=dict)
     zones: Mapping[str, str | None] = field(default_factory=dict)
     external: bool = False
@@ -114,8 +115,8 @@ class Trail:
         for track in (*step.tracks.live, *step.tracks.ended):
             one = self._followed.get(track.id)
             if one is None:
-                one = self._followed[track.id] = Followed(track, frame, self._asked.confirm)
-            one.look(track, frame, scores.get(track.box), zones.get(track.id, _NOWHERE))
+                one = self._followed[track.id] = Followed(track, frame, self._asked.confirm.get(track.label, _UNKNOWN))
+            one.look(track, frame, scores.get(track.box), zones.get(track.id, _NOWHERE), held=step.tracks.held)
 
     def _take(self, found: Detections, sifted: Sequence[tuple[Condition, ...]], watched: Watched) -> None:
         """Note what filters took, and of which objects that may have been."""
