@@ -240,11 +240,11 @@ ConditionName = Literal[
 """What a rule looks at, and then what a box filter does: the setting that asks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(NamedTuple):
     """One of the numbers that a rule, or a box filter, decides by.
 
-    A rule speaks, and a box stays, when all of them hold; and they explain why not.
+    A rule speaks, and a box stays, when all of them hold; and they explain why not. A tuple with names, for hundreds
+    are made in a frame.
 
     Attributes:
         name: what is looked at.

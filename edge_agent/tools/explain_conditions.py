@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edge_agent.records import ConditionName
-from edge_agent.stages.trail.entries import Judged, Told
+from edge_agent.records import Condition, ConditionName
+from edge_agent.stages.trail.entries import Judged
 
 _Both = tuple[str, str]
 """What is said of a condition that holds, and of one that does not."""
@@ -52,7 +52,7 @@ RULE_WORDS: Mapping[ConditionName, _Both] = {
 _OVER = "its schedule had closed, or nothing more was seen (schedule)"
 
 
-def condition_words(told: Told, judged: Judged) -> str:
+def condition_words(told: Condition, judged: Judged) -> str:
     """A condition in words, whether it holds or not; nothing where it says nothing.
 
     Args:

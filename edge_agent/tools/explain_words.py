@@ -114,7 +114,10 @@ def _confirmation(about: Figures) -> Iterator[str]:
     if about.confirmed:
         yield f"confirmed, and stays so: {'; '.join(words for _holds, words in told)}"
     elif all(holds for holds, _words in told) and not about.held:
-        yield "not confirmed, so never reported: it began as part of another object, which takes twice track.confirm_hits"
+        yield (
+            "not confirmed, so never reported: it began as part of another object, of which twice as many finds are "
+            "wanted (track.confirm_hits)"
+        )
     else:
         yield from (f"not confirmed, so never reported: {words}" for holds, words in told if not holds)
     if about.held:

@@ -60,6 +60,7 @@ class Rules:
         self._counts = Counts(labels, {name: settings.labels or labels for name, settings in zones.items()})
         self._note = note
         self._zones_since_s: Mapping[int, Mapping[str, float]] = {}
+        self._live: tuple[Track, ...] = ()  # of the frame before
         self._next_seq = 0
 
     @property
@@ -106,7 +107,9 @@ class Rules:
             )
             for track, zones in self._lifecycle.present.values()
         )
-        yield from self._look(_scene(frame, present, tracks.live))
+        looked = tracks.live is not self._live or bool(tracks.ended)  # else the tracker repeats what it said
+        self._live = tracks.live
+        yield from self._look(_scene(frame, present, tracks.live, looked=looked))
 
     def _last_turns(self, frame: Frame) -> Iterator[Turn]:
         yield from self._lifecycle.finish()
@@ -146,7 +149,14 @@ def _since(inside: Mapping[str, Mapping[int, float]], track: Track) -> Mapping[s
     return {name: ids[track.id] for name, ids in inside.items() if track.id in ids}
 
 
-def _scene(frame: Frame, present: tuple[Seen, ...] = (), live: tuple[Track, ...] = (), *, over: bool = False) -> Scene:
+def _scene(
+    frame: Frame,
+    present: tuple[Seen, ...] = (),
+    live: tuple[Track, ...] = (),
+    *,
+    over: bool = False,
+    looked: bool = True,
+) -> Scene:
     return Scene(
         at_s=frame.at_s,
         utc_ns=frame.utc_ns,
@@ -155,6 +165,7 @@ def _scene(frame: Frame, present: tuple[Seen, ...] = (), live: tuple[Track, ...]
         present=present,
         live=live,
         over=over,
+        looked=looked,
     )
 
 

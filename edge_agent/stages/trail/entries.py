@@ -7,29 +7,13 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from edge_agent.records import ConditionName, Direction, EventType, Reason, RuleKind
+from edge_agent.records import Condition, ConditionName, Direction, EventType, Reason, RuleKind
 
 Milliseconds = int
 """A moment: since 1970, UTC."""
 
 Point = tuple[float, float]
 """x and y, 0..1 of the picture."""
-
-
-class Told(NamedTuple):
-    """A condition as it was.
-
-    Attributes:
-        name: what is looked at.
-        value: how it was.
-        wanted: how it would have had to be.
-        holds: whether it was so.
-    """
-
-    name: ConditionName
-    value: float
-    wanted: float
-    holds: bool
 
 
 Stay = tuple[str, Milliseconds, Milliseconds | None]
@@ -78,12 +62,12 @@ class Judged(_Entry):
     active: bool | None = None
     zone: str | None = None
     at_ms: Milliseconds
-    conditions: tuple[Told, ...]
+    conditions: tuple[Condition, ...]
 
     @property
-    def failed(self) -> tuple[Told, ...]:
+    def failed(self) -> tuple[Condition, ...]:
         """The conditions that did not hold: none where the rule spoke."""
-        return tuple(told for told in self.conditions if not told.holds)
+        return tuple(one for one in self.conditions if not one.holds)
 
 
 class Figures(_Entry):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edge_agent import geometry
 from edge_agent.records import Box, Condition, Direction, Frame, Spoken, Track
 from edge_agent.stages.trail.entries import Confirming, Fate, Figures, Milliseconds, ObjectEntry, Point, Stay, Took
-from edge_agent.stages.trail.nearest import Key, Moment, keep_nearer, rounded
+from edge_agent.stages.trail.nearest import Key, Moment, Noted, keep_nearer, rounded
 
 MOST_SCORES = 12
 MOST_PLACES = 8
@@ -93,7 +93,8 @@ class Followed:
         if track.seen_s == frame.at_s:
             self._hits += 1
             self.frame = frame
-            self._walk(geometry.bottom_centre(geometry.normalise(track.box, frame.width, frame.height)))
+            left, _top, right, bottom = track.box
+            self._walk((left + right) / 2 / frame.width, min(bottom / frame.height, 1.0))
             if score is not None:
                 self._history.append(round(score, 2))
                 self._low = min(self._low, score)
@@ -103,11 +104,11 @@ class Followed:
             if name not in self._zones:
                 self._zones[name] = ms_of(frame, since_s)
 
-    def weigh(self, spoken: Spoken, at_ms: Milliseconds, conditions: tuple[Condition, ...]) -> None:
+    def weigh(self, noted: Noted, failing: Sequence[Condition], at_ms: Milliseconds) -> None:
         """A rule did not speak of it; that matters as long as it never has."""
-        key = (spoken.name, spoken.direction)
+        key = (noted[0].name, noted[0].direction)
         if key not in self._spoke:
-            keep_nearer(self._nearest, key, spoken, at_ms, conditions)
+            keep_nearer(self._nearest, key, noted, failing, at_ms)
 
     def speak(self, spoken: Spoken) -> None:
         """A rule spoke of it."""
@@ -173,12 +174,11 @@ class Followed:
             nearest=tuple(moment.judged(zone_of.get(moment.spoken.name)) for moment in closest),
         )
 
-    def _walk(self, place: Point) -> None:
+    def _walk(self, x: float, y: float) -> None:
         """Take in a place; of a long way every second one is forgotten, and from then on they lie farther apart."""
-        place = (rounded(place[0]), rounded(place[1]))
-        if self._path and max(abs(place[0] - self._path[-1][0]), abs(place[1] - self._path[-1][1])) < self._step:
+        if self._path and abs(x - self._path[-1][0]) < self._step > abs(y - self._path[-1][1]):
             return
         if len(self._path) == MOST_PLACES:
             self._path = self._path[::2]
             self._step *= 2
-        self._path.append(place)
+        self._path.append((rounded(x), rounded(y)))

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_agent.records import Condition, Spoken
-from edge_agent.stages.trail.entries import Judged, Milliseconds, Told
+from edge_agent.records import Condition, Spoken, Track
+from edge_agent.stages.trail.entries import Judged, Milliseconds
 
 Key = tuple[str, str | None]
 """A rule, or a line with a direction."""
 
+Noted = tuple[Spoken, Track | None, tuple[Condition, ...]]
+"""How it stands with a rule: what it would say, of which object, and all its conditions."""
+
 _DIGITS = 3
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """How it stood with a rule at one moment. It is the trail's own.
+    """How it stood with a rule at one moment.
 
     Attributes:
         spoken: what the rule would have said.
         at_ms: when that was.
         conditions: all of them.
         failed: how many did not hold.
-        gap: how far the failed ones were from what was wanted, each less than 1.
+        gap: how far these were from what was wanted, each less than 1.
     """
 
     spoken: Spoken
@@ -40,21 +44,29 @@ class Moment:
 
 
 def keep_nearer(
-    moments: dict[Key, Moment], key: Key, spoken: Spoken, at_ms: Milliseconds, conditions: tuple[Condition, ...]
+    moments: dict[Key, Moment], key: Key, noted: Noted, failing: Sequence[Condition], at_ms: Milliseconds
 ) -> None:
-    """Remember how it stands with a rule that does not speak, if it never came nearer to it."""
+    """Remember how it stands with a rule that does not speak, if it never came nearer to it.
+
+    Args:
+        moments: what is remembered.
+        key: of the rule.
+        noted: how it stands.
+        failing: the conditions that do not hold.
+        at_ms: when that is.
+    """
     before = moments.get(key)
-    failed, gap = 0, 0.0
-    for condition in conditions:
-        if not condition.holds:
-            failed += 1
-            distance = abs(condition.value - condition.wanted)
-            gap += distance / (1.0 + distance)
-    if before is None:
-        moments[key] = Moment(spoken, at_ms, conditions, failed, gap)
-    elif failed < before.failed or (failed == before.failed and gap < before.gap):
-        before.spoken, before.at_ms, before.conditions = spoken, at_ms, conditions
-        before.failed, before.gap = failed, gap
+    if before is not None and len(failing) > before.failed:
+        return
+    gap = 0.0
+    for condition in failing:
+        distance = abs(condition.value - condition.wanted)
+        gap += distance / (1.0 + distance)
+    if before is None or len(failing) < before.failed or gap < before.gap:
+        spoken, _track, conditions = noted
+        moments[key] = Moment(
+            spoken=spoken, at_ms=at_ms, conditions=conditions, failed=len(failing), gap=gap
+        )  # fmt: skip
 
 
 def judged(spoken: Spoken, zone: str | None, at_ms: Milliseconds, conditions: tuple[Condition, ...]) -> Judged:
@@ -66,7 +78,7 @@ def judged(spoken: Spoken, zone: str | None, at_ms: Milliseconds, conditions: tu
         active=spoken.active,
         zone=zone,
         at_ms=at_ms,
-        conditions=tuple(Told(one.name, rounded(one.value), rounded(one.wanted), one.holds) for one in conditions),
+        conditions=tuple(Condition(one.name, rounded(one.value), rounded(one.wanted), one.holds) for one in conditions),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from edge_agent.records import Condition, Detections, Event, Frame, Spoken, Step, Track
 from edge_agent.stages.trail.entries import Confirming, Entry, EventEntry, Fate, ObjectEntry
 from edge_agent.stages.trail.followed import Followed, ms_of
-from edge_agent.stages.trail.nearest import judged
+from edge_agent.stages.trail.nearest import Noted, judged
 from edge_agent.stages.trail.watched import Openness, Watched
 
 _Zones = Mapping[int, Mapping[str, float]]
@@ -53,7 +53,7 @@ class Trail:
         self._openness = Openness()
         self._followed: dict[int, Followed] = {}  # by track id
         self._watched: Watched | None = None
-        self._weighed: list[tuple[Spoken, Track | None, tuple[Condition, ...]]] = []  # in this frame
+        self._weighed: list[Noted] = []  # in this frame
 
     def weigh(self, spoken: Spoken, track: Track | None, conditions: tuple[Condition, ...]) -> None:
         """Hear how it stands with a rule in the frame that is shown next."""
@@ -132,27 +132,25 @@ class Trail:
                     one.takings.add(failed)
 
     def _judge(
-        self, weighed: Sequence[tuple[Spoken, Track | None, tuple[Condition, ...]]], step: Step
+        self, weighed: Sequence[Noted], step: Step
     ) -> dict[tuple[str, str | None, int | None], tuple[Condition, ...]]:
-        """Remember how near rules came to speaking; gives the conditions of those that spoke.
-
-        Where nobody looked nothing has come nearer, only later.
-        """
-        at_ms, looked = ms_of(step.frame, step.frame.at_s), step.found is not None
+        """Remember how near rules came to speaking; gives the conditions of those that spoke."""
+        at_ms = ms_of(step.frame, step.frame.at_s)
         speaks: dict[tuple[str, str | None, int | None], tuple[Condition, ...]] = {}
-        for spoken, track, conditions in weighed:
+        for noted in weighed:
+            spoken, track, conditions = noted
             one = self._followed.get(track.id) if track else None
-            if all([condition.holds for condition in conditions]):  # noqa: C419  (a list is twice as fast here)
+            failing = [condition for condition in conditions if not condition.holds]
+            if not failing:
                 speaks[spoken.name, spoken.direction, track.id if track else None] = conditions
                 if one:
                     one.speak(spoken)
                 elif track is None and self._watched:
                     self._watched.speak(spoken)
             elif one:
-                if looked:
-                    one.weigh(spoken, at_ms, conditions)
+                one.weigh(noted, failing, at_ms)
             elif track is None and spoken.active and self._watched:
-                self._watched.weigh(spoken, conditions)
+                self._watched.weigh(noted, failing)
         return speaks
 
     def _event(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from edge_agent.records import Condition, Detections, Frame, Motion, Spoken
 from edge_agent.stages.trail.entries import Boxes, Milliseconds, WatchEntry
 from edge_agent.stages.trail.followed import Followed, Takings, ms_of
-from edge_agent.stages.trail.nearest import Key, Moment, keep_nearer, rounded
+from edge_agent.stages.trail.nearest import Key, Moment, Noted, keep_nearer, rounded
 
 MOST_FLICKERS = 3
 """Of the objects that end unconfirmed within one entry's time so many are told of singly, those found most often."""
@@ -69,11 +69,11 @@ class Watched:
         if len(self._best) > MOST_FLICKERS:
             heapq.heappop(self._best)
 
-    def weigh(self, spoken: Spoken, conditions: tuple[Condition, ...]) -> None:
+    def weigh(self, noted: Noted, failing: Sequence[Condition]) -> None:
         """A rule about the scene did not say that something has begun; that matters as long as it never has."""
-        key = (spoken.name, spoken.direction)
+        key = (noted[0].name, noted[0].direction)
         if key not in self._spoke:
-            keep_nearer(self._nearest, key, spoken, self._at_ms, conditions)
+            keep_nearer(self._nearest, key, noted, failing, self._at_ms)
 
     def speak(self, spoken: Spoken) -> None:
         """A rule about the scene spoke."""
