@@ -196,7 +196,7 @@ WITH_BAGS = "    detect: {labels: [person, suitcase]}\n    rules: [{name: r, kin
             ROAD + "    zones: {far: {polygon: [[0, 0], [1, 0], [1, 0.32], [0, 0.32]]}}\n" + FAST,
             [
                 (
-                    '7:49: cameras[0].rules[0].zone: zone "far" lies farther away than speeds are known, by the '
+                    '7:56: cameras[0].rules[0].zone: zone "far" lies farther away than speeds are known, by the '
                     "camera's `ground`"
                 )
             ],
