@@ -93,6 +93,8 @@ def replay_clip(
         annotator = None
         if annotate:
             zones = {name: zone.polygon for name, zone in camera.zones.items()}
+            if camera.ground:
+                zones[f"{camera.ground.width_m:g} x {camera.ground.length_m:g} m"] = camera.ground.corners
             lines = {name: (line.start, line.end) for name, line in camera.lines.items()}
             annotator = stack.enter_context(contextlib.closing(Annotator(annotate, zones, lines)))
         progress = stack.enter_context(

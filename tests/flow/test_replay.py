@@ -117,7 +117,7 @@ def test_schedules_and_the_ground_are_those_of_the_file(tmp_path: Path) -> None:
     assert who_spoke("2026-06-01T21:00") == {"moves"}
     assert who_spoke("2026-05-31T12:00") == {"sunday", "moves"}
     assert who_spoke("2026-05-31T21:00:00Z") == {"sunday", "middle", "dark", "moves"}  # 22:00 by the clock there
-    done = run_program("replay", short, "-c", hours, cwd=tmp_path)
+    done = run_program("replay", short, "-c", hours, "--annotate", "drawn.mp4", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == (
         "edge-agent: short.mp4 does not say when it was recorded, so schedules go by 1970; --at says when it began\n"
