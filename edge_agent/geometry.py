@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_agent.records import BoolArray, Box, FloatArray
 
@@ -95,6 +97,26 @@ def top_centre(box: Box) -> Point:
     return ((box[0] + box[2]) / 2, box[1])
 
 
+def homography(corners: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """What turns the four corners of a rectangle, as a camera sees them, into those of a square.
+
+    Args:
+        corners: (4, 2) x, y, those of a convex quadrilateral in order, seen at (0, 0), (1, 0), (1, 1), (0, 1) of it.
+
+    Returns:
+        (3, 3), for columns of x, y, 1; the third coordinate is more than 0 at the corners. Found as the null space of
+        the eight equations, not with one of its entries taken for 1: that is 0 where the horizon meets the origin.
+
+    Source: R. Hartley and A. Zisserman, Multiple View Geometry, 2nd edition, section 4.1.
+    """
+    equations: list[list[float]] = []
+    for (x, y), (across, along) in zip(np.asarray(corners, np.float64).tolist(), _SQUARE, strict=True):
+        equations.append([x, y, 1, 0, 0, 0, -across * x, -across * y, -across])
+        equations.append([0, 0, 0, x, y, 1, -along * x, -along * y, -along])
+    null = np.linalg.svd(np.array(equations))[2][-1].reshape(3, 3)
+    return np.asarray(null * np.sign(null[2] @ (*corners[0], 1.0)), np.float64)
+
+
 def gap(box: Box, other: Box) -> float:
     """How far two boxes are from each other, xyxy; 0 where they touch or overlap."""
     across = max(other[0] - box[2], box[0] - other[2], 0.0)
@@ -175,6 +197,8 @@ def polygon_mask(polygons: Sequence[Sequence[tuple[float, float]]], width: int, 
             inside[y] |= in_polygon(centres, corners)
     return inside
 
+
+_SQUARE = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 
 _TINY = np.float32(1e-12)
 """Instead of a union without area, for no division by zero: what is shared is 0 then."""

@@ -99,6 +99,8 @@ def test_a_device_stands_somewhere_on_earth(tmp_path: Path, device: str, expecte
 
 
 GROUND = "    ground: {corners: [[0, 0], [1, 0], [1, 1], [0, 1]], width_m: 4, length_m: 10}\n"
+ROAD = "    ground: {corners: [[0, 0.7], [1, 0.7], [0.7, 0.4], [0.3, 0.4]], width_m: 8, length_m: 12}\n"
+FAST = "    rules: [{name: r, kind: speed, over_kmh: 30, zone: far}]\n"
 WITH_BAGS = "    detect: {labels: [person, suitcase]}\n    rules: [{name: r, kind: left_behind, after_s: 60, "
 
 
@@ -188,6 +190,18 @@ WITH_BAGS = "    detect: {labels: [person, suitcase]}\n    rules: [{name: r, kin
             GROUND.replace(", [0, 1]]", "]"),
             ["5:23: cameras[0].ground.corners: must have 4 entries, has 3"],
         ),
+        # The horizon of this road is y = 0.2, its far edge at y = 0.4, so half as far away again is y = 0.333.
+        (ROAD + "    zones: {far: {polygon: [[0, 0], [1, 0], [1, 0.36], [0, 0.36]]}}\n" + FAST, []),
+        (
+            ROAD + "    zones: {far: {polygon: [[0, 0], [1, 0], [1, 0.32], [0, 0.32]]}}\n" + FAST,
+            [
+                (
+                    '7:56: cameras[0].rules[0].zone: zone "far" lies farther away than speeds are known, by the '
+                    "camera's `ground`"
+                )
+            ],
+        ),
+        (ROAD + "    zones: {far: {anchor: top, polygon: [[0, 0], [1, 0], [1, 0.32], [0, 0.32]]}}\n" + FAST, []),
         # Left behind
         (WITH_BAGS + "labels: [suitcase]}]\n", []),
         (

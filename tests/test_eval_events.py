@@ -237,7 +237,7 @@ def test_the_agent_may_be_shown_some_of_the_frames_only(recorded: Path, capsys: 
     found = json.loads(capsys.readouterr().out)
     assert found["every"] == 3
     assert found["recall"] > 0.6
-    assert found["delay_p50_s"] > 0  # two looks more until somebody is confirmed take longer
+    assert found["delay_p95_s"] > 0  # two looks more until somebody is confirmed take longer
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_cat_that_is_none_is_found_in_a_real_clip(folder: Path, capsys: pytest
     file = configure(folder, camera("front", detect={"labels": labels, "thresholds": thresholds}))
     arguments = ("nuisance", "-c", file, "--clip", clip, "--least", "3", "--json")
     found = json.loads(printed(capsys, *arguments))["front"]["nuisances"]
-    assert [(one["label"], one["passed"]) for one in found] == [("cat", 0.0)]
+    assert ("cat", 0.0) in [(one["label"], one["passed"]) for one in found]
 
 
 @pytest.mark.parametrize("least", ["0", "-1", "nan", "inf", "often"])

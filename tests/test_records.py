@@ -96,9 +96,9 @@ def test_no_event_is_longer_than_2_kib() -> None:
     "record", [frame_of(), detections_of(), track_of(), Message(topic="t", payload=b"", kind="state")]
 )
 def test_a_record_cannot_be_edited(record: object) -> None:
-    field = dataclasses.fields(record)[0].name  # type: ignore[arg-type]
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(record, field, None)
+    field = getattr(record, "_fields", None) or [one.name for one in dataclasses.fields(record)]  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):  # of which dataclasses.FrozenInstanceError is one kind
+        setattr(record, field[0], None)
 
 
 def test_a_model_signature_is_written_on_one_line_with_free_sides_as_question_marks() -> None:

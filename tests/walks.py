@@ -160,7 +160,7 @@ def _seen(walk: Walk, at_s: float, first_s: float) -> Track:
         confirmed=at_s - first_s >= CONFIRMED_S,
     )
     stationary = at_s - still_since_s >= STATIONARY_S
-    return replace(track, stationary=stationary, still_since_s=still_since_s)
+    return track._replace(stationary=stationary, still_since_s=still_since_s)
 
 
 def _take(told: Told, at_s: float, said: Sequence[Any]) -> None:

@@ -13,6 +13,7 @@ from edge_agent.config.tree import Fault, Node
 from edge_agent.config.wording import in_a_row, nearest, shown
 from edge_agent.geometry import Point
 from edge_agent.records import BoolArray, FloatArray
+from edge_agent.stages.rules.ground import GroundSettings
 from edge_agent.stages.rules.line import LineSettings
 
 _STEPS = 64
@@ -39,6 +40,7 @@ def check(camera: Node) -> Iterator[Fault]:
     for rule in _entries(camera, "rules"):
         yield from _labels(camera, rule, "this rule never speaks of it")
         yield from _place(rule, zones, looked_for_by(camera))
+        yield from _reach(rule, zones, camera)
 
 
 def _named(camera: Node, key: str) -> Mapping[str, Node]:
@@ -95,6 +97,34 @@ def _place(rule: Node, zones: Mapping[str, Node], looked_for: Mapping[str, str])
     on, corners = rule.keys.get("on"), _points(zone.keys.get("polygon"))
     if on and on.text == "leave" and corners is not None and bool(np.all(geometry.in_polygon(_GRID, corners))):
         yield on.fault(f"zone {shown(node.written)} is the whole picture, so nothing ever leaves it")
+
+
+def _reach(rule: Node, zones: Mapping[str, Node], camera: Node) -> Iterator[Fault]:
+    """Of a rule of speed, some of its zone must lie where speeds are known."""
+    kind, node, seen = rule.keys.get("kind"), rule.keys.get("zone"), camera.find(("ground", "corners"))
+    zone = zones.get(node.text) if node and node.text else None
+    corners, polygon = _points(seen), _points(zone.keys.get("polygon")) if zone else None
+    if kind is None or kind.text != "speed" or node is None or corners is None or polygon is None:
+        return
+    anchor = zone.keys.get("anchor") if zone else None
+    if (anchor and anchor.text not in {None, "bottom"}) or not _is_rectangle(corners):
+        return  # what stands in the zone with its middle has its feet somewhere else
+    inside = _GRID[geometry.in_polygon(_GRID, polygon)]
+    w = geometry.homography(corners)[2]
+    least_w = float(np.min(corners @ w[:2] + w[2])) / GroundSettings.REACH
+    if len(inside) and bool(np.all(inside @ w[:2] + w[2] < least_w)):
+        yield node.fault(
+            f"zone {shown(node.written)} lies farther away than speeds are known, by the camera's `ground`"
+        )
+
+
+def _is_rectangle(corners: FloatArray) -> bool:
+    """Whether the ground can be seen so; what is wrong with it is said elsewhere."""
+    try:
+        GroundSettings.model_validate({"corners": corners.tolist(), "width_m": 1, "length_m": 1})
+    except ValueError:
+        return False
+    return True
 
 
 def _area(zone: Node, masks: list[FloatArray]) -> Iterator[Fault]:

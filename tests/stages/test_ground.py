@@ -37,6 +37,15 @@ def test_a_place_in_the_picture_is_a_place_on_the_ground(side: float, far: float
     assert Ground(ROAD).place(seen_at(side, far)) == pytest.approx((side + 4, far - 8), abs=1e-6)
 
 
+def test_the_horizon_may_meet_the_origin_of_the_picture() -> None:
+    # The sides of the road, from (0.1, 0.9) by (0.3, 0.45) and from (0.9, 0.9) by (0.7, 0.45), meet at (0.5, 0): the
+    # horizon is y = 0, and the far edge twice as far away as the near one. From d to 2 d it is 10 m, so d is 10 m, and
+    # a place at y is 9 / y metres away.
+    road = GroundSettings(corners=((0.1, 0.9), (0.9, 0.9), (0.7, 0.45), (0.3, 0.45)), width_m=4, length_m=10)
+    assert Ground(road).place((0.5, 0.6)) == pytest.approx((2, 5))
+    assert Ground(road).place((0.5, 0.0)) is None
+
+
 @pytest.mark.parametrize(
     "point",
     [

@@ -43,7 +43,7 @@ class Scene:
     def step(self, *live: Track, ended: tuple[Track, ...] = (), seconds: float = 0.2) -> None:
         """A look later."""
         frame = replace(frame_of(self.at_s, size=SIZE))
-        self.nuisance.note(Tracks(live=tuple(replace(one, seen_s=frame.at_s) for one in live), ended=ended), frame)
+        self.nuisance.note(Tracks(live=tuple(one._replace(seen_s=frame.at_s) for one in live), ended=ended), frame)
         self.at_s += seconds
 
     def passes(self, *boxes: Box, lasts_s: float = 1.0, beside: tuple[Track, ...] = (), **more: Any) -> None:
@@ -150,7 +150,7 @@ def test_a_part_of_somebody_is_no_place_s_fault() -> None:
     somebody = track_of(100, box=(90.0, 40.0, 130.0, 120.0))
     scene.flickers(9, beside=(somebody,))
     assert scene.nuisances == []
-    scene.flickers(9, beside=(replace(somebody, label="car"),))  # but one on a car is
+    scene.flickers(9, beside=(somebody._replace(label="car"),))  # but one on a car is
     assert [place.times for place in scene.nuisances] == [9.0]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from builders import frame_of, track_of
@@ -172,7 +171,7 @@ def changing(*tracks: Track) -> list[tuple[object, ...]]:
 
 def test_coming_to_a_stand_and_moving_on_are_updates() -> None:
     moves = track_of(box=IN_RIGHT)
-    stands = replace(moves, stationary=True)
+    stands = moves._replace(stationary=True)
     assert changing(moves, stands, stands, moves) == [
         ("update", ("stationary",), 1, ()),
         ("update", ("moving",), 1, ()),
@@ -193,8 +192,8 @@ def test_another_label_is_an_update_and_so_is_leaving_a_zone_that_does_not_count
 
 def test_all_that_happens_to_an_object_in_a_frame_is_one_update() -> None:
     person = track_of(box=IN_RIGHT)
-    then = replace(track_of(label="car", box=IN_LEFT, seen_s=0.2), stationary=True)
-    assert changing(person, replace(then, label="person")) == [("update", ("zone_entered", "stationary"), 1, ("left",))]
+    then = track_of(label="car", box=IN_LEFT, seen_s=0.2)._replace(stationary=True)
+    assert changing(person, then._replace(label="person")) == [("update", ("zone_entered", "stationary"), 1, ("left",))]
     assert changing(person, then) == [("update", ("stationary", "label_changed"), 1, ())]
 
 

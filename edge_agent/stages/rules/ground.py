@@ -6,7 +6,7 @@ import functools
 import math
 from collections import deque
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,21 +59,23 @@ class GroundSettings(Section):
     length_m: Annotated[float, Field(gt=0, le=10_000)]
     """How far the second corner is from the third, and the fourth from the first, in metres."""
 
+    REACH: ClassVar[float] = 1.5
+    """How many times as far from the camera as the furthest corner anything is known: there an error in the picture is
+    that many times, squared, as many metres."""
+
 
 class Ground:
     """Turns places in the picture into places on the ground.
 
-    A flat floor is seen by a camera without distortion through a homography: eight numbers, which four corners
-    determine. How far away a place is goes with 1 / w, the third of its homogeneous coordinates.
-
-    Source: R. Hartley and A. Zisserman, Multiple View Geometry, 2nd edition, sections 2.3 and 4.1.
+    A flat floor is seen by a camera without distortion through a homography, which four corners determine. How far away
+    a place is goes with 1 / w, the third of its homogeneous coordinates.
     """
 
     def __init__(self, settings: GroundSettings) -> None:
-        width_m, length_m = settings.width_m, settings.length_m
-        rectangle = ((0.0, 0.0), (width_m, 0.0), (width_m, length_m), (0.0, length_m))
-        self._rows: tuple[tuple[float, float, float], ...] = _homography(settings.corners, rectangle)
-        self._least_w = min(self._across(2, corner) for corner in settings.corners) / _REACH
+        to_square = geometry.homography(np.array(settings.corners))
+        across, along, w = (to_square * [[settings.width_m], [settings.length_m], [1.0]]).tolist()
+        self._rows: tuple[tuple[float, float, float], ...] = (tuple(across), tuple(along), tuple(w))
+        self._least_w = min(self._across(2, corner) for corner in settings.corners) / GroundSettings.REACH
 
     def place(self, point: UnitPoint) -> Metres | None:
         """Where a point of the picture lies on the ground.
@@ -83,7 +85,7 @@ class Ground:
 
         Returns:
             Metres across and along the rectangle; None above the horizon, and so near to it that a point is too far
-            away to tell: more than `_REACH` times as far from the camera as the rectangle's furthest corner.
+            away to tell: more than `REACH` times as far from the camera as the rectangle's furthest corner.
         """
         w = self._across(2, point)
         return (self._across(0, point) / w, self._across(1, point) / w) if w >= self._least_w else None
@@ -103,16 +105,6 @@ class Ground:
     def _across(self, row: int, point: UnitPoint) -> float:
         x, y, one = self._rows[row]
         return x * point[0] + y * point[1] + one
-
-
-def _homography(seen: Corners, real: Corners) -> tuple[tuple[float, float, float], ...]:
-    """The three rows that turn seen points into real ones, so that w is more than 0 at the seen ones."""
-    equations: list[list[float]] = []
-    for (x, y), (across_m, along_m) in zip(seen, real, strict=True):
-        equations += [[x, y, 1, 0, 0, 0, -across_m * x, -across_m * y], [0, 0, 0, x, y, 1, -along_m * x, -along_m * y]]
-    solved = np.linalg.solve(np.array(equations), np.array(real).ravel())  # (8,)
-    rows = np.append(solved, 1.0).reshape(3, 3)
-    return tuple(map(tuple, (rows * np.sign(rows[2] @ (*seen[0], 1.0))).tolist()))
 
 
 class Speeds:
@@ -187,7 +179,6 @@ def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first, last
 
 
-_REACH = 1.5
 _EDGE = 0.004
 """A box that ends so near to the picture's edge is cut off by it: 5 pixels of 1280."""
 

@@ -26,13 +26,13 @@ def run_tracker(sequence: Sequence, settings: TrackSettings | None = None) -> Id
 
 
 def follow(sequence: Sequence, update: Update) -> Identified:
-    """What a tracker reports of a sequence: in each frame the confirmed tracks that were seen in it, as then."""
+    """What a tracker reports of a sequence: in each frame the tracks that are established and were seen in it."""
     frames, ids, boxes = [], [], []
     for frame, rows in zip(sequence.looked.tolist(), rows_of(sequence.found.frames, sequence.looked), strict=True):
         at_s = (frame - 1) / sequence.rate_hz
         found = detections(sequence.found.ltwh[rows], sequence.found.scores[rows])
         for track in update(found, at_s).live:
-            if track.confirmed and track.seen_s == at_s:
+            if track.established and track.seen_s == at_s:
                 frames.append(frame)
                 ids.append(track.id)
                 boxes.append(track.box)
