@@ -1,7 +1,7 @@
 """Where trails are kept: lines of text in a few files of a folder, bounded in bytes and in age.
 
-A file that is full, or old enough, is followed by the next; the oldest go first. What is written is appended and
-flushed to the disk, so that a power cut tears at most the last line, which whoever reads it leaves out.
+A file that is full, or old enough, is followed by the next, and compressed; the oldest go first. What is written is
+appended and flushed to the disk, so a power cut tears at most the last line, which whoever reads it leaves out.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,7 +34,12 @@ SOON_S = 10.0
 _PARTS = 8  # so many files share the bytes and the age
 _WAITING_PARTS = 16  # so small a part of the bytes may wait in memory, while the disk does not take it
 _NAME = "{:012d}.jsonl"
+_COMPRESSED = ".gz"
+_GZIP = 31  # what zlib calls the form of gzip
+_CHUNK_BYTES = 1 << 16
 _NS = 10**9
+_OURS = re.compile(r"[0-9]{12,}\.jsonl(\.gz)?")
+_LARGEST_BYTES = 1 << 30  # no file of ours is so large; one that was made to be is not unpacked to the end
 _SET_CLOCK_S = 1_700_000_000  # November 2023: an earlier time comes from a clock that was never set
 
 
@@ -43,7 +50,8 @@ class ExplainSettings(Section):
     """Whether anything is kept; when not, what was kept before is removed at the start."""
 
     max_bytes: Annotated[Bytes, Field(ge=1 << 20, le=1 << 30)] = 16 << 20
-    """Bound of all that is kept, of all cameras together; the oldest goes first. A busy view fills 1 MiB an hour."""
+    """Bound of all that is kept, of all cameras together; the oldest goes first. A street with
+    eight people always in view fills less than 1 MiB an hour."""
 
     max_age: Annotated[Seconds, Field(ge=60)] = 3 * 86400.0
     """What is older than this is removed."""
@@ -157,9 +165,13 @@ class TrailFiles:
         newest = files[-1]
         is_full = newest.stat().st_size + size > self._settings.max_bytes // _PARTS
         is_old = now_s - _begun_s(newest) >= self._settings.max_age / _PARTS
-        if is_full or is_old:
-            return self._folder / _NAME.format(max(now_s, _begun_s(newest) + 1))  # the clock may have been set back
-        return newest
+        if not (is_full or is_old or newest.suffix == _COMPRESSED):
+            return newest
+        for path in files:
+            if path.suffix != _COMPRESSED:
+                self._make_room(path.stat().st_size)
+                _compress(path)
+        return self._folder / _NAME.format(max(now_s, _begun_s(newest) + 1))  # the clock may have been set back
 
     def _make_room(self, size: int) -> None:
         sizes = {path: path.stat().st_size for path in files_in(self._folder)}
@@ -172,6 +184,8 @@ class TrailFiles:
 
     def _remove_old(self) -> None:
         """Remove what is too old, or from a future that a wrong clock believed in; not by a clock that nobody set."""
+        for path in self._folder.glob("*.part"):  # of a power cut
+            path.unlink(missing_ok=True)
         now_s = self._now_s()
         for path in files_in(self._folder):
             if now_s > _SET_CLOCK_S and abs(now_s - _begun_s(path)) > self._settings.max_age:
@@ -183,7 +197,7 @@ class TrailFiles:
 
 def files_in(folder: Path) -> list[Path]:
     """The files of a folder, the oldest first."""
-    return sorted(path for path in folder.glob("*.jsonl") if path.stem.isdecimal())
+    return sorted(path for path in folder.glob("*.jsonl*") if _OURS.fullmatch(path.name))
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
@@ -196,14 +210,44 @@ def read_lines(path: Path) -> Iterator[bytes]:
         for file in files_in(path) if path.is_dir() else (path,):
             with contextlib.suppress(FileNotFoundError) if path.is_dir() else contextlib.nullcontext():
                 # One of a folder may be removed just now, for it is too old.
-                yield from file.read_bytes().splitlines()
+                yield from _read(file).splitlines()
     except OSError as error:
         why = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
         raise StorageError(f"{path} cannot be read: {why}") from error
 
 
 def _begun_s(path: Path) -> int:
-    return int(path.stem)
+    return int(path.name.partition(".")[0])
+
+
+def _compress(path: Path) -> None:
+    """Put a compressed file in the place of one that is complete; a power cut leaves the one, or both."""
+    packer = zlib.compressobj(wbits=_GZIP)
+    unfinished = path.with_name(f"{path.name}{_COMPRESSED}.part")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(packer.compress(path.read_bytes()) + packer.flush())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path.with_name(f"{path.name}{_COMPRESSED}"))
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    """All of a file; of a damaged compressed one what comes before the damage."""
+    if path.suffix != _COMPRESSED:
+        return path.read_bytes()
+    unpacker, text = zlib.decompressobj(wbits=_GZIP), bytearray()
+    with path.open("rb") as file, contextlib.suppress(zlib.error):
+        while chunk := file.read(_CHUNK_BYTES):
+            text += unpacker.decompress(chunk, _LARGEST_BYTES - len(text))
+            if len(text) >= _LARGEST_BYTES:
+                break
+    return bytes(text)
 
 
 def _ends_with_a_line(path: Path) -> bool:
