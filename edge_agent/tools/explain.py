@@ -111,8 +111,9 @@ def of_event(entries: Iterable[Entry], wanted: EventId, wall: Wall | None) -> St
     objects: tuple[ObjectEntry, ...] = ()
     if found.about is not None:
         objects = tuple(one for one in _latest_objects(kept) if (one.run, one.about.id) == (wanted.run, found.about.id))
-    story = Story(events=(found,), objects=objects)
-    return story.only(found.rule.name) if found.rule else story
+    if found.rule is not None:  # why that rule spoke, not why others did not
+        objects = tuple(one.model_copy(update={"nearest": ()}) for one in objects)
+    return Story(events=(found,), objects=objects)
 
 
 def at(entries: Iterable[Entry], camera: str, at_ms: Milliseconds, within_ms: Milliseconds, wall: Wall | None) -> Story:

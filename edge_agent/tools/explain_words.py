@@ -155,7 +155,7 @@ def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
     if watch.given_up:
         yield f"{name}: {watch.given_up} looks were given up, for the machine is too slow (detect.rate_hz, model)"
     if watch.looks and not watch.boxes:
-        yield f"{name}: no look found anything, not even with {_WEAK} of a threshold"
+        yield f"{name}: no look found anything, not even a weak box (detect.weak)"
     for label, boxes in watch.boxes.items():
         yield from (f"{name}: {fact}" for fact in _boxes(label, boxes))
     for judged in watch.nearest:
@@ -165,9 +165,6 @@ def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
                 yield f"{_name_of(judged)}: {words}"
     if watch.broke_off:
         yield f"{name}: after {iso(watch.at_ms, wall)} no picture came for long, or the agent stopped"
-
-
-_WEAK = "a part (detect.weak)"
 
 
 def _boxes(label: str, boxes: Boxes) -> Iterator[str]:
