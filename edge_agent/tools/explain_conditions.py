@@ -78,3 +78,8 @@ def condition_words(told: Condition, judged: Judged) -> str:
 def number(value: float) -> str:
     """Up to three digits after the point, and no more than there are."""
     return f"{round(value, 3):.12g}"
+
+
+def counted(count: int, what: str) -> str:
+    """So many of something, in words: `1 box`, `2 boxes`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}{'es' if what.endswith('x') else 's'}"

@@ -16,7 +16,7 @@ from edge_agent.stages.trail.entries import (
     WatchEntry,
 )
 from edge_agent.tools.explain import EventId, Story, Wall, iso
-from edge_agent.tools.explain_conditions import condition_words, number
+from edge_agent.tools.explain_conditions import condition_words, counted, number
 
 _MS = 1000.0
 
@@ -121,7 +121,7 @@ def _confirmation(about: Figures) -> Iterator[str]:
     else:
         yield from (f"not confirmed, so never reported: {words}" for holds, words in told if not holds)
     if about.held:
-        yield f"at {about.held} looks nothing new was confirmed, for the light had changed (track.scene_hold_s)"
+        yield f"at {counted(about.held, 'look')} nothing new was confirmed, for the light had changed (track.scene_hold_s)"
 
 
 def _stay(stay: Stay, seen_ms: Milliseconds, wall: Wall | None) -> str:
@@ -153,7 +153,7 @@ def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
     else:
         yield f"{name}: {span} nothing moved (gate), so nobody looked but now and then (gate.refresh_s): {looks}"
     if watch.given_up:
-        yield f"{name}: {watch.given_up} looks were given up, for the machine is too slow (detect.rate_hz, model)"
+        yield f"{name}: {counted(watch.given_up, 'look')} had to be given up, for the machine is too slow (detect.rate_hz, model)"
     if watch.looks and not watch.boxes:
         yield f"{name}: no look found anything, not even a weak box (detect.weak)"
     for label, boxes in watch.boxes.items():
@@ -171,26 +171,26 @@ def _boxes(label: str, boxes: Boxes) -> Iterator[str]:
     setting = f"(detect.thresholds.{label}, model.threshold)"
     if boxes.strong:
         yield (
-            f"{label}: {boxes.strong} boxes reached {number(boxes.wanted)} {setting}, {boxes.weak} did not; the best "
+            f"{label}: {counted(boxes.strong, 'box')} reached {number(boxes.wanted)} {setting}, {boxes.weak} did not; the best "
             f"had {number(boxes.top)}"
         )
     elif boxes.weak:
         yield (
-            f"{label}: all {boxes.weak} boxes were below the threshold; the best had {number(boxes.top)}, "
+            f"{label}: {counted(boxes.weak, 'box')}, below the threshold; the best had {number(boxes.top)}, "
             f"{number(boxes.wanted)} wanted {setting}"
         )
     yield from (_took(took, label) for took in boxes.took)
     if boxes.flickers:
-        yield f"{label}: {boxes.flickers} objects ended before they were confirmed"
+        yield f"{label}: {counted(boxes.flickers, 'object')} ended before being confirmed"
 
 
 def _took(took: Took, label: str) -> str:
     name, count, value, wanted = took
     if name in {"within", "without"}:
-        return f"a filter took {count} boxes for where they stood (detect.filters.{label}.{name})"
+        return f"a filter took {counted(count, 'box')} for where they stood (detect.filters.{label}.{name})"
     side = "at least" if name.startswith("min") else "at most"
     return (
-        f"a filter took {count} boxes; the last had {number(value)}, {side} {number(wanted)} wanted "
+        f"a filter took {counted(count, 'box')}; the last had {number(value)}, {side} {number(wanted)} wanted "
         f"(detect.filters.{label}.{name})"
     )
 
