@@ -316,11 +316,15 @@ def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str | bytes, 
         ("modle: {}\n", ["1:1: modle: unknown key; did you mean `model`?"]),
         (
             "banana: 1\n",
-            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook` and `outbox`"],
+            [
+                "1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook`, `outbox` and `explain`"
+            ],
         ),
         (
             "banana:\n",
-            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook` and `outbox`"],
+            [
+                "1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook`, `outbox` and `explain`"
+            ],
         ),
         ("zones: {}\n", ["1:1: zones: unknown key; did you mean `cameras[].zones`?"]),
         ("mqtt: {'a b': 1}\n", None),

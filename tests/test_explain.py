@@ -184,7 +184,7 @@ def test_why_somebody_was_never_reported(clip: Replayed, explained: Any) -> None
     assert unreported
     for one in unreported:
         about, name = one["about"], f"campus-{one['about']['id']}"
-        facts = [fact for fact in told["facts"] if fact.startswith(f"{name}: not confirmed, so never reported: ")]
+        facts = [fact for fact in told["facts"] if fact.startswith(f"{name}: not confirmed, so not reported: ")]
         assert facts
         short = {
             "track.confirm_hits": about["hits"] < 3,

@@ -107,21 +107,22 @@ def _confirmation(about: Figures) -> Iterator[str]:
     asked = [
         (about.hits, wanted.hits, "found {} times, {} wanted (track.confirm_hits)"),
         (there_s, wanted.seconds, "there for {} s, {} s wanted (track.confirm_s)"),
-        (about.score, wanted.score, "median score {}, {} wanted (track.confirm_score)"),
+        (about.score, wanted.score, "median score {}, {} wanted (track.confirm_score, confirm_scores)"),
         (about.top, wanted.top, "best score {}, {} wanted (track.confirm_top)"),
     ]
     told = [(value >= least, words.format(number(value), number(least))) for value, least, words in asked if least > 0]
     if about.confirmed:
         yield f"confirmed, and stays so: {'; '.join(words for _holds, words in told)}"
-    elif all(holds for holds, _words in told) and not about.held:
-        yield (
-            "not confirmed, so never reported: it began as part of another object, of which twice as many finds are "
-            "wanted (track.confirm_hits)"
-        )
-    else:
-        yield from (f"not confirmed, so never reported: {words}" for holds, words in told if not holds)
+        return
+    short = [words for holds, words in told if not holds]
     if about.held:
-        yield f"at {counted(about.held, 'look')} nothing new was confirmed, for the light had changed (track.scene_hold_s)"
+        looks = counted(about.held, "look")
+        short.append(f"at {looks} nothing new was confirmed, for the light had changed (track.scene_hold_s)")
+    for words in short or (_PART,):
+        yield f"not confirmed, so not reported: {words}"
+
+
+_PART = "it began as part of another object, of which twice as many finds are wanted (track.confirm_hits)"
 
 
 def _stay(stay: Stay, seen_ms: Milliseconds, wall: Wall | None) -> str:
@@ -137,7 +138,8 @@ def _fate(one: ObjectEntry, wall: Wall | None) -> str:
         return f"was there still when this was noted, at {iso(one.at_ms, wall)}"
     if one.fate == "over":
         return "ended because no picture came any more, or the agent stopped"
-    return f"ended: not found any more after {iso(one.about.seen_ms, wall)}, for as long as is waited (track.memory_s)"
+    memory = "memory_s" if one.about.still_ms is None else "stationary_memory_s"
+    return f"ended: not found any more after {iso(one.about.seen_ms, wall)}, for as long as is waited (track.{memory})"
 
 
 def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
@@ -153,7 +155,8 @@ def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
     else:
         yield f"{name}: {span} nothing moved (gate), so nobody looked but now and then (gate.refresh_s): {looks}"
     if watch.given_up:
-        yield f"{name}: {counted(watch.given_up, 'look')} had to be given up, for the machine is too slow (detect.rate_hz, model)"
+        given_up = counted(watch.given_up, "look")
+        yield f"{name}: {given_up} had to be given up, for the machine is too slow (detect.rate_hz, model)"
     if watch.looks and not watch.boxes:
         yield f"{name}: no look found anything, not even a weak box (detect.weak)"
     for label, boxes in watch.boxes.items():
@@ -171,8 +174,8 @@ def _boxes(label: str, boxes: Boxes) -> Iterator[str]:
     setting = f"(detect.thresholds.{label}, model.threshold)"
     if boxes.strong:
         yield (
-            f"{label}: {counted(boxes.strong, 'box')} reached {number(boxes.wanted)} {setting}, {boxes.weak} did not; the best "
-            f"had {number(boxes.top)}"
+            f"{label}: {counted(boxes.strong, 'box')} reached {number(boxes.wanted)} {setting}, {boxes.weak} did not; "
+            f"the best had {number(boxes.top)}"
         )
     elif boxes.weak:
         yield (

@@ -40,7 +40,7 @@ class Confirming(NamedTuple):
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Judged(_Entry):

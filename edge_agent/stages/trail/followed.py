@@ -20,6 +20,7 @@ _EVERY_MS = 60_000
 _LEAST_STEP = 0.02  # of the picture; less is no way
 _NEAR = 0.5  # of a box's longer side: a box that filters took so near to an object was probably the same thing
 _BOX_DIGITS = 4
+_UNKNOWN = Confirming(1, 0.0, 0.0, 0.0)  # of a label that nobody looks for
 _NS_IN_MS = 10**6
 
 
@@ -53,10 +54,10 @@ class Followed:
     Args:
         track: as it is first seen.
         frame: in which, without its picture.
-        confirm: what it takes to be confirmed.
+        confirm: by label, what it takes to be confirmed.
     """
 
-    def __init__(self, track: Track, frame: Frame, confirm: Confirming) -> None:
+    def __init__(self, track: Track, frame: Frame, confirm: Mapping[str, Confirming]) -> None:
         self.track = track
         self.takings = Takings()
         self.frame = frame
@@ -145,7 +146,7 @@ class Followed:
             low=rounded(self._low),
             top=rounded(track.top_score),
             confirmed=track.confirmed,
-            confirm=self._confirm,
+            confirm=self._confirm.get(track.label, _UNKNOWN),
             held=self._held,
             still_ms=ms_of(frame, track.still_since_s) if track.stationary else None,
             zones=tuple(stays[-MOST_STAYS:]),

@@ -17,7 +17,6 @@ from edge_agent.stages.trail.watched import Openness, Watched
 
 _Zones = Mapping[int, Mapping[str, float]]
 _NOWHERE: Mapping[str, float] = {}
-_UNKNOWN = Confirming(1, 0.0, 0.0, 0.0)  # of a label that nobody looks for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +114,7 @@ class Trail:
         for track in (*step.tracks.live, *step.tracks.ended):
             one = self._followed.get(track.id)
             if one is None:
-                one = self._followed[track.id] = Followed(track, frame, self._asked.confirm.get(track.label, _UNKNOWN))
+                one = self._followed[track.id] = Followed(track, frame, self._asked.confirm)
             one.look(track, frame, scores.get(track.box), zones.get(track.id, _NOWHERE), held=step.tracks.held)
 
     def _take(self, found: Detections, sifted: Sequence[tuple[Condition, ...]], watched: Watched) -> None:
