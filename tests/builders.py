@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_agent.records import Box, ByteArray, Detections, FloatArray, Frame, Track
 
-LABELS = ("person", "car")
+LABELS = ("person", "car", "truck", "cow")
 """What the models of these tests tell apart."""
 
 UTC_NS = 1_795_355_100_000_000_000

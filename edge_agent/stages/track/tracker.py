@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import numpy as np
@@ -39,7 +38,7 @@ class TrackSettings(Section):
     """Least best score: once it must have been seen this well; larger means fewer false alarms and more missed
     objects."""
 
-    confirm_scores: Mapping[Label, Ratio] = Field(default_factory=dict)
+    confirm_scores: dict[Label, Ratio] = Field(default_factory=dict)
     """Least median score of a label where it differs from `confirm_score`; it need not be seen better than that."""
 
     match_iou: Ratio = 0.4
