@@ -122,6 +122,7 @@ class Tracker:
         self._settings = settings
         self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
         self._lives = Lives()
+        self._least_median = self._least_top = np.zeros(0)  # (L,) what is asked of each label
         self._camera = CameraShift()
         self._next_id = 1
         self._looked_s: float | None = None
@@ -269,11 +270,13 @@ class Tracker:
         covered = np.zeros(len(columns), np.bool_)
         if len(claimed):
             same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
-            double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
-            covered = np.any((geometry.covered(found.boxes[columns], found.boxes[claimed]) >= _COVERED) & same, axis=1)
-            new = ~np.any(double, axis=1)
-            columns, covered = columns[new], covered[new]
+            parts = geometry.covered(found.boxes[columns], found.boxes[claimed])
+            covered = np.any((parts >= _COVERED) & same, axis=1)
+            if np.count_nonzero(~same & (parts >= _DOUBLE)):
+                kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
+                double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
+                new = ~np.any(double, axis=1)
+                columns, covered = columns[new], covered[new]
         boxes, scores = found.boxes[columns], found.scores[columns]
         self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
         self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
@@ -287,23 +290,16 @@ class Tracker:
         if not len(lives) or np.count_nonzero(lives.of("is_confirmed")) == len(lives):
             return
         hits, top, median = lives.of("hits"), lives.of("top_score"), lives.of("median_score")
-        least_median, least_top = self._least_scores()
-        well = top >= least_top
+        well = top >= self._least_top[lives.label_ids]
         often = (hits >= _ESTABLISHED_HITS) | (lives.of("first_score") >= _SURE_AT_ONCE)
         lives.of("is_established")[well & often] = 1
-        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (median >= least_median)
+        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (
+            median >= self._least_median[lives.label_ids]
+        )
         long = at_s - lives.of("first_s") >= settings.confirm_s
         confirmed = well & enough & long
         lives.of("is_confirmed")[confirmed] = 1
         lives.of("is_established")[confirmed] = 1
-
-    def _least_scores(self) -> tuple[FloatArray, FloatArray]:
-        """The least median and the least best score of each object, (N,) and (N,)."""
-        settings, names = self._settings, self._lives.label_names
-        asked = [settings.confirm_scores.get(name, settings.confirm_score) for name in names]
-        tops = [min(settings.confirm_top, settings.confirm_scores.get(name, 1.0)) for name in names]
-        label_ids = self._lives.label_ids
-        return np.array(asked, np.float32)[label_ids], np.array(tops, np.float32)[label_ids]
 
     def _disturb(self, motion: Motion | None) -> None:
         """Note of what is stationary whether something moves where it stands, or may do so."""
@@ -333,7 +329,7 @@ class Tracker:
         over = missed_s >= memory_s - _TINY_S
         if not np.count_nonzero(over):
             return ()
-        gone = tuple(track for track, is_over in zip(lives.records(), over.tolist(), strict=True) if is_over)
+        gone = lives.records(np.flatnonzero(over))
         self._keep(np.flatnonzero(~over))
         return gone
 
@@ -347,6 +343,10 @@ class Tracker:
         if len(self._lives):
             raise ValueError(f"labels were {self._lives.label_names} and are {label_names}")
         self._lives = Lives(label_names)
+        of_label, settings = self._settings.confirm_scores, self._settings
+        medians = [of_label.get(name, settings.confirm_score) for name in label_names]
+        tops = [min(settings.confirm_top, of_label.get(name, 1.0)) for name in label_names]
+        self._least_median, self._least_top = np.array(medians, np.float32), np.array(tops, np.float32)
 
 
 _LEAST_SHIFT_PX = 0.5
