@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -107,6 +108,19 @@ _PARALLAX_STD = 0.02
 """How far objects are moved by a turn of the camera more or less than others, in their sizes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What became of the picture as a whole; one value, so that another thread may read it.
+
+    Attributes:
+        held: it has changed a moment ago, so nothing new is confirmed for now.
+        changes: how often it has changed so far.
+    """
+
+    held: bool
+    changes: int
+
+
 class Tracker:
     """Follows objects over the looks of one camera.
 
@@ -127,6 +141,7 @@ class Tracker:
         self._next_id = 1
         self._looked_s: float | None = None
         self._held_until_s = -np.inf
+        self._scene = Scene(held=False, changes=0)
         self._live: tuple[Track, ...] = ()  # what was last reported
 
     def update(self, found: Detections | None, at_s: float, motion: Motion | None = None) -> Tracks:
@@ -141,6 +156,8 @@ class Tracker:
         if self._looked_s is not None and motion is not None and motion.scene_changed:
             self._held_until_s = at_s + self._settings.scene_hold_s
         held = at_s < self._held_until_s
+        if held is not self._scene.held:
+            self._scene = Scene(held=held, changes=self._scene.changes + held)
         if found is None:
             return Tracks(live=self._live, held=held)
         since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
@@ -156,6 +173,11 @@ class Tracker:
         gone = self._forget()
         self._live = self._lives.records()
         return Tracks(live=self._live, ended=gone, held=held)
+
+    @property
+    def scene(self) -> Scene:
+        """Whether the whole picture has changed a moment ago, and how often it has."""
+        return self._scene
 
     def forget(self) -> None:
         """Look for nobody any longer; ids go on."""
