@@ -90,6 +90,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     times: Times | None = None,
     almanac: Almanac | None = None,
     filters: Filters | None = None,
+    tracker: Tracker | None = None,
     nuisance: NuisanceMap | None = None,
     keep: Keep | None = None,
 ) -> Pipeline:
@@ -104,6 +105,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         times: tells when triggers came, where it goes by these.
         almanac: what its schedules go by; this machine's clock without.
         filters: those of the camera, where somebody wants to know what they took.
+        tracker: that of the camera, where somebody wants to know whether the scene has changed.
         nuisance: what learns which places cry wolf, where somebody wants to know.
         keep: what keeps its trail; without, it has none.
 
@@ -117,7 +119,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
     filters = filters or Filters(camera.detect.filters)
     nuisance = nuisance or NuisanceMap(camera.detect.labels)
-    tracker = Tracker(camera.track)
+    tracker = tracker or Tracker(camera.track)
     schedules = _schedules(camera, almanac or Almanac(None, None))
     trail = Trail(names.run_id, camera.id, _asked(camera, vision)) if keep else None
     rules = Rules(
@@ -485,7 +487,7 @@ class Agent:
             dropped=lambda: latest.dropped,
             beat=beat,
         )
-        filters = Filters(camera.detect.filters)
+        filters, tracker = Filters(camera.detect.filters), Tracker(camera.track)
         nuisance = maps.map_of(camera.id, camera.detect.labels, pages, self.clock)
         return Line(
             camera=camera,
@@ -494,6 +496,7 @@ class Agent:
             looks=looks,
             latest=latest,
             filters=filters,
+            tracker=tracker,
             nuisance=nuisance,
             pipeline=build_pipeline(
                 camera,
@@ -504,6 +507,7 @@ class Agent:
                 times=times,
                 almanac=almanac_of(self.settings),
                 filters=filters,
+                tracker=tracker,
                 nuisance=nuisance,
                 keep=keep,
             ),

@@ -22,16 +22,16 @@ class Pairs:
     Attributes:
         rows: (K,) int64, of the object.
         columns: (K,) int64, of the box.
-        fits: (K,) float32, more than 0, at most 1: intersection over union, times the ratio of their heights.
+        similarity: (K,) float32, more than 0, at most 1: intersection over union, times the ratio of their heights.
     """
 
     rows: IntArray
     columns: IntArray
-    fits: FloatArray
+    similarity: FloatArray
 
     def __getitem__(self, which: BoolArray) -> Pairs:
         """Some of them."""
-        return Pairs(self.rows[which], self.columns[which], self.fits[which])
+        return Pairs(self.rows[which], self.columns[which], self.similarity[which])
 
 
 def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:

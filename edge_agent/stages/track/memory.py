@@ -28,6 +28,8 @@ _ROW = {name: row for row, name in enumerate(_TRAITS)}
 _BOX = slice(_ROW["left"], _ROW["bottom"] + 1)
 _PLACE = slice(_ROW["place_x"], _ROW["place_height"] + 1)
 
+_ALL = slice(None)
+
 Doubles = NDArray[np.float64]
 
 
@@ -129,17 +131,18 @@ class Lives:
         """The contents of the picture have moved by (2,) x and y pixels."""
         self._traits[_PLACE][:2] += by[:, None]
 
-    def records(self) -> tuple[Track, ...]:
-        """What others see of each."""
+    def records(self, rows: IntArray | slice = _ALL) -> tuple[Track, ...]:
+        """What others see of each, or of those at some rows."""
+        traits = self._traits[:, rows]
         told = zip(
-            self.of("track_id").astype(np.int64).tolist(),
-            [self.label_names[label_id] for label_id in self.label_ids.tolist()],
-            map(tuple, self._traits[_BOX].T.tolist()),
-            *(self.of(name).tolist() for name in ("median_score", "top_score", "first_s", "seen_s")),
-            self.flags("is_confirmed").tolist(),
-            self.flags("is_stationary").tolist(),
-            self.of("still_since_s").tolist(),
-            self.flags("is_established").tolist(),
+            traits[_ROW["track_id"]].astype(np.int64).tolist(),
+            [self.label_names[int(label_id)] for label_id in traits[_ROW["label_id"]].tolist()],
+            map(tuple, traits[_BOX].T.tolist()),
+            *(traits[_ROW[name]].tolist() for name in ("median_score", "top_score", "first_s", "seen_s")),
+            (traits[_ROW["is_confirmed"]] > 0).tolist(),
+            (traits[_ROW["is_stationary"]] > 0).tolist(),
+            traits[_ROW["still_since_s"]].tolist(),
+            (traits[_ROW["is_established"]] > 0).tolist(),
             strict=True,
         )
         return tuple(map(_record, told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -76,11 +77,11 @@ _DISTURBED_PART = 0.2
 _DISTURBED = 0.1
 """Part of an object's box in which something must move to have disturbed it."""
 
-_WEAK_FIT = 0.5
-"""Least fit of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""
+_WEAK_LIKENESS = 0.5
+"""Least likeness of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""
 
-_KIN_FIT = 0.6
-"""Least fit of a box of another label that is easily taken for the object's."""
+_KIN_LIKENESS = 0.6
+"""Least likeness of a box of another label that is easily taken for the object's."""
 
 _DOUBLE = 0.8
 """A box that overlaps one that was just claimed by so much is the same thing, taken for something else."""
@@ -107,6 +108,19 @@ _PARALLAX_STD = 0.02
 """How far objects are moved by a turn of the camera more or less than others, in their sizes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What became of the picture as a whole; one value, so that another thread may read it.
+
+    Attributes:
+        held: it has changed a moment ago, so nothing new is confirmed for now.
+        changes: how often it has changed so far.
+    """
+
+    held: bool
+    changes: int
+
+
 class Tracker:
     """Follows objects over the looks of one camera.
 
@@ -122,10 +136,12 @@ class Tracker:
         self._settings = settings
         self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
         self._lives = Lives()
+        self._least_median = self._least_top = np.zeros(0)  # (L,) what is asked of each label
         self._camera = CameraShift()
         self._next_id = 1
         self._looked_s: float | None = None
         self._held_until_s = -np.inf
+        self._scene = Scene(held=False, changes=0)
         self._live: tuple[Track, ...] = ()  # what was last reported
 
     def update(self, found: Detections | None, at_s: float, motion: Motion | None = None) -> Tracks:
@@ -140,6 +156,8 @@ class Tracker:
         if self._looked_s is not None and motion is not None and motion.scene_changed:
             self._held_until_s = at_s + self._settings.scene_hold_s
         held = at_s < self._held_until_s
+        if held is not self._scene.held:
+            self._scene = Scene(held=held, changes=self._scene.changes + held)
         if found is None:
             return Tracks(live=self._live, held=held)
         since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
@@ -155,6 +173,11 @@ class Tracker:
         gone = self._forget()
         self._live = self._lives.records()
         return Tracks(live=self._live, ended=gone, held=held)
+
+    @property
+    def scene(self) -> Scene:
+        """Whether the whole picture has changed a moment ago, and how often it has."""
+        return self._scene
 
     def forget(self) -> None:
         """Look for nobody any longer; ids go on."""
@@ -242,13 +265,13 @@ class Tracker:
         claims = np.exp(-_MISSED_DECAY_HZ * missed_s) * np.where(lives.flags("is_established"), 1, _TENTATIVE)
         alike = lives.label_ids[pairs.rows] == found.label_ids[pairs.columns]
         strong = found.strong[pairs.columns]
-        sure = pairs[alike & strong & (pairs.fits >= least[pairs.rows])]
+        sure = pairs[alike & strong & (pairs.similarity >= least[pairs.rows])]
         rows, columns = assign.best_first(
-            sure.rows, sure.columns, sure.fits * claims[sure.rows] * found.scores[sure.columns]
+            sure.rows, sure.columns, sure.similarity * claims[sure.rows] * found.scores[sure.columns]
         )
         fresh = missed_s == 0
-        for kind, least_fit in ((alike & ~strong, _WEAK_FIT), (~alike & strong, _KIN_FIT)):
-            others = kind & (pairs.fits >= least_fit)
+        for kind, least_likeness in ((alike & ~strong, _WEAK_LIKENESS), (~alike & strong, _KIN_LIKENESS)):
+            others = kind & (pairs.similarity >= least_likeness)
             if not np.count_nonzero(others):
                 continue
             fresh[rows] = False
@@ -257,7 +280,7 @@ class Tracker:
             left = pairs[others]
             may = fresh[left.rows] & free[left.columns]
             may &= kin.table(found.label_names)[lives.label_ids[left.rows], found.label_ids[left.columns]]
-            more_rows, more_columns = assign.best_first(left.rows, left.columns, left.fits * may)
+            more_rows, more_columns = assign.best_first(left.rows, left.columns, left.similarity * may)
             rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
         return rows, columns
 
@@ -269,11 +292,13 @@ class Tracker:
         covered = np.zeros(len(columns), np.bool_)
         if len(claimed):
             same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
-            double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
-            covered = np.any((geometry.covered(found.boxes[columns], found.boxes[claimed]) >= _COVERED) & same, axis=1)
-            new = ~np.any(double, axis=1)
-            columns, covered = columns[new], covered[new]
+            parts = geometry.covered(found.boxes[columns], found.boxes[claimed])
+            covered = np.any((parts >= _COVERED) & same, axis=1)
+            if np.count_nonzero(~same & (parts >= _DOUBLE)):
+                kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
+                double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
+                new = ~np.any(double, axis=1)
+                columns, covered = columns[new], covered[new]
         boxes, scores = found.boxes[columns], found.scores[columns]
         self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
         self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
@@ -287,23 +312,16 @@ class Tracker:
         if not len(lives) or np.count_nonzero(lives.of("is_confirmed")) == len(lives):
             return
         hits, top, median = lives.of("hits"), lives.of("top_score"), lives.of("median_score")
-        least_median, least_top = self._least_scores()
-        well = top >= least_top
+        well = top >= self._least_top[lives.label_ids]
         often = (hits >= _ESTABLISHED_HITS) | (lives.of("first_score") >= _SURE_AT_ONCE)
         lives.of("is_established")[well & often] = 1
-        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (median >= least_median)
+        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (
+            median >= self._least_median[lives.label_ids]
+        )
         long = at_s - lives.of("first_s") >= settings.confirm_s
         confirmed = well & enough & long
         lives.of("is_confirmed")[confirmed] = 1
         lives.of("is_established")[confirmed] = 1
-
-    def _least_scores(self) -> tuple[FloatArray, FloatArray]:
-        """The least median and the least best score of each object, (N,) and (N,)."""
-        settings, names = self._settings, self._lives.label_names
-        asked = [settings.confirm_scores.get(name, settings.confirm_score) for name in names]
-        tops = [min(settings.confirm_top, settings.confirm_scores.get(name, 1.0)) for name in names]
-        label_ids = self._lives.label_ids
-        return np.array(asked, np.float32)[label_ids], np.array(tops, np.float32)[label_ids]
 
     def _disturb(self, motion: Motion | None) -> None:
         """Note of what is stationary whether something moves where it stands, or may do so."""
@@ -333,7 +351,7 @@ class Tracker:
         over = missed_s >= memory_s - _TINY_S
         if not np.count_nonzero(over):
             return ()
-        gone = tuple(track for track, is_over in zip(lives.records(), over.tolist(), strict=True) if is_over)
+        gone = lives.records(np.flatnonzero(over))
         self._keep(np.flatnonzero(~over))
         return gone
 
@@ -347,6 +365,10 @@ class Tracker:
         if len(self._lives):
             raise ValueError(f"labels were {self._lives.label_names} and are {label_names}")
         self._lives = Lives(label_names)
+        of_label, settings = self._settings.confirm_scores, self._settings
+        medians = [of_label.get(name, settings.confirm_score) for name in label_names]
+        tops = [min(settings.confirm_top, of_label.get(name, 1.0)) for name in label_names]
+        self._least_median, self._least_top = np.array(medians, np.float32), np.array(tops, np.float32)
 
 
 _LEAST_SHIFT_PX = 0.5
