@@ -148,7 +148,7 @@ def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
     span = f"from {iso(watch.from_ms, wall)} to {iso(watch.at_ms, wall)}"
     looks = f"the detector looked at {watch.looks} of {watch.frames} pictures"
     if watch.moving:
-        why = "a trigger had come" if watch.external else "something moved"
+        why = "a trigger had come" if watch.external else "something moved, or the light changed"
         yield f"{name}: {span} {why}: {looks}"
     elif watch.external:
         yield f"{name}: {span} no trigger came (gate.mode: external), so nobody looked but now and then: {looks}"

@@ -18,7 +18,7 @@ _QUIET_MS = 600_000
 """How long an entry may last: while something moves, and while nothing does."""
 
 _FIRST_MS = 60_000  # then a quiet time is noted first, so that little of it is lost with the power
-_OPEN_S = 5.0  # so long without an active look, and the gate counts as closed
+_OPEN_S, _OPEN_STILL_S = 5.0, 1.0  # so long without an active look, and the gate counts as closed
 
 
 class Watched:
@@ -143,4 +143,5 @@ class Openness:
             self._active_s = frame.at_s
         elif motion.look == "refresh":
             self._active_s = None
-        return self._active_s is not None and 0 <= frame.at_s - self._active_s <= _OPEN_S
+        longest_s = _OPEN_S if motion.moving else _OPEN_STILL_S
+        return self._active_s is not None and 0 <= frame.at_s - self._active_s <= longest_s
