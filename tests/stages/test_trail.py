@@ -123,12 +123,34 @@ def test_a_rule_that_never_spoke_keeps_the_moment_at_which_it_came_closest() -> 
     assert (one.path[0], one.path[-1]) == (LEFT, RIGHT)
 
 
-def test_fewer_failed_conditions_are_nearer_whatever_the_numbers() -> None:
-    # 2.9 s in the zone, then 4 s beside it: there "dwelt" and "zone" fail.
-    rule = {**LOITER, "labels": ["car"]}
-    traced, _ = told([Walk(stops=((0, LEFT), (2, LEFT), (4, RIGHT), (8, RIGHT)))], rule)
+@pytest.mark.parametrize(
+    ("stops", "failed", "at_s"),
+    [
+        # Outside first, where "zone" and "dwelt_s" fail; inside from 1 to 3 s, so 2 s up to the last sighting at 3.0.
+        (((0, RIGHT), (0.9, RIGHT), (1, LEFT), (3, LEFT)), {"dwelt_s": (2.0, 3, False)}, 3.0),
+        # Never inside: the first moment after its "new" is as good as any other.
+        (((0, RIGHT), (4, RIGHT)), {"zone": (0, 1, False), "dwelt_s": (0, 3, False)}, 0.4),
+        # Inside twice: 2.9 s and 1 s; the longer stay was nearer, though the other is later.
+        (
+            ((0, LEFT), (2.8, LEFT), (2.9, RIGHT), (4, RIGHT), (4.1, LEFT), (5, LEFT)),
+            {"dwelt_s": (2.8, 3, False)},
+            2.8,
+        ),
+    ],
+)
+def test_the_fewest_failed_conditions_are_nearest_and_then_the_nearest_numbers(
+    stops: Any, failed: dict[str, tuple[float, float, bool]], at_s: float
+) -> None:
+    traced, _ = told([Walk(stops=stops)], LOITER)
     [near] = traced.of(ObjectEntry)[0].nearest
-    assert values(near.conditions) == {"label": (0, 1, False)}  # more need not be said of what it is not about
+    assert values(near.failed) == failed
+    assert near.at_ms == START_MS + round(at_s * 1000)
+
+
+def test_of_what_a_rule_is_not_about_only_that_is_kept() -> None:
+    traced, _ = told([Walk(stops=((0, LEFT), (5, LEFT)))], {**LOITER, "labels": ["car"]})
+    [near] = traced.of(ObjectEntry)[0].nearest
+    assert values(near.conditions) == {"label": (0, 1, False)}
 
 
 def test_a_rule_that_spoke_once_has_nothing_to_explain_any_more() -> None:
