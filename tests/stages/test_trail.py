@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from walks import SIZE, Told, Walk, rules_of, story
 
-from edge_agent.records import Box, Condition, Detections, Frame, Motion, Said, Step, Track, Tracks
+from edge_agent.records import Box, Condition, Detections, Frame, Motion, Said, Spoken, Step, Track, Tracks
 from edge_agent.stages.detect.filters import Filters, FilterSettings
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.trail.entries import (
@@ -24,6 +24,7 @@ from edge_agent.stages.trail.entries import (
     to_line,
 )
 from edge_agent.stages.trail.followed import MOST_PLACES, MOST_RULES, MOST_SCORES, MOST_STAYS
+from edge_agent.stages.trail.nearest import Key, Moment, keep_nearer
 from edge_agent.stages.trail.trail import Asked, Trail
 from edge_agent.stages.trail.watched import MOST_FLICKERS
 
@@ -145,6 +146,17 @@ def test_the_fewest_failed_conditions_are_nearest_and_then_the_nearest_numbers(
     [near] = traced.of(ObjectEntry)[0].nearest
     assert values(near.failed) == failed
     assert near.at_ms == START_MS + round(at_s * 1000)
+
+
+def test_one_condition_that_fails_by_much_is_nearer_than_two_by_little() -> None:
+    spoken = Spoken(name="r", kind="dwell")
+    moments: dict[Key, Moment] = {}
+    two = (Condition("dwelt_s", 2.9, 3.0, holds=False), Condition("cooldown_s", 0.1, 0.0, holds=False))
+    one = (Condition("dwelt_s", 3.0, 3.0, holds=True), Condition("cooldown_s", 3600.0, 0.0, holds=False))
+    for at_ms, conditions in enumerate((two, one, two)):
+        failing = [condition for condition in conditions if not condition.holds]
+        keep_nearer(moments, ("r", None), (spoken, None, conditions), failing, at_ms)
+    assert moments["r", None].at_ms == 1
 
 
 def test_of_what_a_rule_is_not_about_only_that_is_kept() -> None:
