@@ -47,7 +47,7 @@ from edge_agent.edges.turns import Looks, Turns, places_for
 from edge_agent.errors import ConfigError, ModelError, PassingError, SourceError
 from edge_agent.health import Meter, Progress
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Detections, Frame, Motion
+from edge_agent.records import Detections, Frame, Motion, Step
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
@@ -59,10 +59,13 @@ from edge_agent.stages.nuisance.map import NuisanceMap
 from edge_agent.stages.rules.rules import Rules
 from edge_agent.stages.rules.schedule import Schedule
 from edge_agent.stages.track.tracker import Tracker
+from edge_agent.stages.trail.entries import Confirming
+from edge_agent.stages.trail.trail import Asked, Trail
 from edge_agent.supervise import Supervisor, capture_thread, start_thread, topics_of
 from edge_agent.tools import nuisance as maps
-from edge_agent.tools import tuned
+from edge_agent.tools import trails, tuned
 from edge_agent.tools.threads import Demand
+from edge_agent.tools.trails import Keep
 from edge_agent.vision import Vision, load_vision
 
 _log = logging.getLogger(__name__)
@@ -89,6 +92,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     filters: Filters | None = None,
     tracker: Tracker | None = None,
     nuisance: NuisanceMap | None = None,
+    keep: Keep | None = None,
 ) -> Pipeline:
     """Wire the stages of one camera.
 
@@ -103,6 +107,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         filters: those of the camera, where somebody wants to know what they took.
         tracker: that of the camera, where somebody wants to know whether the scene has changed.
         nuisance: what learns which places cry wolf, where somebody wants to know.
+        keep: what keeps its trail; without, it has none.
 
     Raises:
         ConfigError: the camera looks for a label that the model does not know, or goes by the sun of nowhere.
@@ -116,8 +121,15 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     nuisance = nuisance or NuisanceMap(camera.detect.labels)
     tracker = tracker or Tracker(camera.track)
     schedules = _schedules(camera, almanac or Almanac(None, None))
+    trail = Trail(names.run_id, camera.id, _asked(camera, vision)) if keep else None
     rules = Rules(
-        camera.detect.labels, camera.zones, camera.lines, camera.rules, schedules=schedules, ground=camera.ground
+        camera.detect.labels,
+        camera.zones,
+        camera.lines,
+        camera.rules,
+        schedules=schedules,
+        note=trail.weigh if trail else None,
+        ground=camera.ground,
     )
 
     def look(frame: Frame, motion: Motion) -> Detections:
@@ -127,6 +139,12 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         gate.forget()
         tracker.forget()
         nuisance.forget()
+
+    def trace(step: Step) -> None:
+        if trail is not None and keep is not None:
+            is_sifted = step.found is not None and step.kept is not step.found
+            sifted = filters.explain(step.found, step.frame) if step.found is not None and is_sifted else ()
+            keep(trail.trace(step, rules.zones_since_s, sifted))
 
     timed_look = meter.timed("detect", look)
     return Pipeline(
@@ -140,7 +158,28 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         forget=forget,
         evaluate=meter.timed("rules", rules.evaluate),
         conclude=rules.finish,
+        trace=trace,
         encode=functools.partial(native.encode, names=names),
+    )
+
+
+def _asked(camera: CameraSettings, vision: Vision) -> Asked:
+    """What a camera's settings ask for, as far as its trail tells of it."""
+    labels, thresholds, track = camera.detect.labels, camera.detect.thresholds, camera.track
+    scores = {label: track.confirm_scores.get(label) for label in labels}
+    return Asked(
+        confirm={
+            label: Confirming(
+                hits=track.confirm_hits,
+                seconds=track.confirm_s,
+                score=track.confirm_score if score is None else score,
+                top=track.confirm_top if score is None else min(track.confirm_top, score),
+            )
+            for label, score in scores.items()
+        },
+        thresholds={label: thresholds.get(label, vision.threshold) for label in labels},
+        zones={rule.name: rule.zone for rule in camera.rules},
+        external=camera.gate.mode == "external",
     )
 
 
@@ -212,13 +251,17 @@ def camera_of(settings: Settings, name: str | None) -> CameraSettings:
 
 
 def build_replay(
-    settings: Settings, camera: CameraSettings, vision: Vision, run_id: str, nuisance: NuisanceMap | None = None
+    settings: Settings,
+    camera: CameraSettings,
+    vision: Vision,
+    run_id: str,
+    nuisance: NuisanceMap | None = None,
+    keep: Keep | None = None,
 ) -> Pipeline:
     """Wire the stages of one camera for a recording, read by the caller; without triggers, so that motion opens."""
     names = Names(topics=topics_of(settings), camera=camera.id, run_id=run_id)
-    return build_pipeline(
-        camera, vision, names, Meter(time.perf_counter), almanac=almanac_of(settings), nuisance=nuisance
-    )
+    meter = Meter(time.perf_counter)
+    return build_pipeline(camera, vision, names, meter, nuisance=nuisance, almanac=almanac_of(settings), keep=keep)
 
 
 def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
@@ -365,14 +408,17 @@ class Agent:
         try:
             notebook = maps.notebook_in(self.settings.outbox.path.parent, self.clock)
             pages = notebook.read()
+            files = trails.open_trails(self.settings.explain, self.settings.outbox.path.parent, self.clock)
+            keep = trails.keep_in(files) if files else None
             cameras = self.settings.cameras
-            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, stop) for camera in cameras}
+            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, stop) for camera in cameras}
             supervisor = Supervisor(
                 settings=self.settings,
                 run_id=self.run_id,
                 vision=vision,
                 lines=lines,
                 notebook=notebook,
+                trails=files,
                 turns=turns,
                 outbox=outbox,
                 deliverer=self._deliverer(outbox),
@@ -392,13 +438,14 @@ class Agent:
             raise PassingError("told to stop before it was tuned")
         self.notifier.still_starting(_STEP_S)
 
-    def _line(
+    def _line(  # noqa: PLR0913, PLR0917  (all that a camera shares with others)
         self,
         camera: CameraSettings,
         vision: Vision,
         turns: Turns,
         outbox: Outbox,
         pages: Mapping[str, Page],
+        keep: Keep | None,
         stop: threading.Event,
     ) -> Line:
         latest: Latest[Frame] = Latest()
@@ -462,6 +509,7 @@ class Agent:
                 filters=filters,
                 tracker=tracker,
                 nuisance=nuisance,
+                keep=keep,
             ),
             meter=meter,
             outbox=outbox,
@@ -516,6 +564,7 @@ class Agent:
             supervisor.turns.close()
             wait(pipelines, _STOP_S)
             supervisor.keep_learnt(at_once=True)
+            supervisor.keep_trails(at_once=True)
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)

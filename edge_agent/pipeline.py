@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge_agent.records import Detections, Frame, Message, Motion, Moving, Said, Tracks
+from edge_agent.records import Detections, Frame, Message, Motion, Moving, Said, Step, Tracks
 
 LONGEST_SILENCE_S = 30.0
 """After so long without a frame, who is seen then is not taken for who was seen before."""
@@ -34,6 +34,7 @@ class Pipeline:
         forget: the gate, the tracker and the map once more: what moved and what was there is over.
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
+        trace: the trail: what is kept of it, should somebody ask why? It changes nothing of what is said either.
         encode: the bytes that say it.
     """
 
@@ -47,6 +48,7 @@ class Pipeline:
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
     conclude: Callable[[Frame], Sequence[Said]]
+    trace: Callable[[Step], None]
     encode: Callable[[Said], Message]
 
     def start(self) -> tuple[Message, ...]:
@@ -62,6 +64,7 @@ class Pipeline:
         tracks = self.update(kept, frame.at_s, motion)
         self.note(tracks, frame)
         said = self.evaluate(tracks, frame)
+        self.trace(Step(frame=frame, motion=motion, found=found, kept=kept, tracks=tracks, said=said))
         if motion.changed:
             said = (Moving(value=motion.moving), *said)
         return tuple(map(self.encode, said))
@@ -69,4 +72,6 @@ class Pipeline:
     def finish(self, last: Frame) -> tuple[Message, ...]:
         """Nothing more is seen, or not for long: nothing moves any more, and everything that is present ends."""
         self.forget()
-        return tuple(map(self.encode, (Moving(value=False), *self.conclude(last))))
+        said = self.conclude(last)
+        self.trace(Step(frame=last, motion=None, found=None, kept=None, tracks=Tracks(live=()), said=said))
+        return tuple(map(self.encode, (Moving(value=False), *said)))

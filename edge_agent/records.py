@@ -235,12 +235,16 @@ class Tracks:
 ConditionName = Literal[
     "label", "zone", "entered", "left", "dwelt_s", "count", "held_s", "still_s", "alone_s", "speed_kmh",
     "came_from", "through", "beyond", "schedule", "cooldown_s", "said",
+    "min_area", "max_area", "min_height", "max_height", "min_ratio", "max_ratio", "within", "without",
 ]  # fmt: skip
+"""What a rule looks at, and then what a box filter does: the setting that asks."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One of the numbers that a rule decides by; it speaks when all of them hold, and they explain why it does not.
+class Condition(NamedTuple):
+    """One of the numbers that a rule, or a box filter, decides by.
+
+    A rule speaks, and a box stays, when all of them hold; and they explain why not. A tuple with names, for hundreds
+    are made in a frame.
 
     Attributes:
         name: what is looked at.
@@ -331,6 +335,27 @@ class Moving:
 
 Said = Event | Count | Crossings | Moving
 """What there is to say, before it is bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """What the stages of a camera made of one frame, for whoever is asked later why.
+
+    Attributes:
+        frame: as they saw it.
+        motion: what the gate said; None when nothing more is seen, or not for long.
+        found: what the detector found; None when it did not look.
+        kept: what the box filters left of it.
+        tracks: all of them after the frame.
+        said: what it gave reason to.
+    """
+
+    frame: Frame = field(repr=False)
+    motion: Motion | None
+    found: Detections | None
+    kept: Detections | None
+    tracks: Tracks
+    said: Sequence[Said]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from edge_agent.edges.notebook import Notebook
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import LeftBehindError, State
 from edge_agent.edges.systemd import Notifier
+from edge_agent.edges.trail import TrailFiles
 from edge_agent.edges.triggers.trigger import TriggerState
 from edge_agent.edges.turns import Turns
 from edge_agent.errors import StorageError
@@ -78,6 +79,7 @@ class Supervisor:
         vision: the model in use.
         lines: the cameras, by their ids.
         notebook: where it is kept what was learnt of their places.
+        trails: where their trails are kept; None when they are not.
         turns: where they wait for each other.
         outbox: where states and reports go.
         deliverer: who takes them on.
@@ -92,6 +94,7 @@ class Supervisor:
     vision: Vision
     lines: Mapping[str, Line]
     notebook: Notebook
+    trails: TrailFiles | None
     turns: Turns
     outbox: Outbox
     deliverer: Deliverer
@@ -131,6 +134,7 @@ class Supervisor:
             self.say_states()
             self._note_load()
             self.keep_learnt()
+            self.keep_trails()
             if self.clock.monotonic_s() >= report_due_s or self._news() != reported:
                 report_due_s, reported = self.clock.monotonic_s() + _REPORT_EVERY_S, self._news()
                 self._report()
@@ -162,6 +166,15 @@ class Supervisor:
                 times_added, lambda: {camera: one.learnt.to_json() for camera, one in maps.items()}, at_once=at_once
             )
         except StorageError as error:  # it is learnt all the same, and lost with the next restart
+            _log.warning("%s", error)
+
+    def keep_trails(self, *, at_once: bool = False) -> None:
+        """Write down what explains what was said, if it is time to."""
+        if self.trails is None:
+            return
+        try:
+            self.trails.write(at_once=at_once)
+        except StorageError as error:  # an agent that cannot explain itself goes on
             _log.warning("%s", error)
 
     def _states(self) -> list[tuple[State, int]]:

@@ -101,17 +101,19 @@ class Agent:
         mqtt: the settings of that section.
         webhook: the settings of that section.
         model: the settings of that section.
+        explain: the settings of that section.
         env: its environment; `environment()` when left out.
         program: what Python runs, before the command.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (one for each section that a test may set)
         self,
         folder: Path,
         *cameras: Mapping[str, Any],
         mqtt: Mapping[str, Any],
         webhook: Mapping[str, Any] | None = None,
         model: Mapping[str, Any] | None = None,
+        explain: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         program: Sequence[str | Path] = ("-m", "edge_agent"),
     ) -> None:
@@ -125,6 +127,7 @@ class Agent:
                 "cameras": cameras,
                 "webhook": webhook or {},
                 "model": model or {},
+                "explain": explain or {},
                 "outbox": {"path": str(self.outbox)},
             },
         )
@@ -199,10 +202,11 @@ def running(
     mqtt: Mapping[str, Any],
     webhook: Mapping[str, Any] | None = None,
     model: Mapping[str, Any] | None = None,
+    explain: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Agent]:
     """An agent for the length of a `with`; it must never have died of something that it did not expect."""
-    agent = Agent(folder, *cameras, mqtt=mqtt, webhook=webhook, model=model, env=env)
+    agent = Agent(folder, *cameras, mqtt=mqtt, webhook=webhook, model=model, explain=explain, env=env)
     agent.start()
     try:
         yield agent

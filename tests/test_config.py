@@ -19,6 +19,8 @@ from edge_agent.config import checks, dialect, loading, wording
 from edge_agent.edges.sources import SOURCES
 from edge_agent.errors import ConfigError, Problem
 
+KEYS = "`device`, `mqtt`, `model`, `cameras`, `webhook`, `outbox` and `explain`"
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLE = (CONFIGS / "example.yaml").read_text()
 ENVIRON = {"CAMERA_PASSWORD": "hunter2", "MQTT_PASSWORD": "hunter3"}
@@ -316,11 +318,11 @@ def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str | bytes, 
         ("modle: {}\n", ["1:1: modle: unknown key; did you mean `model`?"]),
         (
             "banana: 1\n",
-            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook` and `outbox`"],
+            [f"1:1: banana: unknown key; known here: {KEYS}"],
         ),
         (
             "banana:\n",
-            ["1:1: banana: unknown key; known here: `device`, `mqtt`, `model`, `cameras`, `webhook` and `outbox`"],
+            [f"1:1: banana: unknown key; known here: {KEYS}"],
         ),
         ("zones: {}\n", ["1:1: zones: unknown key; did you mean `cameras[].zones`?"]),
         ("mqtt: {'a b': 1}\n", None),

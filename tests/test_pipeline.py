@@ -17,7 +17,7 @@ from edge_agent.clips import PEDESTRIANS
 from edge_agent.config import CameraSettings
 from edge_agent.errors import ConfigError
 from edge_agent.pipeline import Pipeline, breaks_off
-from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Tracks
+from edge_agent.records import Count, Detections, FloatArray, Frame, IntArray, Message, Motion, Moving, Step, Tracks
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.detect.head import Candidates, Head
@@ -41,6 +41,7 @@ class Recorder:
 
     def __init__(self, *, look: bool, changed: bool) -> None:
         self.calls: list[tuple[Any, ...]] = []
+        self.steps: list[Step] = []
         self.motion = Motion(
             moving=look,
             changed=changed,
@@ -72,6 +73,7 @@ class Recorder:
             forget=lambda: self.calls.append(("forget",)),
             evaluate=noting("evaluate", self.said),
             conclude=noting("conclude", self.said[:1]),
+            trace=self.steps.append,
             encode=lambda said: Message(
                 topic="motion" if isinstance(said, Moving) else f"count/{said.zone}",  # type: ignore[union-attr]
                 payload=b"1",
@@ -92,6 +94,9 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
         ("evaluate", stages.tracks, frame),
     ]
     assert [message.topic for message in messages] == ["motion", "count/None", "count/left"]
+    [step] = stages.steps
+    assert (step.frame, step.motion, step.found, step.kept) == (frame, stages.motion, stages.found, stages.kept)
+    assert (step.tracks, step.said) == (stages.tracks, stages.said)
 
 
 def test_when_the_gate_says_no_nobody_looks_and_the_tracker_hears_none() -> None:
@@ -231,6 +236,7 @@ def real_pipeline(nuisance: NuisanceMap | None = None) -> Pipeline:
         forget=tracker.forget,
         evaluate=rules.evaluate,
         conclude=rules.finish,
+        trace=lambda _step: None,
         encode=functools.partial(native.encode, names=names),
     )
 

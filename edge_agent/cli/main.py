@@ -26,6 +26,7 @@ COMMANDS = {
     "models": "the built-in models",
     "quantize": "an INT8 model from a float one, with its loss and speed measured",
     "tune": "the size, form, threads and provider of the model that suit this machine",
+    "explain": "why an event was said, or why none was",
     "nuisance": "places that cry wolf again and again, and the lines that leave them out",
     "outbox": "what waits for the broker",
 }

@@ -24,6 +24,7 @@ from edge_agent.pipeline import Pipeline
 from edge_agent.records import Detections, Frame, Message, Motion, Tracks
 from edge_agent.tools.annotate import Annotator
 from edge_agent.tools.replay import begun_at, replay
+from edge_agent.tools.trails import Keep, keep_at
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "stands behind it",
     )
     parser.add_argument(
+        "--explain", type=Path, metavar="FILE", help="also write what `edge-agent explain --trail FILE` explains"
+    )
+    parser.add_argument(
         "--annotate", type=Path, metavar="OUT.mp4", help="also write the clip with what was seen drawn on it"
     )
 
@@ -52,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     camera = app.camera_of(settings, args.camera)
     with contextlib.ExitStack() as stack:
         output = _output(args.events, stack)
+        keep = keep_at(_output(str(args.explain), stack)) if args.explain else None
         begun_ns = round(app.almanac_of(settings).utc_s(args.at) * 1e9) if args.at else None
-        for message in replay_clip(args.clip, settings, camera, args.annotate, begun_ns):
+        for message in replay_clip(args.clip, settings, camera, args.annotate, begun_ns, keep):
             if message.kind != "state":
                 print(_line(message), file=output, flush=True)
     return 0
@@ -68,7 +73,12 @@ def moment(text: str) -> datetime:
 
 
 def replay_clip(
-    clip: Path, settings: Settings, camera: CameraSettings, annotate: Path | None, begun_ns: int | None = None
+    clip: Path,
+    settings: Settings,
+    camera: CameraSettings,
+    annotate: Path | None,
+    begun_ns: int | None = None,
+    keep: Keep | None = None,
 ) -> Iterator[Message]:
     """Replay a clip for a camera, draw it if asked to, and give every message.
 
@@ -78,6 +88,7 @@ def replay_clip(
         camera: whose settings to use.
         annotate: where to draw it.
         begun_ns: when it is to have begun, nanoseconds since 1970; None for what it says itself.
+        keep: what keeps its trail.
 
     Raises:
         SourceError: the clip cannot be read, or the drawing not be written.
@@ -87,7 +98,7 @@ def replay_clip(
     if begun_ns is not None:
         frames = begun_at(frames, begun_ns)
     vision = app.load_model(settings)
-    pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings, begun_ns))
+    pipeline = app.build_replay(settings, camera, vision, app.replay_run_id(clip, settings, begun_ns), keep=keep)
     spy = TrackSpy(pipeline)
     with contextlib.ExitStack() as stack:
         annotator = None

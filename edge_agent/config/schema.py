@@ -12,6 +12,7 @@ from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.outbox import OutboxSettings
 from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.supervised import CaptureSettings
+from edge_agent.edges.trail import ExplainSettings
 from edge_agent.edges.triggers import TriggerSettings
 from edge_agent.edges.triggers.webhook import WebhookSettings
 from edge_agent.settings import Identifier, Polygon, Section
@@ -120,6 +121,9 @@ class Settings(Section):
 
     outbox: OutboxSettings = OutboxSettings()
     """Where events wait for the broker, and how many may."""
+
+    explain: ExplainSettings = ExplainSettings()
+    """What is kept so that `edge-agent explain` can tell why: numbers, no picture, on this machine only."""
 
 
 def sections(root: type[Section] = Settings, path: str = "") -> Iterator[tuple[str, type[Section]]]:

@@ -41,6 +41,10 @@ class Almanac:
         """Which day the calendar on the wall shows."""
         return datetime.fromtimestamp(utc_s, self._zone).date()
 
+    def wall(self, utc_s: float) -> datetime:
+        """What the clock on the wall shows at a moment, seconds since 1970."""
+        return datetime.fromtimestamp(utc_s, timezone.utc).astimezone(self._zone)
+
     def utc_s(self, moment: datetime) -> float:
         """Seconds since 1970 of a moment; one without a zone of its own is by the clock on the wall."""
         return (moment if moment.tzinfo else moment.replace(tzinfo=self._zone)).timestamp()

@@ -215,7 +215,12 @@ def test_the_agent_speaks_to_its_broker_only_and_writes_into_its_state_folder_on
     )
     assert any(call.name == "sendto" and "camera/left/event" in call.line for call in observed.calls)
     assert any(call.name == "openat" and str(observed.state) in call.line for call in observed.calls)
-    assert {path.name for path in observed.state.iterdir()} == {"outbox.db", "outbox.db.ballast", "nuisance.json"}
+    assert {path.name for path in observed.state.iterdir()} == {
+        "outbox.db",
+        "outbox.db.ballast",
+        "nuisance.json",
+        "trail",
+    }
     assert list((observed.cwd / "home").iterdir()) == []
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from edge_agent import geometry
-from edge_agent.records import BoolArray, Detections, FloatArray, Frame, IntArray
+from edge_agent.records import BoolArray, Condition, ConditionName, Detections, FloatArray, Frame, IntArray
 from edge_agent.settings import Label, Polygon, Ratio, Section
 
 _Most = Annotated[float, Field(gt=0, le=1)]
@@ -45,24 +45,6 @@ class FilterSettings(Section):
     """Where it may not stand, in the same way. Unlike a `mask` this is for one label, and blanks nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One thing that was asked of a box, in numbers.
-
-    Attributes:
-        name: the setting that asks: `min_area`, `max_area`, `min_height`, `max_height`, `min_ratio`, `max_ratio`,
-            `within`, `without`.
-        value: what the box has; of `within` and `without` 1 when it stands there, else 0.
-        wanted: the bound; of `within` 1 and of `without` 0.
-        holds: whether it is met.
-    """
-
-    name: str
-    value: float
-    wanted: float
-    holds: bool
-
-
 class Filters:
     """The box filters of one camera.
 
@@ -72,7 +54,9 @@ class Filters:
 
     def __init__(self, settings: Mapping[Label, FilterSettings]) -> None:
         self._demands = {label: tuple(_demands(one)) for label, one in settings.items()}
-        self._taken = {label: {demand.name: 0 for demand in asked} for label, asked in self._demands.items() if asked}
+        self._taken: dict[str, dict[str, int]] = {
+            label: {demand.name: 0 for demand in asked} for label, asked in self._demands.items() if asked
+        }
 
     @property
     def taken(self) -> dict[str, dict[str, int]]:
@@ -115,7 +99,7 @@ _Measure = Callable[[FloatArray, Frame], FloatArray]
 class _Demand:
     """One condition, to be put to many boxes at once: `sift` and `explain` ask the same."""
 
-    name: str
+    name: ConditionName
     wanted: float
     is_least: bool
     measure: _Measure

@@ -10,17 +10,17 @@ from edge_agent.stages.rules.scene import IsOpen, Scene, Seen
 
 def yes(name: ConditionName, *, holds: bool) -> Condition:
     """Something must be so."""
-    return Condition(name=name, value=float(holds), wanted=1.0, holds=holds)
+    return Condition(name, float(holds), 1.0, holds)
 
 
 def at_least(name: ConditionName, value: float, wanted: float) -> Condition:
     """A number must be reached."""
-    return Condition(name=name, value=value, wanted=wanted, holds=value >= wanted)
+    return Condition(name, value, wanted, value >= wanted)
 
 
 def at_most(name: ConditionName, value: float, wanted: float) -> Condition:
     """A number must not be passed."""
-    return Condition(name=name, value=value, wanted=wanted, holds=value <= wanted)
+    return Condition(name, value, wanted, value <= wanted)
 
 
 def labelled(track: Track, labels: tuple[str, ...] | None) -> Condition:
@@ -55,6 +55,8 @@ class Voice:
         self._cooldown_s = cooldown_s
         self._is_open = is_open
         self._spoke_s: float | None = None
+        self._scene: Scene | None = None
+        self._asked: tuple[Condition, ...] = ()  # of that scene: the same for all its objects, until the rule speaks
 
     def schedule(self, scene: Scene) -> Condition:
         """It must be within its schedule."""
@@ -67,9 +69,11 @@ class Voice:
 
     def conditions(self, scene: Scene) -> Iterator[Condition]:
         """Both."""
-        yield self.schedule(scene)
-        yield self.cooldown(scene)
+        if scene is not self._scene:
+            self._scene, self._asked = scene, (self.schedule(scene), self.cooldown(scene))
+        yield from self._asked
 
     def speak(self, scene: Scene) -> None:
         """It speaks now."""
         self._spoke_s = scene.at_s
+        self._scene = None

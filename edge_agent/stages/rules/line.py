@@ -148,9 +148,9 @@ class Line:
                     self._early.setdefault(track_id, {})[way] = walks[track_id]
 
     def _judge(self, seen: Seen, way: Direction, path: Path, scene: Scene, note: Note | None) -> Iterator[Turn]:
-        track, whole = seen.track, note is not None
+        track, whole = seen.track, note is not None and scene.looked
         has_crossed, conditions = weigh(self._conditions(track, way, path, scene), whole=whole)
-        if not has_crossed and note is None:
+        if not has_crossed and not whole:
             return
         cooldown = self._voice.cooldown(scene)
         spoken = Spoken(name=self._name, kind="line", direction=way)

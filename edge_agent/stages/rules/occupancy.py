@@ -54,9 +54,9 @@ class Occupancy:
         enough = count >= self._settings.at_least
         if enough is not self._enough:
             self._enough, self._since_s = enough, scene.at_s
-        changes, conditions = weigh(self._conditions(count, scene), whole=note is not None)
+        changes, conditions = weigh(self._conditions(count, scene), whole=note is not None and scene.looked)
         spoken = Spoken(name=self._settings.name, kind="occupancy", count=count, active=not self._active)
-        if note is not None:
+        if note is not None and (changes or scene.looked):
             note(spoken, None, conditions)
         if changes:
             self._active = not self._active

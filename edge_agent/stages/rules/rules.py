@@ -59,7 +59,14 @@ class Rules:
         self._lifecycle = Lifecycle()
         self._counts = Counts(labels, {name: settings.labels or labels for name, settings in zones.items()})
         self._note = note
+        self._zones_since_s: Mapping[int, Mapping[str, float]] = {}
+        self._live: tuple[Track, ...] = ()  # of the frame before
         self._next_seq = 0
+
+    @property
+    def zones_since_s(self) -> Mapping[int, Mapping[str, float]]:
+        """The zones that each live track is in, by its id, and since when; those not confirmed yet included."""
+        return self._zones_since_s
 
     def begin(self) -> tuple[Count | Crossings, ...]:
         """Say that nothing is present, of every label and zone, and that nothing has crossed a line."""
@@ -82,7 +89,7 @@ class Rules:
         return self._report(self._last_turns(frame), frame)
 
     def _turns(self, tracks: Tracks, frame: Frame, inside: Mapping[str, Mapping[int, float]]) -> Iterator[Turn]:
-        since = {track.id: _since(inside, track) for track in tracks.live}
+        since = self._zones_since_s = {track.id: _since(inside, track) for track in tracks.live}
         before = {track_id: zones for track_id, (_track, zones) in self._lifecycle.present.items()}
         for turn in self._lifecycle.update(tracks, {track_id: tuple(zones) for track_id, zones in since.items()}):
             if turn.event_type == "end" and turn.track is not None:
@@ -100,7 +107,9 @@ class Rules:
             )
             for track, zones in self._lifecycle.present.values()
         )
-        yield from self._look(_scene(frame, present, tracks.live))
+        looked = tracks.live is not self._live or bool(tracks.ended)  # else the tracker repeats what it said
+        self._live = tracks.live
+        yield from self._look(_scene(frame, present, tracks.live, looked=looked))
 
     def _last_turns(self, frame: Frame) -> Iterator[Turn]:
         yield from self._lifecycle.finish()
@@ -140,7 +149,14 @@ def _since(inside: Mapping[str, Mapping[int, float]], track: Track) -> Mapping[s
     return {name: ids[track.id] for name, ids in inside.items() if track.id in ids}
 
 
-def _scene(frame: Frame, present: tuple[Seen, ...] = (), live: tuple[Track, ...] = (), *, over: bool = False) -> Scene:
+def _scene(
+    frame: Frame,
+    present: tuple[Seen, ...] = (),
+    live: tuple[Track, ...] = (),
+    *,
+    over: bool = False,
+    looked: bool = True,
+) -> Scene:
     return Scene(
         at_s=frame.at_s,
         utc_ns=frame.utc_ns,
@@ -149,6 +165,7 @@ def _scene(frame: Frame, present: tuple[Seen, ...] = (), live: tuple[Track, ...]
         present=present,
         live=live,
         over=over,
+        looked=looked,
     )
 
 

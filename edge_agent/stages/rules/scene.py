@@ -15,8 +15,8 @@ IsOpen = Callable[[int], bool]
 """Whether a rule is within its schedule at a moment, in nanoseconds UTC."""
 
 Note = Callable[[Spoken, Track | None, tuple[Condition, ...]], None]
-"""Is told, for each rule and object in each frame, what the rule would say, of which object (None for the scene), and
-all its conditions; it has said so if all of them hold."""
+"""Is told, for each rule and object in each frame that was looked at, what the rule would say, of which object (None
+for the scene), and all its conditions; it has said so if all of them hold. In other frames, of rules that spoke."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,7 @@ class Scene:
         present: the objects that have had their `new` and not yet their `end`, in the order of their `new`.
         live: all tracks, those that are not confirmed yet included: what is not among them is to be forgotten.
         over: nothing comes after this frame, or not for long.
+        looked: somebody looked at it, so that there is more to tell than that it is later.
     """
 
     at_s: float
@@ -59,6 +60,7 @@ class Scene:
     present: tuple[Seen, ...] = ()
     live: tuple[Track, ...] = ()
     over: bool = False
+    looked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,16 +98,17 @@ class Watch:
             yield from self._judge(seen, scene, note)
 
     def _judge(self, seen: Seen, scene: Scene, note: Note | None) -> Iterator[Turn]:
-        track_id, whole = seen.track.id, note is not None
+        track_id, whole = seen.track.id, note is not None and scene.looked
         lasts, own = weigh(self._own(seen, scene), whole=whole)
         if not lasts:
             self._said.discard(track_id)
-            if note is None:
+            if not whole:
                 return
         may_speak, rest = weigh(self._rest(track_id, scene), whole=whole)
-        if note is not None:
+        speaks = lasts and may_speak
+        if note is not None and (whole or speaks):
             note(self._spoken, seen.track, own + rest)
-        if lasts and may_speak:
+        if speaks:
             self._said.add(track_id)
             self._voice.speak(scene)
             yield Turn(

@@ -1,0 +1,1 @@
+"""The trail: the numbers behind what was said, and behind what was not."""
