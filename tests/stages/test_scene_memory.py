@@ -245,6 +245,21 @@ def test_one_thing_that_is_called_two_names_in_the_same_look_is_one_object() -> 
     assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "truck")}
 
 
+def test_it_is_one_object_under_its_better_name_too_when_it_is_called_two_names_from_the_start() -> None:
+    def van(_at_s: float) -> Sequence[Detections]:
+        return [detections_of(CAR, label="truck", score=0.7), detections_of(CAR, label="car", score=0.8)]
+
+    history = watch(Tracker(SETTINGS), van, from_s=0, to_s=4)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "car")}
+
+
+def test_two_that_are_never_taken_for_each_other_are_two_however_much_they_overlap() -> None:
+    def rider(_at_s: float) -> Sequence[Detections]:
+        return [detections_of(CAR, label="car"), detections_of(CAR)]
+
+    assert len(watch(Tracker(SETTINGS), rider, from_s=0, to_s=4)[-1].live) == 2
+
+
 def test_a_part_of_an_object_that_is_taken_for_another_must_be_found_twice_as_often() -> None:
     whole, half = (100.0, 100.0, 140.0, 200.0), (105.0, 110.0, 135.0, 160.0)
     tracker = Tracker(TrackSettings(confirm_hits=3))
@@ -261,6 +276,26 @@ def test_age_is_asked_in_seconds_at_any_rate() -> None:
         tracker = Tracker(TrackSettings(confirm_hits=1, confirm_s=1.5))
         history = watch(tracker, parked, from_s=0, to_s=4, rate_hz=rate_hz)
         assert [tracks.live[0].confirmed for tracks in history] == [i / rate_hz >= 1.5 for i in range(len(history))]
+
+
+def test_what_is_out_of_sight_is_not_confirmed_when_it_would_be_old_enough() -> None:
+    def gone(at_s: float) -> Sequence[Detections]:
+        return parked() if at_s < 1.75 else []
+
+    history = watch(Tracker(TrackSettings(confirm_s=2.0)), gone, from_s=0, to_s=4)
+    assert not any(track.confirmed for tracks in history for track in (*tracks.live, *tracks.ended))
+
+
+def test_what_is_out_of_sight_is_not_confirmed_when_the_picture_has_settled() -> None:
+    def flares_up(at_s: float) -> Sequence[Detections]:
+        return parked() if 2.3 < at_s < 2.9 else []
+
+    def lamp(at_s: float) -> Motion:
+        return moving(scene_changed=at_s == 0.2)  # held until 3.2
+
+    history = watch(Tracker(TrackSettings()), flares_up, from_s=0, to_s=6, moves=lamp)
+    assert any(track.established for tracks in history for track in tracks.live)
+    assert not any(track.confirmed for tracks in history for track in (*tracks.live, *tracks.ended))
 
 
 def test_it_must_have_been_seen_well_once() -> None:

@@ -83,9 +83,6 @@ _WEAK_FIT = 0.5
 _KIN_FIT = 0.6
 """Least fit of a box of another label that is easily taken for the object's."""
 
-_DOUBLE = 0.8
-"""A box that overlaps one that was just claimed by so much is the same thing, taken for something else."""
-
 _COVERED = 0.85
 """Part of a box that another of its label covers, from which it may be a part of the same thing."""
 
@@ -285,20 +282,17 @@ class Tracker:
         return rows, columns
 
     def _begin(self, found: Detections, unclaimed: BoolArray, claimed: IntArray, at_s: float) -> None:
-        """Begin objects with boxes that nobody claims, but for those that are what was claimed, under another name."""
+        """Begin objects with boxes that nobody claims, one where a thing is found under two names."""
         columns = np.flatnonzero(unclaimed)
+        if len(columns):
+            columns = columns[~np.any(kin.doubles(found, columns, claimed), axis=1)]
+            columns = columns[~np.any(kin.doubles(found, columns, columns) & _is_better(found.scores[columns]), axis=1)]
         if not len(columns):
             return
         covered = np.zeros(len(columns), np.bool_)
         if len(claimed):
             same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            parts = geometry.covered(found.boxes[columns], found.boxes[claimed])
-            covered = np.any((parts >= _COVERED) & same, axis=1)
-            if np.count_nonzero(~same & (parts >= _DOUBLE)):
-                kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
-                double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
-                new = ~np.any(double, axis=1)
-                columns, covered = columns[new], covered[new]
+            covered = np.any((geometry.covered(found.boxes[columns], found.boxes[claimed]) >= _COVERED) & same, axis=1)
         boxes, scores = found.boxes[columns], found.scores[columns]
         self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
         self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
@@ -307,7 +301,10 @@ class Tracker:
         self._next_id += len(columns)
 
     def _judge(self, at_s: float) -> None:
-        """Confirm what was found often, long and well enough; what is confirmed stays so."""
+        """Confirm what was found often, long and well enough, last in this look; what is confirmed stays so.
+
+        What is out of sight is not: it would be reported where it is no more.
+        """
         lives, settings = self._lives, self._settings
         if not len(lives) or np.count_nonzero(lives.of("is_confirmed")) == len(lives):
             return
@@ -319,7 +316,7 @@ class Tracker:
             median >= self._least_median[lives.label_ids]
         )
         long = at_s - lives.of("first_s") >= settings.confirm_s
-        confirmed = well & enough & long
+        confirmed = well & enough & long & (lives.of("seen_s") == at_s)
         lives.of("is_confirmed")[confirmed] = 1
         lives.of("is_established")[confirmed] = 1
 
@@ -369,6 +366,12 @@ class Tracker:
         medians = [of_label.get(name, settings.confirm_score) for name in label_names]
         tops = [min(settings.confirm_top, of_label.get(name, 1.0)) for name in label_names]
         self._least_median, self._least_top = np.array(medians, np.float32), np.array(tops, np.float32)
+
+
+def _is_better(scores: FloatArray) -> BoolArray:
+    """Which of (K,) scores the others are better than, (K, K); of two that are equal the first is."""
+    ranks = np.argsort(np.argsort(-scores, kind="stable"))
+    return np.greater.outer(ranks, ranks)
 
 
 _LEAST_SHIFT_PX = 0.5
