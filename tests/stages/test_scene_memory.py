@@ -223,8 +223,32 @@ def test_a_van_that_is_called_a_car_for_two_looks_stays_one_object_and_a_van(rat
 def test_what_is_called_a_car_more_often_than_a_truck_is_a_car() -> None:
     called = iter([*["truck"] * 3, *["car"] * 7])
     history = watch(Tracker(TrackSettings()), lambda _: [detections_of(CAR, label=next(called))], from_s=0, to_s=2)
-    assert [tracks.live[0].label for tracks in history] == ["truck"] * 5 + ["car"] * 5
+    # With the fifth car: 1 + 63/64 + … + (63/64)⁴ = 4.85 is more than 1.5 times 3 (63/64)⁵; 3.91 was no more.
+    assert [tracks.live[0].label for tracks in history] == ["truck"] * 7 + ["car"] * 3
     assert {track.id for tracks in history for track in tracks.live} == {1}
+
+
+def test_what_is_called_a_car_as_often_as_a_truck_keeps_its_label() -> None:
+    called = iter(["truck", "car"] * 100)
+    history = watch(Tracker(TrackSettings()), lambda _: [detections_of(CAR, label=next(called))], from_s=0, to_s=40)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "truck")}
+
+
+def test_what_is_called_by_another_name_after_a_miss_is_the_same_object() -> None:
+    def van(at_s: float) -> Sequence[Detections]:
+        here = (CAR[0] + 10 * at_s, CAR[1], CAR[2] + 10 * at_s, CAR[3])
+        return [] if 1.9 < at_s < 2.3 else [detections_of(here, label="car" if 2.3 < at_s < 2.7 else "truck")]
+
+    history = watch(Tracker(TrackSettings()), van, from_s=0, to_s=4)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "truck")}
+
+
+def test_what_stands_and_is_called_by_another_name_after_the_detector_failed_is_what_it_was() -> None:
+    tracker = Tracker(SETTINGS)
+    history = watch(tracker, parked, from_s=0, to_s=20)
+    history += watch(tracker, nothing, from_s=20, to_s=80)
+    history += watch(tracker, lambda _: [detections_of(CAR, label="truck", score=0.5)], from_s=80, to_s=82)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "car")}
 
 
 def test_a_person_never_becomes_a_car() -> None:

@@ -83,6 +83,9 @@ _WEAK_FIT = 0.5
 _KIN_FIT = 0.6
 """Least fit of a box of another label that is easily taken for the object's."""
 
+_KIN_S = 1.0
+"""For no longer may an object have been missed that is found again under such a label, unless it stands still."""
+
 _COVERED = 0.85
 """Part of a box that another of its label covers, from which it may be a part of the same thing."""
 
@@ -123,7 +126,8 @@ class Tracker:
 
     Sure boxes are matched first, with every object that is known; then the weak ones, with objects that were seen a
     moment ago and found no sure box: a person half behind a post scores low but is still there; at last sure boxes
-    with such objects of a label that is easily taken for theirs. Only a sure box that nobody claims begins an object.
+    with such objects, or ones that stand still, of a label that is easily taken for theirs. Only a sure box that nobody
+    claims begins an object.
 
     Source: Y. Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022, §3; the
     product of overlap and score as in its code (FoundationVision/ByteTrack, `fuse_score`, MIT).
@@ -266,16 +270,18 @@ class Tracker:
         rows, columns = assign.best_first(
             sure.rows, sure.columns, sure.fits * claims[sure.rows] * found.scores[sure.columns]
         )
-        fresh = missed_s == 0
-        for kind, least_fit in ((alike & ~strong, _WEAK_FIT), (~alike & strong, _KIN_FIT)):
+        wanting = np.ones(len(lives), np.bool_)
+        weak = (alike & ~strong, _WEAK_FIT, missed_s == 0)
+        of_kin = (~alike & strong, _KIN_FIT, (missed_s <= _KIN_S) | lives.flags("is_stationary"))
+        for kind, least_fit, may_be in (weak, of_kin):
             others = kind & (pairs.fits >= least_fit)
             if not np.count_nonzero(others):
                 continue
-            fresh[rows] = False
+            wanting[rows] = False
             free = np.ones(len(found), np.bool_)
             free[columns] = False
             left = pairs[others]
-            may = fresh[left.rows] & free[left.columns]
+            may = wanting[left.rows] & may_be[left.rows] & free[left.columns]
             may &= kin.table(found.label_names)[lives.label_ids[left.rows], found.label_ids[left.columns]]
             more_rows, more_columns = assign.best_first(left.rows, left.columns, left.fits * may)
             rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
