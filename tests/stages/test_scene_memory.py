@@ -197,6 +197,14 @@ def test_the_first_frame_is_new_to_the_gate_and_no_reason_to_wait() -> None:
     assert history[-1].live[0].confirmed
 
 
+def test_a_change_of_the_picture_is_over_when_the_picture_has_gone() -> None:
+    tracker = Tracker(TrackSettings(scene_hold_s=3.0))
+    watch(tracker, parked, from_s=0, to_s=1, moves=lambda at_s: moving(scene_changed=at_s > 0.5))
+    assert (tracker.scene.held, tracker.scene.changes) == (True, 1)
+    tracker.forget()
+    assert (tracker.scene.held, tracker.scene.changes) == (False, 1)
+
+
 def test_a_change_of_light_is_no_motion_where_it_stands() -> None:
     tracker = Tracker(SETTINGS)
     watch(tracker, parked, from_s=0, to_s=10)

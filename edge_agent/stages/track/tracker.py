@@ -185,6 +185,7 @@ class Tracker:
         self._keep(np.zeros(0, np.int64))
         self._camera.forget()
         self._live, self._looked_s, self._held_until_s = (), None, -np.inf
+        self._scene = Scene(held=False, changes=self._scene.changes)
 
     def _find(self, found: Detections, at_s: float, since_last_look_s: float) -> None:
         """Look for every known object among the boxes, and begin new ones with what is left."""
