@@ -153,6 +153,26 @@ def test_whoever_passes_before_it_is_another_and_it_is_there_again_after_him() -
     assert ended(history) == [2]  # he who passed
 
 
+@pytest.mark.parametrize(
+    ("comes", "is_it"),
+    [
+        ((350.0, 200.0, 450.0, 260.0), True),  # half beside it: a third of both together
+        ((300.0, 200.0, 400.0, 230.0), True),  # its upper half: half of it, and half as high, so 0.25
+        ((390.0, 200.0, 490.0, 260.0), False),  # the next place: 10 of 190
+        ((325.0, 215.0, 375.0, 245.0), False),  # half as large: 0.25, and half as high, so 0.125
+    ],
+)
+@pytest.mark.parametrize("gap_s", [4.0, 60.0])
+def test_only_what_comes_where_it_stood_is_it_again_however_long_it_was_out_of_sight(
+    comes: Box, gap_s: float, *, is_it: bool
+) -> None:
+    tracker = Tracker(SETTINGS)
+    watch(tracker, parked, from_s=0, to_s=20)
+    watch(tracker, nothing, from_s=20, to_s=20 + gap_s)
+    history = watch(tracker, lambda _: [detections_of(comes, label="car")], from_s=20 + gap_s, to_s=22 + gap_s)
+    assert [track.id for track in history[-1].live] == ([1] if is_it else [1, 2])
+
+
 def test_where_it_is_not_known_what_moves_it_is_waited_for_as_long_as_it_had_stood() -> None:
     tracker = Tracker(SETTINGS)
     watch(tracker, parked, from_s=0, to_s=20, moves=lambda _: None)

@@ -86,6 +86,10 @@ _KIN_FIT = 0.6
 _KIN_S = 1.0
 """For no longer may an object have been missed that is found again under such a label, unless it stands still."""
 
+_STOOD_PART = 0.5
+"""Part of `match_iou` that a box must always fit an object that stands still: however long it was out of sight, it is
+known where it stood, and what comes to stand beside it is another."""
+
 _COVERED = 0.85
 """Part of a box that another of its label covers, from which it may be a part of the same thing."""
 
@@ -263,7 +267,8 @@ class Tracker:
         pairs = likeness.pairs_of(near, found.boxes)
         deviations = np.sqrt(expected.place_variance[:, 0])
         least = likeness.least_overlaps(near[:, 2] - near[:, 0], deviations, self._settings.match_iou)
-        missed_s = lives.of("missed_s")
+        missed_s, stationary = lives.of("missed_s"), lives.flags("is_stationary")
+        least[stationary] = np.maximum(least[stationary], _STOOD_PART * self._settings.match_iou)
         claims = np.exp(-_MISSED_DECAY_HZ * missed_s) * np.where(lives.flags("is_established"), 1, _TENTATIVE)
         alike = lives.label_ids[pairs.rows] == found.label_ids[pairs.columns]
         strong = found.strong[pairs.columns]
@@ -273,7 +278,7 @@ class Tracker:
         )
         wanting = np.ones(len(lives), np.bool_)
         weak = (alike & ~strong, _WEAK_FIT, missed_s == 0)
-        of_kin = (~alike & strong, _KIN_FIT, (missed_s <= _KIN_S) | lives.flags("is_stationary"))
+        of_kin = (~alike & strong, _KIN_FIT, (missed_s <= _KIN_S) | stationary)
         for kind, least_fit, may_be in (weak, of_kin):
             others = kind & (pairs.fits >= least_fit)
             if not np.count_nonzero(others):
