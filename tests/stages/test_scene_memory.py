@@ -153,6 +153,26 @@ def test_whoever_passes_before_it_is_another_and_it_is_there_again_after_him() -
     assert ended(history) == [2]  # he who passed
 
 
+@pytest.mark.parametrize(
+    ("comes", "is_it"),
+    [
+        ((350.0, 200.0, 450.0, 260.0), True),  # half beside it: a third of both together
+        ((300.0, 200.0, 400.0, 230.0), True),  # its upper half: half of it, and half as high, so 0.25
+        ((390.0, 200.0, 490.0, 260.0), False),  # the next place: 10 of 190
+        ((325.0, 215.0, 375.0, 245.0), False),  # half as large: 0.25, and half as high, so 0.125
+    ],
+)
+@pytest.mark.parametrize("gap_s", [4.0, 60.0])
+def test_only_what_comes_where_it_stood_is_it_again_however_long_it_was_out_of_sight(
+    comes: Box, gap_s: float, *, is_it: bool
+) -> None:
+    tracker = Tracker(SETTINGS)
+    watch(tracker, parked, from_s=0, to_s=20)
+    watch(tracker, nothing, from_s=20, to_s=20 + gap_s)
+    history = watch(tracker, lambda _: [detections_of(comes, label="car")], from_s=20 + gap_s, to_s=22 + gap_s)
+    assert [track.id for track in history[-1].live] == ([1] if is_it else [1, 2])
+
+
 def test_where_it_is_not_known_what_moves_it_is_waited_for_as_long_as_it_had_stood() -> None:
     tracker = Tracker(SETTINGS)
     watch(tracker, parked, from_s=0, to_s=20, moves=lambda _: None)
@@ -197,6 +217,14 @@ def test_the_first_frame_is_new_to_the_gate_and_no_reason_to_wait() -> None:
     assert history[-1].live[0].confirmed
 
 
+def test_a_change_of_the_picture_is_over_when_the_picture_has_gone() -> None:
+    tracker = Tracker(TrackSettings(scene_hold_s=3.0))
+    watch(tracker, parked, from_s=0, to_s=1, moves=lambda at_s: moving(scene_changed=at_s > 0.5))
+    assert (tracker.scene.held, tracker.scene.changes) == (True, 1)
+    tracker.forget()
+    assert (tracker.scene.held, tracker.scene.changes) == (False, 1)
+
+
 def test_a_change_of_light_is_no_motion_where_it_stands() -> None:
     tracker = Tracker(SETTINGS)
     watch(tracker, parked, from_s=0, to_s=10)
@@ -223,8 +251,32 @@ def test_a_van_that_is_called_a_car_for_two_looks_stays_one_object_and_a_van(rat
 def test_what_is_called_a_car_more_often_than_a_truck_is_a_car() -> None:
     called = iter([*["truck"] * 3, *["car"] * 7])
     history = watch(Tracker(TrackSettings()), lambda _: [detections_of(CAR, label=next(called))], from_s=0, to_s=2)
-    assert [tracks.live[0].label for tracks in history] == ["truck"] * 5 + ["car"] * 5
+    # With the fifth car: 1 + 63/64 + … + (63/64)⁴ = 4.85 is more than 1.5 times 3 (63/64)⁵; 3.91 was no more.
+    assert [tracks.live[0].label for tracks in history] == ["truck"] * 7 + ["car"] * 3
     assert {track.id for tracks in history for track in tracks.live} == {1}
+
+
+def test_what_is_called_a_car_as_often_as_a_truck_keeps_its_label() -> None:
+    called = iter(["truck", "car"] * 100)
+    history = watch(Tracker(TrackSettings()), lambda _: [detections_of(CAR, label=next(called))], from_s=0, to_s=40)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "truck")}
+
+
+def test_what_is_called_by_another_name_after_a_miss_is_the_same_object() -> None:
+    def van(at_s: float) -> Sequence[Detections]:
+        here = (CAR[0] + 10 * at_s, CAR[1], CAR[2] + 10 * at_s, CAR[3])
+        return [] if 1.9 < at_s < 2.3 else [detections_of(here, label="car" if 2.3 < at_s < 2.7 else "truck")]
+
+    history = watch(Tracker(TrackSettings()), van, from_s=0, to_s=4)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "truck")}
+
+
+def test_what_stands_and_is_called_by_another_name_after_the_detector_failed_is_what_it_was() -> None:
+    tracker = Tracker(SETTINGS)
+    history = watch(tracker, parked, from_s=0, to_s=20)
+    history += watch(tracker, nothing, from_s=20, to_s=80)
+    history += watch(tracker, lambda _: [detections_of(CAR, label="truck", score=0.5)], from_s=80, to_s=82)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "car")}
 
 
 def test_a_person_never_becomes_a_car() -> None:
@@ -245,6 +297,21 @@ def test_one_thing_that_is_called_two_names_in_the_same_look_is_one_object() -> 
     assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "truck")}
 
 
+def test_it_is_one_object_under_its_better_name_too_when_it_is_called_two_names_from_the_start() -> None:
+    def van(_at_s: float) -> Sequence[Detections]:
+        return [detections_of(CAR, label="truck", score=0.7), detections_of(CAR, label="car", score=0.8)]
+
+    history = watch(Tracker(SETTINGS), van, from_s=0, to_s=4)
+    assert {(track.id, track.label) for tracks in history for track in tracks.live} == {(1, "car")}
+
+
+def test_two_that_are_never_taken_for_each_other_are_two_however_much_they_overlap() -> None:
+    def rider(_at_s: float) -> Sequence[Detections]:
+        return [detections_of(CAR, label="car"), detections_of(CAR)]
+
+    assert len(watch(Tracker(SETTINGS), rider, from_s=0, to_s=4)[-1].live) == 2
+
+
 def test_a_part_of_an_object_that_is_taken_for_another_must_be_found_twice_as_often() -> None:
     whole, half = (100.0, 100.0, 140.0, 200.0), (105.0, 110.0, 135.0, 160.0)
     tracker = Tracker(TrackSettings(confirm_hits=3))
@@ -261,6 +328,26 @@ def test_age_is_asked_in_seconds_at_any_rate() -> None:
         tracker = Tracker(TrackSettings(confirm_hits=1, confirm_s=1.5))
         history = watch(tracker, parked, from_s=0, to_s=4, rate_hz=rate_hz)
         assert [tracks.live[0].confirmed for tracks in history] == [i / rate_hz >= 1.5 for i in range(len(history))]
+
+
+def test_what_is_out_of_sight_is_not_confirmed_when_it_would_be_old_enough() -> None:
+    def gone(at_s: float) -> Sequence[Detections]:
+        return parked() if at_s < 1.75 else []
+
+    history = watch(Tracker(TrackSettings(confirm_s=2.0)), gone, from_s=0, to_s=4)
+    assert not any(track.confirmed for tracks in history for track in (*tracks.live, *tracks.ended))
+
+
+def test_what_is_out_of_sight_is_not_confirmed_when_the_picture_has_settled() -> None:
+    def flares_up(at_s: float) -> Sequence[Detections]:
+        return parked() if 2.3 < at_s < 2.9 else []
+
+    def lamp(at_s: float) -> Motion:
+        return moving(scene_changed=at_s == 0.2)  # held until 3.2
+
+    history = watch(Tracker(TrackSettings()), flares_up, from_s=0, to_s=6, moves=lamp)
+    assert any(track.established for tracks in history for track in tracks.live)
+    assert not any(track.confirmed for tracks in history for track in (*tracks.live, *tracks.ended))
 
 
 def test_it_must_have_been_seen_well_once() -> None:

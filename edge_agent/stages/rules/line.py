@@ -109,7 +109,7 @@ class Line:
             early = self._early.pop(seen.track.id, {})
             for way in dict.fromkeys((*early, *_SIGNS)):  # in the order in which they happened
                 path = early.get(way) or walks.get(seen.track.id)
-                if path is not None:
+                if path is not None and (path.passed or note is not None):  # most have passed nothing
                     yield from self._judge(seen, way, path, scene, note)
         self._paths = {track_id: settled(path, self._settings.hysteresis) for track_id, path in walks.items()}
         self._note_early(scene, walks)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_agent.records import BoolArray
+from edge_agent import geometry
+from edge_agent.records import BoolArray, Detections, IntArray
 
 ALIKE = (
     frozenset({"car", "truck", "bus", "van", "train"}),
@@ -18,6 +19,9 @@ ALIKE = (
 )
 """Names as in COCO, and some of other collections."""
 
+_DOUBLE = 0.8
+"""A box that overlaps another by so much is the same thing, taken for something else."""
+
 
 @functools.lru_cache(maxsize=4)
 def table(label_names: Sequence[str]) -> BoolArray:
@@ -25,3 +29,15 @@ def table(label_names: Sequence[str]) -> BoolArray:
     groups = np.array([[name in group for group in ALIKE] for name in label_names], np.bool_).reshape(-1, len(ALIKE))
     related: BoolArray = np.any(groups[:, None, :] & groups[None, :, :], axis=2)
     return related | np.eye(len(label_names), dtype=np.bool_)
+
+
+def doubles(found: Detections, columns: IntArray, others: IntArray) -> BoolArray:
+    """Which boxes, at (K,) indexes, are the same things as others, at (L,), under another name: (K, L)."""
+    labels, other_labels = found.label_ids[columns], found.label_ids[others]
+    apart = np.not_equal.outer(labels, other_labels)
+    if not np.count_nonzero(apart):
+        return apart
+    double = apart & (geometry.iou(found.boxes[columns], found.boxes[others]) >= _DOUBLE)
+    if np.count_nonzero(double):
+        double &= table(found.label_names)[np.ix_(labels, other_labels)]
+    return double

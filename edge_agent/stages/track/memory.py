@@ -18,6 +18,10 @@ LEFT_ITS_PLACE = 0.3
 _VOTES_KEPT = 1 - 1 / SCORES
 """What is left of the votes for labels with each new one: they go back about as far as the scores."""
 
+_OUTVOTED = 1.5
+"""So many times what speaks for its label must speak for another before it takes that, or one that a detector finds
+as likely a car as a truck would be the one and the other in turn."""
+
 _TRAITS = (
     "track_id", "first_s", "seen_s", "missed_s", "missed_looks", "noted", "hits", "hits_wanted",
     "first_score", "top_score", "median_score", "label_id",
@@ -95,8 +99,8 @@ class Lives:
     def hit(self, rows: IntArray, boxes: FloatArray, scores: FloatArray, label_ids: IntArray, at_s: float) -> None:
         """The objects at (M,) rows were found as (M, 4) xyxy boxes."""
         own = self._traits[:, rows]  # (traits, M), a copy
+        self._vote(rows, own, scores, label_ids)
         self._note_scores(rows, own, scores)
-        self._vote(own, scores, label_ids)
         own[_BOX] = boxes.T
         np.maximum(own[_ROW["top_score"]], scores, out=own[_ROW["top_score"]])
         own[_ROW["hits"]] += 1
@@ -168,22 +172,33 @@ class Lives:
         each = np.arange(len(rows))
         own[_ROW["median_score"]] = (ordered[each, lower].astype(np.float64) + ordered[each, upper]) / 2
 
-    def _vote(self, own: Doubles, scores: FloatArray, label_ids: IntArray) -> None:
-        """What a box was taken for counts as much as its score says; the object is what most speaks for."""
+    def _vote(self, rows: IntArray, own: Doubles, scores: FloatArray, label_ids: IntArray) -> None:
+        """What a box was taken for counts as much as its score says; the object is what clearly most speaks for."""
         current = own[_ROW["label_id"]]
         if not self._votes and np.array_equal(current, label_ids):
             return
         for index, (track_id, label_id, score) in enumerate(
             zip(own[_ROW["track_id"]].tolist(), label_ids.tolist(), scores.tolist(), strict=True)
         ):
-            if label_id == current[index] and track_id not in self._votes:
+            label = int(current[index])
+            if label_id == label and track_id not in self._votes:
                 continue
-            before = float(own[_ROW["median_score"], index] * min(own[_ROW["hits"], index], SCORES))
-            votes = self._votes.setdefault(track_id, {int(current[index]): before})
-            for label in votes:
-                votes[label] *= _VOTES_KEPT
+            if track_id not in self._votes:
+                hits = min(own[_ROW["hits"], index], SCORES)
+                self._votes[track_id] = {label: float(hits * self._usual_score(int(rows[index])))}
+            votes = self._votes[track_id]
+            for voted in votes:
+                votes[voted] *= _VOTES_KEPT
             votes[label_id] = votes.get(label_id, 0.0) + score
-            current[index] = max(votes, key=votes.__getitem__)
+            most = max(votes, key=votes.__getitem__)
+            if votes[most] > _OUTVOTED * votes[label]:
+                current[index] = most
+
+    def _usual_score(self, row: int) -> float:
+        """The mean score of the looks that found it: of those that missed it none took it for something else."""
+        scores = self._scores[row]
+        found = scores[(scores > 0) & (scores < np.inf)]
+        return float(np.sum(found)) / max(len(found), 1)
 
 
 _record = functools.partial(tuple.__new__, Track)

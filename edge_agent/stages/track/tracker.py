@@ -83,8 +83,12 @@ _WEAK_LIKENESS = 0.5
 _KIN_LIKENESS = 0.6
 """Least likeness of a box of another label that is easily taken for the object's."""
 
-_DOUBLE = 0.8
-"""A box that overlaps one that was just claimed by so much is the same thing, taken for something else."""
+_KIN_S = 1.0
+"""For no longer may an object have been missed that is found again under such a label, unless it stands still."""
+
+_STOOD_PART = 0.5
+"""Part of `match_iou` that a box must always fit an object that stands still: however long it was out of sight, it is
+known where it stood, and what comes to stand beside it is another."""
 
 _COVERED = 0.85
 """Part of a box that another of its label covers, from which it may be a part of the same thing."""
@@ -126,7 +130,8 @@ class Tracker:
 
     Sure boxes are matched first, with every object that is known; then the weak ones, with objects that were seen a
     moment ago and found no sure box: a person half behind a post scores low but is still there; at last sure boxes
-    with such objects of a label that is easily taken for theirs. Only a sure box that nobody claims begins an object.
+    with such objects, or ones that stand still, of a label that is easily taken for theirs. Only a sure box that nobody
+    claims begins an object.
 
     Source: Y. Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022, §3; the
     product of overlap and score as in its code (FoundationVision/ByteTrack, `fuse_score`, MIT).
@@ -184,6 +189,7 @@ class Tracker:
         self._keep(np.zeros(0, np.int64))
         self._camera.forget()
         self._live, self._looked_s, self._held_until_s = (), None, -np.inf
+        self._scene = Scene(held=False, changes=self._scene.changes)
 
     def _find(self, found: Detections, at_s: float, since_last_look_s: float) -> None:
         """Look for every known object among the boxes, and begin new ones with what is left."""
@@ -261,7 +267,8 @@ class Tracker:
         pairs = likeness.pairs_of(near, found.boxes)
         deviations = np.sqrt(expected.place_variance[:, 0])
         least = likeness.least_overlaps(near[:, 2] - near[:, 0], deviations, self._settings.match_iou)
-        missed_s = lives.of("missed_s")
+        missed_s, stationary = lives.of("missed_s"), lives.flags("is_stationary")
+        least[stationary] = np.maximum(least[stationary], _STOOD_PART * self._settings.match_iou)
         claims = np.exp(-_MISSED_DECAY_HZ * missed_s) * np.where(lives.flags("is_established"), 1, _TENTATIVE)
         alike = lives.label_ids[pairs.rows] == found.label_ids[pairs.columns]
         strong = found.strong[pairs.columns]
@@ -269,36 +276,35 @@ class Tracker:
         rows, columns = assign.best_first(
             sure.rows, sure.columns, sure.similarity * claims[sure.rows] * found.scores[sure.columns]
         )
-        fresh = missed_s == 0
-        for kind, least_likeness in ((alike & ~strong, _WEAK_LIKENESS), (~alike & strong, _KIN_LIKENESS)):
+        wanting = np.ones(len(lives), np.bool_)
+        weak = (alike & ~strong, _WEAK_LIKENESS, missed_s == 0)
+        of_kin = (~alike & strong, _KIN_LIKENESS, (missed_s <= _KIN_S) | stationary)
+        for kind, least_likeness, may_be in (weak, of_kin):
             others = kind & (pairs.similarity >= least_likeness)
             if not np.count_nonzero(others):
                 continue
-            fresh[rows] = False
+            wanting[rows] = False
             free = np.ones(len(found), np.bool_)
             free[columns] = False
             left = pairs[others]
-            may = fresh[left.rows] & free[left.columns]
+            may = wanting[left.rows] & may_be[left.rows] & free[left.columns]
             may &= kin.table(found.label_names)[lives.label_ids[left.rows], found.label_ids[left.columns]]
             more_rows, more_columns = assign.best_first(left.rows, left.columns, left.similarity * may)
             rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
         return rows, columns
 
     def _begin(self, found: Detections, unclaimed: BoolArray, claimed: IntArray, at_s: float) -> None:
-        """Begin objects with boxes that nobody claims, but for those that are what was claimed, under another name."""
+        """Begin objects with boxes that nobody claims, one where a thing is found under two names."""
         columns = np.flatnonzero(unclaimed)
+        if len(columns):
+            columns = columns[~np.any(kin.doubles(found, columns, claimed), axis=1)]
+            columns = columns[~np.any(kin.doubles(found, columns, columns) & _is_better(found.scores[columns]), axis=1)]
         if not len(columns):
             return
         covered = np.zeros(len(columns), np.bool_)
         if len(claimed):
             same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            parts = geometry.covered(found.boxes[columns], found.boxes[claimed])
-            covered = np.any((parts >= _COVERED) & same, axis=1)
-            if np.count_nonzero(~same & (parts >= _DOUBLE)):
-                kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
-                double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
-                new = ~np.any(double, axis=1)
-                columns, covered = columns[new], covered[new]
+            covered = np.any((geometry.covered(found.boxes[columns], found.boxes[claimed]) >= _COVERED) & same, axis=1)
         boxes, scores = found.boxes[columns], found.scores[columns]
         self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
         self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
@@ -307,7 +313,10 @@ class Tracker:
         self._next_id += len(columns)
 
     def _judge(self, at_s: float) -> None:
-        """Confirm what was found often, long and well enough; what is confirmed stays so."""
+        """Confirm what was found often, long and well enough, last in this look; what is confirmed stays so.
+
+        What is out of sight is not: it would be reported where it is no more.
+        """
         lives, settings = self._lives, self._settings
         if not len(lives) or np.count_nonzero(lives.of("is_confirmed")) == len(lives):
             return
@@ -319,7 +328,7 @@ class Tracker:
             median >= self._least_median[lives.label_ids]
         )
         long = at_s - lives.of("first_s") >= settings.confirm_s
-        confirmed = well & enough & long
+        confirmed = well & enough & long & (lives.of("seen_s") == at_s)
         lives.of("is_confirmed")[confirmed] = 1
         lives.of("is_established")[confirmed] = 1
 
@@ -369,6 +378,12 @@ class Tracker:
         medians = [of_label.get(name, settings.confirm_score) for name in label_names]
         tops = [min(settings.confirm_top, of_label.get(name, 1.0)) for name in label_names]
         self._least_median, self._least_top = np.array(medians, np.float32), np.array(tops, np.float32)
+
+
+def _is_better(scores: FloatArray) -> BoolArray:
+    """Which of (K,) scores the others are better than, (K, K); of two that are equal the first is."""
+    ranks = np.argsort(np.argsort(-scores, kind="stable"))
+    return np.greater.outer(ranks, ranks)
 
 
 _LEAST_SHIFT_PX = 0.5
