@@ -87,6 +87,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     times: Times | None = None,
     almanac: Almanac | None = None,
     filters: Filters | None = None,
+    tracker: Tracker | None = None,
     nuisance: NuisanceMap | None = None,
 ) -> Pipeline:
     """Wire the stages of one camera.
@@ -100,6 +101,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         times: tells when triggers came, where it goes by these.
         almanac: what its schedules go by; this machine's clock without.
         filters: those of the camera, where somebody wants to know what they took.
+        tracker: that of the camera, where somebody wants to know whether the scene has changed.
         nuisance: what learns which places cry wolf, where somebody wants to know.
 
     Raises:
@@ -112,7 +114,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     gate = Gate(camera.gate, camera.detect.rate_hz, camera.mask, times)
     filters = filters or Filters(camera.detect.filters)
     nuisance = nuisance or NuisanceMap(camera.detect.labels)
-    tracker = Tracker(camera.track)
+    tracker = tracker or Tracker(camera.track)
     schedules = _schedules(camera, almanac or Almanac(None, None))
     rules = Rules(
         camera.detect.labels, camera.zones, camera.lines, camera.rules, schedules=schedules, ground=camera.ground
@@ -438,7 +440,7 @@ class Agent:
             dropped=lambda: latest.dropped,
             beat=beat,
         )
-        filters = Filters(camera.detect.filters)
+        filters, tracker = Filters(camera.detect.filters), Tracker(camera.track)
         nuisance = maps.map_of(camera.id, camera.detect.labels, pages, self.clock)
         return Line(
             camera=camera,
@@ -447,6 +449,7 @@ class Agent:
             looks=looks,
             latest=latest,
             filters=filters,
+            tracker=tracker,
             nuisance=nuisance,
             pipeline=build_pipeline(
                 camera,
@@ -457,6 +460,7 @@ class Agent:
                 times=times,
                 almanac=almanac_of(self.settings),
                 filters=filters,
+                tracker=tracker,
                 nuisance=nuisance,
             ),
             meter=meter,

@@ -19,6 +19,7 @@ from edge_agent.pipeline import Pipeline, breaks_off
 from edge_agent.records import Frame
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.nuisance.map import NuisanceMap
+from edge_agent.stages.track.tracker import Tracker
 
 _TAKE_S = 1.0
 
@@ -33,6 +34,7 @@ class Line:
     looks: Looks
     latest: Latest[Frame]
     filters: Filters
+    tracker: Tracker
     nuisance: NuisanceMap
     pipeline: Pipeline
     meter: Meter
@@ -63,6 +65,7 @@ class Line:
             self.triggers.status(),
             self.looks.status(),
             self.meter,
-            self.filters.taken,
-            self.nuisance.learnt,
+            taken=self.filters.taken,
+            scene=self.tracker.scene,
+            learnt=self.nuisance.learnt,
         )

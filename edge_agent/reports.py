@@ -21,6 +21,7 @@ from edge_agent.records import Message
 from edge_agent.stages.encode.native import iso_time
 from edge_agent.stages.nuisance.learnt import Learnt
 from edge_agent.stages.nuisance.nuisances import Nuisance, nuisances
+from edge_agent.stages.track.tracker import Scene
 from edge_agent.vision import Vision
 
 MOST_NUISANCES = 3
@@ -71,12 +72,14 @@ def camera_status(topic: str, status: CaptureStatus) -> Message:
     return Message(topic=topic, payload=status.presence.encode(), kind="state")
 
 
-def camera_health(
+def camera_health(  # noqa: PLR0913  (all of a camera that can do well or badly)
     status: CaptureStatus,
     triggers: TriggerStatus,
     looks: LooksStatus,
     meter: Meter,
+    *,
     taken: Mapping[str, Mapping[str, int]],
+    scene: Scene,
     learnt: Learnt,
 ) -> dict[str, Any]:
     """How one camera is doing."""
@@ -106,6 +109,7 @@ def camera_health(
             "wait_p50_ms": percentile_ms(looks.waits_s, 50) if looks.waits_s else None,
             "wait_p99_ms": percentile_ms(looks.waits_s, 99) if looks.waits_s else None,
         },
+        "scene_change": {"held": scene.held, "count": scene.changes},
         "filtered": {label: dict(counts) for label, counts in taken.items()},
         "nuisance": [_nuisance(one) for one in nuisances(learnt)[:MOST_NUISANCES]],
         "stages": meter.snapshot(),

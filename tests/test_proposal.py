@@ -24,6 +24,7 @@ from edge_agent.edges.turns import LooksStatus
 from edge_agent.health import Meter
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.nuisance.learnt import COLUMNS, HALF_LIFE_S, ROWS, Learnt
+from edge_agent.stages.track.tracker import Scene
 from edge_agent.tools.nuisance import FILE, map_of
 
 CORNER = [[0.0, 0.0], [0.1, 0.0], [0.0, 0.1]]
@@ -136,7 +137,9 @@ def test_health_shows_the_three_worst() -> None:
     content = learnt()
     content["false"]["person"] = {str(2 * cell): 6 + cell for cell in range(5)}
     meter, status = Meter(FakeClock().monotonic_s), CaptureStatus(state="streaming", reason="", since_utc_ns=0)
-    told = reports.camera_health(status, TriggerStatus(), LooksStatus(), meter, {}, Learnt.from_json(content))
+    what, scene = Learnt.from_json(content), Scene(held=True, changes=2)
+    told = reports.camera_health(status, TriggerStatus(), LooksStatus(), meter, taken={}, scene=scene, learnt=what)
+    assert told["scene_change"] == {"held": True, "count": 2}
     assert [one["times"] for one in told["nuisance"]] == [10.0, 9.0, 8.0]
     assert told["nuisance"][0]["box"] == [8 / COLUMNS, 0.0, round(9 / COLUMNS, 4), round(1 / ROWS, 4)]
 

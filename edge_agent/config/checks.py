@@ -272,8 +272,8 @@ def _schemes() -> str:
 def _labels(camera: Node) -> Iterator[Fault]:
     """What has a threshold or a filter must be looked for."""
     looked_for = looked_for_by(camera)
-    for setting in ("thresholds", "filters"):
-        by_label = camera.find(("detect", setting))
+    for setting in (("detect", "thresholds"), ("detect", "filters"), ("track", "confirm_scores")):
+        by_label = camera.find(setting)
         for label, node in by_label.keys.items() if by_label and looked_for else ():
             if label not in looked_for:
                 hint = nearest_label(label, looked_for)

@@ -40,6 +40,7 @@ from edge_agent.health import Load, Meter
 from edge_agent.settings import Section
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.nuisance.learnt import Learnt
+from edge_agent.stages.track.tracker import Scene
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG_PAGE = (ROOT / "docs" / "config.md").read_text()
@@ -441,7 +442,10 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
     status = CaptureStatus(state="streaming", reason="", since_utc_ns=0)
     stats = SimpleNamespace(waiting=0, in_memory=0, bytes=0, given_up=0, dead=0)
     taken = {"{label}": {"{condition}": 0}}
-    camera = reports.camera_health(status, TriggerStatus(), LooksStatus(), meter, taken, Learnt.nothing(("person",)))
+    scene, learnt = Scene(held=False, changes=0), Learnt.nothing(("person",))
+    camera = reports.camera_health(
+        status, TriggerStatus(), LooksStatus(), meter, taken=taken, scene=scene, learnt=learnt
+    )
     content = reports.health(
         clock=clock,
         started_s=0.0,

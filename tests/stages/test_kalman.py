@@ -53,6 +53,14 @@ def assert_is_a_covariance(motions: Motions) -> None:
 SURE = np.ones(1, np.float32)
 
 
+def begun(boxes: FloatArray) -> Motions:
+    return kalman.begin(kalman.to_cxcywh(boxes))
+
+
+def corrected_by(motions: Motions, boxes: FloatArray, scores: FloatArray) -> Motions:
+    return kalman.correct(motions, kalman.to_cxcywh(boxes), scores)
+
+
 @given(motions_at_a_steady_size(), gaps_s)
 def test_one_prediction_over_a_gap_equals_many_short_ones(motions: Motions, parts_s: list[float]) -> None:
     stepwise = motions
@@ -105,23 +113,23 @@ def test_the_velocity_of_a_side_dies_away(monkeypatch: pytest.MonkeyPatch) -> No
 
 @given(st.floats(0, 10))
 def test_how_far_velocities_carry_is_what_a_prediction_moves(dt_s: float) -> None:
-    begun = kalman.begin(boxes_of(BOX))
-    moving = Motions.of(**{name: getattr(begun, name) for name in NAMES} | {"velocity": np.full((1, 4), 10.0)})
+    first = begun(boxes_of(BOX))
+    moving = Motions.of(**{name: getattr(first, name) for name in NAMES} | {"velocity": np.full((1, 4), 10.0)})
     later = kalman.predict(moving, np.array([dt_s]))
-    assert_allclose(begun.place + 10 * kalman.reach(np.array([dt_s])), later.place, rtol=1e-6)
+    assert_allclose(first.place + 10 * kalman.reach(np.array([dt_s])), later.place, rtol=1e-6)
 
 
 def test_what_is_believed_moves_with_the_picture_and_is_as_sure_as_before() -> None:
-    begun = kalman.begin(boxes_of(BOX))
-    shifted = begun.shifted(np.array([3, -2], np.float32))
+    first = begun(boxes_of(BOX))
+    shifted = first.shifted(np.array([3, -2], np.float32))
     assert_allclose(shifted.place, [[123, 248, 40, 100]])
-    for before, after in zip(arrays(begun)[1:], arrays(shifted)[1:], strict=True):
+    for before, after in zip(arrays(first)[1:], arrays(shifted)[1:], strict=True):
         assert_allclose(after, before)
 
 
 def test_each_box_is_predicted_over_a_time_of_its_own() -> None:
-    begun = kalman.begin(boxes_of(BOX, BOX))
-    moving = Motions.of(**{name: getattr(begun, name) for name in NAMES} | {"velocity": np.full((2, 4), 10.0)})
+    first = begun(boxes_of(BOX, BOX))
+    moving = Motions.of(**{name: getattr(first, name) for name in NAMES} | {"velocity": np.full((2, 4), 10.0)})
     later = kalman.predict(moving, np.array([0.0, 2.0]))
     side = 10 * (1 - np.exp(-2 * kalman.SIDE_DECAY_HZ)) / kalman.SIDE_DECAY_HZ
     assert_allclose(later.place, [[120, 250, 40, 100], [140, 270, 40 + side, 100 + side]])
@@ -129,19 +137,19 @@ def test_each_box_is_predicted_over_a_time_of_its_own() -> None:
 
 @given(st.lists(st.tuples(positions, positions, lengths, lengths, st.floats(0.0, 60.0)), min_size=1, max_size=12))
 def test_variances_stay_positive_through_any_history(sightings: list[tuple[float, ...]]) -> None:
-    motions = kalman.begin(boxes_of(BOX))
+    motions = begun(boxes_of(BOX))
     for x, y, width, height, dt_s in sightings:
         motions = kalman.predict(motions, np.array([dt_s], np.float32))
         assert_is_a_covariance(motions)
-        motions = kalman.correct(motions, boxes_of((x, y, x + width, y + height)), SURE)
+        motions = corrected_by(motions, boxes_of((x, y, x + width, y + height)), SURE)
         assert_is_a_covariance(motions)
         assert all(np.isfinite(array).all() for array in arrays(motions))
 
 
 @given(st.floats(-300, 300), st.floats(0.01, 20.0))
 def test_a_correction_moves_the_place_towards_what_was_seen_and_never_beyond(shift: float, dt_s: float) -> None:
-    expected = kalman.predict(kalman.begin(boxes_of(BOX)), np.array([dt_s], np.float32))
-    corrected = kalman.correct(expected, boxes_of((BOX[0] + shift, BOX[1], BOX[2] + shift, BOX[3])), SURE)
+    expected = kalman.predict(begun(boxes_of(BOX)), np.array([dt_s], np.float32))
+    corrected = corrected_by(expected, boxes_of((BOX[0] + shift, BOX[1], BOX[2] + shift, BOX[3])), SURE)
     moved = float(corrected.place[0, 0] - expected.place[0, 0])
     assert abs(moved) <= abs(shift) + 1e-3
     assert moved * shift >= 0
@@ -152,7 +160,7 @@ def test_a_correction_moves_the_place_towards_what_was_seen_and_never_beyond(shi
 def test_a_correction_weighs_what_was_believed_against_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kalman, "MEASUREMENT_STD", 0.05)
     # Seen at once again, both are equally uncertain, (0.05 * 100)² = 25: the place moves half of the 10 pixels.
-    corrected = kalman.correct(kalman.begin(boxes_of(BOX)), boxes_of((110.0, 200.0, 150.0, 300.0)), SURE)
+    corrected = corrected_by(begun(boxes_of(BOX)), boxes_of((110.0, 200.0, 150.0, 300.0)), SURE)
     assert_allclose(corrected.place, [[125, 250, 40, 100]])
     assert_allclose(corrected.place_variance, np.full((1, 4), 12.5))
     assert_allclose(corrected.velocity, np.zeros((1, 4)))  # place and velocity are not linked yet
@@ -161,16 +169,16 @@ def test_a_correction_weighs_what_was_believed_against_what_was_seen(monkeypatch
 def test_what_the_detector_is_less_sure_of_is_believed_less() -> None:
     seen = boxes_of((110.0, 200.0, 150.0, 300.0))
     # With a score of 0 a box lies three times as far off: 9 times the variance, so that it weighs a tenth.
-    corrected = kalman.correct(kalman.begin(boxes_of(BOX)), seen, np.zeros(1, np.float32))
+    corrected = corrected_by(begun(boxes_of(BOX)), seen, np.zeros(1, np.float32))
     assert_allclose(corrected.place, [[121, 250, 40, 100]])
 
 
 def test_a_steady_walk_is_learnt() -> None:
-    motions = kalman.begin(boxes_of(BOX))
+    motions = begun(boxes_of(BOX))
     for step in range(1, 26):
         motions = kalman.predict(motions, np.array([0.2], np.float32))
         x = step * 0.2 * 80  # 80 pixels a second
-        motions = kalman.correct(motions, boxes_of((BOX[0] + x, BOX[1], BOX[2] + x, BOX[3])), SURE)
+        motions = corrected_by(motions, boxes_of((BOX[0] + x, BOX[1], BOX[2] + x, BOX[3])), SURE)
     assert_allclose(motions.velocity, [[80, 0, 0, 0]], atol=1)
     assert_allclose(motions.place, [[120 + 400, 250, 40, 100]], atol=1)
 
@@ -188,12 +196,12 @@ def test_a_side_that_is_believed_to_be_negative_counts_as_none() -> None:
 
 
 def test_nothing_is_predicted_and_corrected_into_nothing() -> None:
-    none = kalman.correct(kalman.predict(kalman.begin(boxes_of()), np.zeros(0, np.float32)), boxes_of(), SURE)
+    none = corrected_by(kalman.predict(begun(boxes_of()), np.zeros(0, np.float32)), boxes_of(), SURE)
     assert all(array.shape == (0, 4) for array in arrays(none))
 
 
 def test_rows_are_taken_joined_and_replaced_without_touching_the_original() -> None:
-    first, second = kalman.begin(boxes_of(BOX)), kalman.begin(boxes_of((0.0, 0.0, 10.0, 10.0)))
+    first, second = begun(boxes_of(BOX)), begun(boxes_of((0.0, 0.0, 10.0, 10.0)))
     both = first.joined(second)
     assert_allclose(both[np.array([1, 0])].place, [second.place[0], first.place[0]])
     replaced = both.replaced(np.array([0]), second)

@@ -123,9 +123,8 @@ class Motions:
         return Motions(beliefs)
 
 
-def begin(boxes: FloatArray) -> Motions:
-    """What is believed of boxes (N, 4) xyxy that were seen for the first time: where they are, and to be at rest."""
-    place = to_cxcywh(boxes)
+def begin(place: FloatArray) -> Motions:
+    """What is believed of boxes that were seen once, at (N, 4) cx, cy, width, height: that they are at rest there."""
     sizes = size(place)
     return Motions.of(
         place=place,
@@ -175,15 +174,14 @@ class _Times:
         reach = (1 - left) / SIDE_DECAY_HZ
         fading = (1 - left * left) / (2 * SIDE_DECAY_HZ)
         square = dt_s * dt_s
-        factors = np.empty((5, len(dt_s), 4), np.float32)
-        for factor, centre, side in zip(
-            factors,
-            (1.0, dt_s, square * dt_s / 3, square / 2, dt_s),
-            (left, reach, (dt_s - 2 * reach + fading) / SIDE_DECAY_HZ**2, reach * reach / 2, fading),
-            strict=True,
-        ):
-            factor[:, :2].T[:] = centre
-            factor[:, 2:].T[:] = side
+        halves = np.empty((5, 2, len(dt_s)))  # of each factor: of the centre, and of the sides
+        halves[0, 0], halves[0, 1] = 1, left
+        halves[1, 0], halves[1, 1] = dt_s, reach
+        halves[2, 0] = square * dt_s / 3
+        halves[2, 1] = (dt_s - 2 * reach + fading) / SIDE_DECAY_HZ**2
+        halves[3, 0], halves[3, 1] = square / 2, reach * reach / 2
+        halves[4, 0], halves[4, 1] = dt_s, fading
+        factors = halves.transpose(0, 2, 1).repeat(2, axis=2).astype(np.float32)
         return _Times(*factors)
 
 
@@ -192,9 +190,8 @@ def reach(dt_s: NDArray[np.float64]) -> FloatArray:
     return _Times.after(dt_s).reach
 
 
-def correct(motions: Motions, boxes: FloatArray, scores: FloatArray) -> Motions:
-    """Take in that N boxes were seen at (N, 4) xyxy with (N,) scores: the better, the more a box is believed."""
-    measured = to_cxcywh(boxes)
+def correct(motions: Motions, measured: FloatArray, scores: FloatArray) -> Motions:
+    """Take in that N boxes were seen at (N, 4) cx, cy, width, height; the better their (N,) scores, the more."""
     surprise = measured - motions.place
     unsure = 1 + UNSURE_STD * (1 - scores)[:, None]
     noise = np.square(MEASUREMENT_STD * unsure * size(measured))
@@ -212,8 +209,12 @@ def correct(motions: Motions, boxes: FloatArray, scores: FloatArray) -> Motions:
 
 def to_cxcywh(boxes: FloatArray) -> FloatArray:
     """(N, 4) xyxy to centre, width and height."""
+    places = np.empty_like(boxes)
     low, high = boxes[:, :2], boxes[:, 2:]
-    return np.concatenate([(low + high) / 2, high - low], axis=1)
+    np.subtract(high, low, out=places[:, 2:])
+    np.add(low, high, out=places[:, :2])
+    places[:, :2] /= 2
+    return places
 
 
 def to_xyxy(places: FloatArray) -> FloatArray:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_agent import geometry
 from edge_agent.records import BoolArray, FloatArray, IntArray
 
 _DOUBT_WEIGHT = 3.0
@@ -48,12 +47,13 @@ def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
     Multi-Object Tracking", AAAI 2024, §3.2, where the heights' overlap is meant; their ratio does not count a
     difference of places twice.
     """
+    (wide, tall), (box_wide, box_tall) = _sides(places), _sides(boxes)
     widths, heights = _shared(places, boxes, 0), _shared(places, boxes, 1)
-    rows, columns = np.nonzero((widths > 0) & (heights > 0))
+    rows, columns = np.nonzero(np.minimum(widths, heights) > 0)
     shared = widths[rows, columns] * heights[rows, columns]
-    union = geometry.area(places)[rows] + geometry.area(boxes)[columns] - shared
-    tall, other = (places[:, 3] - places[:, 1])[rows], (boxes[:, 3] - boxes[:, 1])[columns]
-    return Pairs(rows, columns, shared / union * np.minimum(tall, other) / np.maximum(tall, other))
+    union = (wide * tall)[rows] + (box_wide * box_tall)[columns] - shared
+    one, other = tall[rows], box_tall[columns]
+    return Pairs(rows, columns, shared / union * np.minimum(one, other) / np.maximum(one, other))
 
 
 def least_overlaps(widths: FloatArray, deviations: FloatArray, match_iou: float) -> FloatArray:
@@ -72,6 +72,11 @@ def least_overlaps(widths: FloatArray, deviations: FloatArray, match_iou: float)
     """
     doubts = deviations / np.maximum(widths, 1)
     return np.maximum(match_iou * np.exp(-_DOUBT_WEIGHT * doubts), min(LEAST_OVERLAP, match_iou))
+
+
+def _sides(boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Widths and heights of (N, 4) xyxy, each (N,)."""
+    return boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
 
 
 def _shared(places: FloatArray, boxes: FloatArray, axis: int) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ _ROW = {name: row for row, name in enumerate(_TRAITS)}
 _BOX = slice(_ROW["left"], _ROW["bottom"] + 1)
 _PLACE = slice(_ROW["place_x"], _ROW["place_height"] + 1)
 
+_ALL = slice(None)
+
 Doubles = NDArray[np.float64]
 
 
@@ -40,7 +44,7 @@ class Lives:
         self.label_names = label_names
         self._traits: Doubles = np.zeros((len(_TRAITS), 0))
         self._scores: FloatArray = np.zeros((0, SCORES), np.float32)  # a ring; infinite where there is none yet
-        self._votes: FloatArray = np.zeros((0, len(label_names)), np.float32)  # what spoke for each label
+        self._votes: dict[float, dict[int, float]] = {}  # by track id, of those that were taken for several things
 
     def __len__(self) -> int:
         """How many there are."""
@@ -87,22 +91,20 @@ class Lives:
         ring = np.full((count, SCORES), np.inf, np.float32)
         ring[:, 0] = scores
         self._scores = np.concatenate([self._scores, ring])
-        votes = np.zeros((count, len(self.label_names)), np.float32)
-        votes[np.arange(count), label_ids] = scores
-        self._votes = np.concatenate([self._votes, votes])
 
     def hit(self, rows: IntArray, boxes: FloatArray, scores: FloatArray, label_ids: IntArray, at_s: float) -> None:
         """The objects at (M,) rows were found as (M, 4) xyxy boxes."""
-        self._note_scores(rows, scores)
-        self._vote(rows, scores, label_ids)
-        traits = self._traits
-        traits[_BOX, rows] = boxes.T
-        traits[_ROW["top_score"], rows] = np.maximum(traits[_ROW["top_score"], rows], scores)
-        traits[_ROW["hits"], rows] += 1
-        traits[_ROW["seen_s"], rows] = at_s
-        traits[_ROW["missed_s"], rows] = 0
-        traits[_ROW["missed_looks"], rows] = 0
-        traits[_ROW["is_undisturbed"], rows] = 1
+        own = self._traits[:, rows]  # (traits, M), a copy
+        self._note_scores(rows, own, scores)
+        self._vote(own, scores, label_ids)
+        own[_BOX] = boxes.T
+        np.maximum(own[_ROW["top_score"]], scores, out=own[_ROW["top_score"]])
+        own[_ROW["hits"]] += 1
+        own[_ROW["seen_s"]] = at_s
+        own[_ROW["missed_s"]] = 0
+        own[_ROW["missed_looks"]] = 0
+        own[_ROW["is_undisturbed"]] = 1
+        self._traits[:, rows] = own
 
     def miss(self, rows: BoolArray, seconds: Doubles) -> None:
         """They were looked for and not found, which counts as (N,) seconds of each that is missed."""
@@ -113,54 +115,76 @@ class Lives:
         """The objects at (M,) rows are believed to be at (M, 4) cx, cy, width, height: have they left their place?"""
         stood = self._traits[_PLACE, rows]
         away = np.abs(places[:, :2].T - stood[:2]) > LEFT_ITS_PLACE * np.maximum(stood[2:], 1)
-        gone = away.any(axis=0)
-        moved = rows[gone]
-        self._traits[_PLACE, moved] = places[gone].T
-        self.of("still_since_s")[moved] = at_s
-        stationary = self.of("is_stationary")
-        stationary[rows] = at_s - self.of("still_since_s")[rows] >= stationary_s
+        if np.count_nonzero(away):
+            gone = away[0] | away[1]
+            self._traits[_PLACE, rows[gone]] = places[gone].T
+            self.of("still_since_s")[rows[gone]] = at_s
+        self.of("is_stationary")[rows] = at_s - self.of("still_since_s")[rows] >= stationary_s
 
     def keep(self, rows: IntArray) -> None:
         """Of all, keep these."""
-        self._traits, self._scores, self._votes = self._traits[:, rows], self._scores[rows], self._votes[rows]
+        self._traits, self._scores = self._traits[:, rows], self._scores[rows]
+        kept = set(self.of("track_id").tolist())
+        self._votes = {track_id: votes for track_id, votes in self._votes.items() if track_id in kept}
 
     def shift(self, by: FloatArray) -> None:
         """The contents of the picture have moved by (2,) x and y pixels."""
         self._traits[_PLACE][:2] += by[:, None]
 
-    def records(self) -> tuple[Track, ...]:
-        """What others see of each."""
+    def records(self, rows: IntArray | slice = _ALL) -> tuple[Track, ...]:
+        """What others see of each, or of those at some rows."""
+        traits = self._traits[:, rows]
         told = zip(
-            self.of("track_id").astype(np.int64).tolist(),
-            [self.label_names[label_id] for label_id in self.label_ids.tolist()],
-            map(tuple, self._traits[_BOX].T.tolist()),
-            *(self.of(name).tolist() for name in ("median_score", "top_score", "first_s", "seen_s")),
-            self.flags("is_confirmed").tolist(),
-            self.flags("is_stationary").tolist(),
-            self.of("still_since_s").tolist(),
-            self.flags("is_established").tolist(),
+            traits[_ROW["track_id"]].astype(np.int64).tolist(),
+            [self.label_names[int(label_id)] for label_id in traits[_ROW["label_id"]].tolist()],
+            map(tuple, traits[_BOX].T.tolist()),
+            *(traits[_ROW[name]].tolist() for name in ("median_score", "top_score", "first_s", "seen_s")),
+            (traits[_ROW["is_confirmed"]] > 0).tolist(),
+            (traits[_ROW["is_stationary"]] > 0).tolist(),
+            traits[_ROW["still_since_s"]].tolist(),
+            (traits[_ROW["is_established"]] > 0).tolist(),
             strict=True,
         )
-        return tuple(map(Track._make, told))
+        return tuple(map(_record, told))
 
-    def _note_scores(self, rows: IntArray, scores: FloatArray) -> None:
+    def _note_scores(self, rows: IntArray, own: Doubles, scores: FloatArray) -> None:
         """Take in scores; looks that missed it in between count 0 now, for what is never found again just left."""
-        noted, missed = self.of("noted"), self.of("missed_looks")
-        for row in rows[missed[rows] > 0].tolist():
-            zeros = min(int(missed[row]), SCORES)
-            self._scores[row, (int(noted[row]) + np.arange(zeros)) % SCORES] = 0
-            noted[row] += zeros
-        self._scores[rows, noted[rows].astype(np.int64) % SCORES] = scores
-        noted[rows] += 1
-        known = np.minimum(noted[rows].astype(np.int64), SCORES)
-        ordered = np.sort(self._scores[rows, : np.max(known, initial=1)], axis=1).astype(np.float64)
+        noted, missed = own[_ROW["noted"]], own[_ROW["missed_looks"]]
+        for index in np.flatnonzero(missed).tolist():
+            zeros = min(int(missed[index]), SCORES)
+            self._scores[rows[index], (int(noted[index]) + np.arange(zeros)) % SCORES] = 0
+            noted[index] += zeros
+        slots = noted.astype(np.int64)
+        self._scores[rows, slots % SCORES] = scores
+        noted += 1
+        known = np.minimum(slots + 1, SCORES)
+        most = int(np.max(known))
+        ordered = self._scores[rows, :most]
+        lower, upper = (known - 1) // 2, known // 2
+        if np.min(known) == most:  # as of all who have been there for long, of whom there are many
+            ordered.partition(((most - 1) // 2, most // 2), axis=1)
+        else:
+            ordered.sort(axis=1)
         each = np.arange(len(rows))
-        self.of("median_score")[rows] = (ordered[each, (known - 1) // 2] + ordered[each, known // 2]) / 2
+        own[_ROW["median_score"]] = (ordered[each, lower].astype(np.float64) + ordered[each, upper]) / 2
 
-    def _vote(self, rows: IntArray, scores: FloatArray, label_ids: IntArray) -> None:
+    def _vote(self, own: Doubles, scores: FloatArray, label_ids: IntArray) -> None:
         """What a box was taken for counts as much as its score says; the object is what most speaks for."""
-        self._votes[rows] *= np.float32(_VOTES_KEPT)
-        self._votes[rows, label_ids] += scores
-        disputed = rows[self.of("label_id")[rows] != label_ids]
-        if len(disputed):
-            self.of("label_id")[disputed] = np.argmax(self._votes[disputed], axis=1)
+        current = own[_ROW["label_id"]]
+        if not self._votes and np.array_equal(current, label_ids):
+            return
+        for index, (track_id, label_id, score) in enumerate(
+            zip(own[_ROW["track_id"]].tolist(), label_ids.tolist(), scores.tolist(), strict=True)
+        ):
+            if label_id == current[index] and track_id not in self._votes:
+                continue
+            before = float(own[_ROW["median_score"], index] * min(own[_ROW["hits"], index], SCORES))
+            votes = self._votes.setdefault(track_id, {int(current[index]): before})
+            for label in votes:
+                votes[label] *= _VOTES_KEPT
+            votes[label_id] = votes.get(label_id, 0.0) + score
+            current[index] = max(votes, key=votes.__getitem__)
+
+
+_record = functools.partial(tuple.__new__, Track)
+"""Makes a track of its values in their order, without a call in Python for each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -107,6 +108,19 @@ _PARALLAX_STD = 0.02
 """How far objects are moved by a turn of the camera more or less than others, in their sizes."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What became of the picture as a whole; one value, so that another thread may read it.
+
+    Attributes:
+        held: it has changed a moment ago, so nothing new is confirmed for now.
+        changes: how often it has changed so far.
+    """
+
+    held: bool
+    changes: int
+
+
 class Tracker:
     """Follows objects over the looks of one camera.
 
@@ -122,10 +136,12 @@ class Tracker:
         self._settings = settings
         self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
         self._lives = Lives()
+        self._least_median = self._least_top = np.zeros(0)  # (L,) what is asked of each label
         self._camera = CameraShift()
         self._next_id = 1
         self._looked_s: float | None = None
         self._held_until_s = -np.inf
+        self._scene = Scene(held=False, changes=0)
         self._live: tuple[Track, ...] = ()  # what was last reported
 
     def update(self, found: Detections | None, at_s: float, motion: Motion | None = None) -> Tracks:
@@ -140,6 +156,8 @@ class Tracker:
         if self._looked_s is not None and motion is not None and motion.scene_changed:
             self._held_until_s = at_s + self._settings.scene_hold_s
         held = at_s < self._held_until_s
+        if held is not self._scene.held:
+            self._scene = Scene(held=held, changes=self._scene.changes + held)
         if found is None:
             return Tracks(live=self._live, held=held)
         since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
@@ -156,6 +174,11 @@ class Tracker:
         self._live = self._lives.records()
         return Tracks(live=self._live, ended=gone, held=held)
 
+    @property
+    def scene(self) -> Scene:
+        """Whether the whole picture has changed a moment ago, and how often it has."""
+        return self._scene
+
     def forget(self) -> None:
         """Look for nobody any longer; ids go on."""
         self._keep(np.zeros(0, np.int64))
@@ -168,17 +191,23 @@ class Tracker:
         unseen_s = at_s - lives.of("seen_s")
         expected = kalman.predict(self._motions, unseen_s)
         near = kalman.to_xyxy(self._presumed(expected.place, unseen_s, since_last_look_s))
+        places = kalman.to_cxcywh(found.boxes)
         rows, columns = self._match(near, expected, found)
-        turned = self._turn_of_camera(expected, rows, found, columns, since_last_look_s)
-        if turned.any():
+        turned = self._turn_of_camera(expected, rows, found.strong, columns, places, since_last_look_s)
+        if turned is not None:
             expected = expected.shifted(turned)
             self._motions = self._motions.shifted(turned)
             lives.shift(turned)
             rows, columns = self._match(near + np.tile(turned, 2), expected, found)
-        self._sight(expected, rows, found, columns, at_s)
+        if len(rows):
+            scores = found.scores[columns]
+            corrected = kalman.correct(expected[rows], places[columns], scores)
+            self._motions = self._motions.replaced(rows, corrected)
+            lives.hit(rows, found.boxes[columns], scores, found.label_ids[columns], at_s)
+            lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
         missed = np.ones(len(lives), np.bool_)
         missed[rows] = False
-        if missed.any():
+        if len(rows) < len(lives):
             stationary = lives.flags("is_stationary")
             longest_s = np.where(stationary, LONGEST_STATIONARY_MISS_S, LONGEST_MISS_S)
             lives.miss(missed, np.minimum(since_last_look_s, longest_s))
@@ -196,27 +225,35 @@ class Tracker:
         lives = self._lives
         believed_s = lives.of("missed_s") + min(since_last_look_s, LONGEST_MISS_S)
         places = expected.copy()
-        if np.any(unseen_s > believed_s + _TINY_S):
+        if np.count_nonzero(unseen_s > believed_s + _TINY_S):
             places = self._motions.place + self._motions.velocity * kalman.reach(np.minimum(unseen_s, believed_s))
         hidden = lives.flags("is_stationary") & (lives.of("missed_s") > 0)
-        if hidden.any():
+        if np.count_nonzero(hidden):
             places[hidden] = lives.places[hidden]
         return places
 
     def _turn_of_camera(
-        self, expected: kalman.Motions, rows: IntArray, found: Detections, columns: IntArray, dt_s: float
-    ) -> FloatArray:
-        """By how much the picture has moved, (2,) pixels, judged by objects at `rows` that are boxes at `columns`."""
-        steady = (self._lives.of("missed_s")[rows] == 0) & (self._lives.of("hits")[rows] > 1) & found.strong[columns]
+        self,
+        expected: kalman.Motions,
+        rows: IntArray,
+        strong: BoolArray,
+        columns: IntArray,
+        places: FloatArray,
+        dt_s: float,
+    ) -> FloatArray | None:
+        """By how much the picture has moved, (2,) pixels, as objects at `rows` that are boxes at `columns` have it.
+
+        None when it has not. Only objects that were seen a moment ago tell, and whose speed is known.
+        """
+        lives = self._lives
+        steady = (lives.of("missed_s")[rows] == 0) & (lives.of("hits")[rows] > 1) & strong[columns]
         if np.count_nonzero(steady) < LEAST_PAIRS:
-            return np.zeros(2, np.float32)
-        rows, columns = rows[steady], columns[steady]
-        seen = kalman.to_cxcywh(found.boxes[columns])
+            return None
+        rows, seen = rows[steady], places[columns[steady]]
         noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))
-        by = self._camera.estimate(
-            seen[:, :2] - expected.place[rows, :2], expected.place_variance[rows, :2] + noise, dt_s
-        )
-        return by if np.max(np.abs(by)) >= _LEAST_SHIFT_PX else np.zeros(2, np.float32)
+        surprises = seen[:, :2] - expected.place[rows, :2]
+        by = self._camera.estimate(surprises, expected.place_variance[rows, :2] + noise, dt_s)
+        return by if max(map(abs, by.tolist())) >= _LEAST_SHIFT_PX else None
 
     def _match(self, near: FloatArray, expected: kalman.Motions, found: Detections) -> tuple[IntArray, IntArray]:
         """Pair objects, presumed at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
@@ -235,7 +272,7 @@ class Tracker:
         fresh = missed_s == 0
         for kind, least_fit in ((alike & ~strong, _WEAK_FIT), (~alike & strong, _KIN_FIT)):
             others = kind & (pairs.fits >= least_fit)
-            if not others.any():
+            if not np.count_nonzero(others):
                 continue
             fresh[rows] = False
             free = np.ones(len(found), np.bool_)
@@ -247,18 +284,6 @@ class Tracker:
             rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
         return rows, columns
 
-    def _sight(
-        self, expected: kalman.Motions, rows: IntArray, found: Detections, columns: IntArray, at_s: float
-    ) -> None:
-        """Objects at `rows` were found as the boxes at `columns`."""
-        if not len(rows):
-            return
-        boxes, scores = found.boxes[columns], found.scores[columns]
-        corrected = kalman.correct(expected[rows], boxes, scores)
-        self._motions = self._motions.replaced(rows, corrected)
-        self._lives.hit(rows, boxes, scores, found.label_ids[columns], at_s)
-        self._lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
-
     def _begin(self, found: Detections, unclaimed: BoolArray, claimed: IntArray, at_s: float) -> None:
         """Begin objects with boxes that nobody claims, but for those that are what was claimed, under another name."""
         columns = np.flatnonzero(unclaimed)
@@ -267,13 +292,15 @@ class Tracker:
         covered = np.zeros(len(columns), np.bool_)
         if len(claimed):
             same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
-            double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
-            covered = np.any((geometry.covered(found.boxes[columns], found.boxes[claimed]) >= _COVERED) & same, axis=1)
-            new = ~np.any(double, axis=1)
-            columns, covered = columns[new], covered[new]
+            parts = geometry.covered(found.boxes[columns], found.boxes[claimed])
+            covered = np.any((parts >= _COVERED) & same, axis=1)
+            if np.count_nonzero(~same & (parts >= _DOUBLE)):
+                kindred = kin.table(found.label_names)[np.ix_(found.label_ids[columns], found.label_ids[claimed])]
+                double = (geometry.iou(found.boxes[columns], found.boxes[claimed]) >= _DOUBLE) & kindred & ~same
+                new = ~np.any(double, axis=1)
+                columns, covered = columns[new], covered[new]
         boxes, scores = found.boxes[columns], found.scores[columns]
-        self._motions = self._motions.joined(kalman.begin(boxes))
+        self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
         self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
         if covered.any():
             self._lives.of("hits_wanted")[-len(columns) :] = np.where(covered, _COVERED_HITS, 1)
@@ -282,31 +309,24 @@ class Tracker:
     def _judge(self, at_s: float) -> None:
         """Confirm what was found often, long and well enough; what is confirmed stays so."""
         lives, settings = self._lives, self._settings
-        if not len(lives) or lives.flags("is_confirmed").all():
+        if not len(lives) or np.count_nonzero(lives.of("is_confirmed")) == len(lives):
             return
         hits, top, median = lives.of("hits"), lives.of("top_score"), lives.of("median_score")
-        least_median, least_top = self._least_scores()
-        well = top >= least_top
+        well = top >= self._least_top[lives.label_ids]
         often = (hits >= _ESTABLISHED_HITS) | (lives.of("first_score") >= _SURE_AT_ONCE)
         lives.of("is_established")[well & often] = 1
-        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (median >= least_median)
+        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (
+            median >= self._least_median[lives.label_ids]
+        )
         long = at_s - lives.of("first_s") >= settings.confirm_s
         confirmed = well & enough & long
         lives.of("is_confirmed")[confirmed] = 1
         lives.of("is_established")[confirmed] = 1
 
-    def _least_scores(self) -> tuple[FloatArray, FloatArray]:
-        """The least median and the least best score of each object, (N,) and (N,)."""
-        settings, names = self._settings, self._lives.label_names
-        asked = [settings.confirm_scores.get(name, settings.confirm_score) for name in names]
-        tops = [min(settings.confirm_top, settings.confirm_scores.get(name, 1.0)) for name in names]
-        label_ids = self._lives.label_ids
-        return np.array(asked, np.float32)[label_ids], np.array(tops, np.float32)[label_ids]
-
     def _disturb(self, motion: Motion | None) -> None:
         """Note of what is stationary whether something moves where it stands, or may do so."""
         lives = self._lives
-        if not len(lives) or not lives.flags("is_stationary").any():
+        if not len(lives) or not np.count_nonzero(lives.of("is_stationary")):
             return
         if motion is None or motion.regions is None:
             lives.of("is_undisturbed")[:] = 0
@@ -318,20 +338,20 @@ class Tracker:
         """Let go of what has gone."""
         lives, settings = self._lives, self._settings
         missed_s = lives.of("missed_s")
-        if not len(lives) or not missed_s.any():
+        if not len(lives) or not np.count_nonzero(missed_s):
             return ()
         memory_s = np.where(lives.flags("is_confirmed"), 1, _UNCONFIRMED_PART) * settings.memory_s
         stationary = lives.flags("is_stationary") & lives.flags("is_confirmed")
-        if stationary.any():
+        if np.count_nonzero(stationary):
             stood_s = np.minimum(
                 lives.of("seen_s") - lives.of("still_since_s"), _DISTURBED_PART * settings.stationary_memory_s
             )
             longer_s = np.where(lives.flags("is_undisturbed"), settings.stationary_memory_s, stood_s)
             memory_s = np.where(stationary, np.maximum(longer_s, memory_s), memory_s)
         over = missed_s >= memory_s - _TINY_S
-        if not over.any():
+        if not np.count_nonzero(over):
             return ()
-        gone = tuple(track for track, is_over in zip(lives.records(), over.tolist(), strict=True) if is_over)
+        gone = lives.records(np.flatnonzero(over))
         self._keep(np.flatnonzero(~over))
         return gone
 
@@ -345,6 +365,10 @@ class Tracker:
         if len(self._lives):
             raise ValueError(f"labels were {self._lives.label_names} and are {label_names}")
         self._lives = Lives(label_names)
+        of_label, settings = self._settings.confirm_scores, self._settings
+        medians = [of_label.get(name, settings.confirm_score) for name in label_names]
+        tops = [min(settings.confirm_top, of_label.get(name, 1.0)) for name in label_names]
+        self._least_median, self._least_top = np.array(medians, np.float32), np.array(tops, np.float32)
 
 
 _LEAST_SHIFT_PX = 0.5
