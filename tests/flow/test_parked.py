@@ -6,7 +6,6 @@ the gate, the tracker and the rules are the real ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
