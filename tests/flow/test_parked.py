@@ -112,9 +112,8 @@ def assert_one_car(events: list[dict[str, Any]], last_s: float) -> None:
     assert program.seconds(events[-1]) == pytest.approx(last_s, abs=1 / RATE_HZ)
 
 
-def test_a_parked_car_outlives_a_cloud_a_blind_minute_and_passers_by(
-    scene: tuple[Picture, list[Picture], Picture],
-) -> None:
+@pytest.fixture(scope="module")
+def passed_by(scene: tuple[Picture, list[Picture], Picture]) -> tuple[list[dict[str, Any]], Seen]:
     """The detector finds nothing at all from 35 s to 95 s; from 100 s six people walk by in front of the car."""
     empty, people, car = scene
 
@@ -125,13 +124,27 @@ def test_a_parked_car_outlives_a_cloud_a_blind_minute_and_passers_by(
             before = people[index - 100 * RATE_HZ] if walks else empty
             yield at_s, lit(with_thing(before, car, drives_in(at_s), empty if walks else None), light(at_s))
 
-    events, seen = watched(shots(), blind=lambda at_s: 35 <= at_s < 95)
+    return watched(shots(), blind=lambda at_s: 35 <= at_s < 95)
+
+
+def test_a_parked_car_outlives_a_cloud_a_blind_minute_and_passers_by(
+    passed_by: tuple[list[dict[str, Any]], Seen],
+) -> None:
+    events, seen = passed_by
     assert_one_car(events, 130)
     hidden = [at_s for at_s, found in seen if at_s > 95 and not found]
     assert len(hidden) > 5  # by those who walk by
     # What took 85 s while nobody saw it is said when it is seen again.
     [parks] = [event for event in events if "rule" in event]
     assert 95 <= program.seconds(parks) <= 101
+
+
+@pytest.mark.xfail(
+    strict=True, reason="of a car that is half hidden only half a box is found, and that counts as moving"
+)
+def test_a_parked_car_does_not_move_because_somebody_walks_by(passed_by: tuple[list[dict[str, Any]], Seen]) -> None:
+    events, _seen = passed_by
+    assert [event["reason"] for event in events if "moving" in event["reason"]] == []
 
 
 def test_a_parked_car_outlives_a_fog_in_which_the_model_does_not_see_it(
