@@ -12,7 +12,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-from edge_agent.records import Box, ByteArray, Frame
+from edge_agent.records import BoolArray, Box, ByteArray, Frame
 
 IN_FRONT = 22
 """Grey levels by which a pixel differs from the empty background where somebody is before it."""
@@ -106,10 +106,10 @@ def film(shots: Iterable[tuple[float, Picture]], begun_ns: int = 0) -> Iterator[
         )
 
 
-def _in_front(picture: Picture, background: Picture) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _in_front(picture: Picture, background: Picture) -> BoolArray:
     """Where somebody stands before the background, (H / 2, W / 2), and a pixel around that."""
     differs = np.abs(picture.luma[::2, ::2].astype(np.int16) - background.luma[::2, ::2]) > IN_FRONT
-    grown = differs.copy()
+    grown: BoolArray = differs.copy()
     grown[1:] |= differs[:-1]
     grown[:-1] |= differs[1:]
     grown[:, 1:] |= differs[:, :-1]

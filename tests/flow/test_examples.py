@@ -243,12 +243,12 @@ def test_the_farm_tells_of_an_animal_that_lies_of_one_that_got_out_and_of_a_visi
 
 @pytest.fixture(scope="module")
 def in_the_hall(hall: Hall, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """She puts a backpack down beside her at 7 s and leaves at 14.4 s; he comes at 86 s, and takes it at 103 s."""
+    """She puts a backpack down beside her at 5 s and leaves at 14.4 s; he comes at 86 s, and takes it at 103 s."""
     bag = photographed(*BACKPACK, 110)
 
     def shots() -> Shots:
         for at_s in times((200, 0.2)):
-            things = [(bag, 200.0, 290.0)] if 7 <= at_s < 103 else []
+            things = [(bag, 200.0, 290.0)] if 5 <= at_s < 103 else []
             yield at_s, hall.at(at_s, {0: hall.woman, 85: hall.man}, *things)
 
     return replayed("luggage.yaml", shots(), tmp_path_factory.mktemp("hall"))
