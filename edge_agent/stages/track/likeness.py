@@ -11,6 +11,9 @@ from edge_agent.records import BoolArray, FloatArray, IntArray
 _DOUBT_WEIGHT = 3.0
 """How fast the overlap that is asked for falls with the doubt about an object's place, in its widths."""
 
+_TINY = np.float32(1e-12)
+"""Instead of a union without area, for no division by zero."""
+
 LEAST_OVERLAP = 0.03
 """No less is asked for, however little is known."""
 
@@ -22,16 +25,16 @@ class Pairs:
     Attributes:
         rows: (K,) int64, of the object.
         columns: (K,) int64, of the box.
-        fits: (K,) float32, more than 0, at most 1: intersection over union, times the ratio of their heights.
+        similarity: (K,) float32, more than 0, at most 1: intersection over union, times the ratio of their heights.
     """
 
     rows: IntArray
     columns: IntArray
-    fits: FloatArray
+    similarity: FloatArray
 
     def __getitem__(self, which: BoolArray) -> Pairs:
         """Some of them."""
-        return Pairs(self.rows[which], self.columns[which], self.fits[which])
+        return Pairs(self.rows[which], self.columns[which], self.similarity[which])
 
 
 def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
@@ -53,7 +56,8 @@ def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
     shared = widths[rows, columns] * heights[rows, columns]
     union = (wide * tall)[rows] + (box_wide * box_tall)[columns] - shared
     one, other = tall[rows], box_tall[columns]
-    return Pairs(rows, columns, shared / union * np.minimum(one, other) / np.maximum(one, other))
+    overlap = shared / np.maximum(union, _TINY)
+    return Pairs(rows, columns, overlap * np.minimum(one, other) / np.maximum(one, other))
 
 
 def least_overlaps(widths: FloatArray, deviations: FloatArray, match_iou: float) -> FloatArray:

@@ -77,11 +77,11 @@ _DISTURBED_PART = 0.2
 _DISTURBED = 0.1
 """Part of an object's box in which something must move to have disturbed it."""
 
-_WEAK_FIT = 0.5
-"""Least fit of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""
+_WEAK_LIKENESS = 0.5
+"""Least likeness of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""
 
-_KIN_FIT = 0.6
-"""Least fit of a box of another label that is easily taken for the object's."""
+_KIN_LIKENESS = 0.6
+"""Least likeness of a box of another label that is easily taken for the object's."""
 
 _DOUBLE = 0.8
 """A box that overlaps one that was just claimed by so much is the same thing, taken for something else."""
@@ -265,13 +265,13 @@ class Tracker:
         claims = np.exp(-_MISSED_DECAY_HZ * missed_s) * np.where(lives.flags("is_established"), 1, _TENTATIVE)
         alike = lives.label_ids[pairs.rows] == found.label_ids[pairs.columns]
         strong = found.strong[pairs.columns]
-        sure = pairs[alike & strong & (pairs.fits >= least[pairs.rows])]
+        sure = pairs[alike & strong & (pairs.similarity >= least[pairs.rows])]
         rows, columns = assign.best_first(
-            sure.rows, sure.columns, sure.fits * claims[sure.rows] * found.scores[sure.columns]
+            sure.rows, sure.columns, sure.similarity * claims[sure.rows] * found.scores[sure.columns]
         )
         fresh = missed_s == 0
-        for kind, least_fit in ((alike & ~strong, _WEAK_FIT), (~alike & strong, _KIN_FIT)):
-            others = kind & (pairs.fits >= least_fit)
+        for kind, least_likeness in ((alike & ~strong, _WEAK_LIKENESS), (~alike & strong, _KIN_LIKENESS)):
+            others = kind & (pairs.similarity >= least_likeness)
             if not np.count_nonzero(others):
                 continue
             fresh[rows] = False
@@ -280,7 +280,7 @@ class Tracker:
             left = pairs[others]
             may = fresh[left.rows] & free[left.columns]
             may &= kin.table(found.label_names)[lives.label_ids[left.rows], found.label_ids[left.columns]]
-            more_rows, more_columns = assign.best_first(left.rows, left.columns, left.fits * may)
+            more_rows, more_columns = assign.best_first(left.rows, left.columns, left.similarity * may)
             rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
         return rows, columns
 
