@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,11 @@ def events_in(heard: Iterable[Heard]) -> list[dict[str, Any]]:
 def objects(events: Sequence[Mapping[str, Any]], event_type: str) -> list[str]:
     """The ids of the objects that an event of that type speaks of, with their runs, one an event."""
     return [f"{event['run_id']}/{event['object']['id']}" for event in events if event["event_type"] == event_type]
+
+
+def seconds(event: Mapping[str, Any]) -> float:
+    """When the frame of an event was taken, in seconds since 1970: the time in a film that began then."""
+    return datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
 
 
 def wait_for_new(news: BrokerListener, count: int = 1, within_s: float = SOON_S) -> None:
