@@ -139,9 +139,6 @@ def test_a_parked_car_outlives_a_cloud_a_blind_minute_and_passers_by(
     assert 95 <= program.seconds(parks) <= 101
 
 
-@pytest.mark.xfail(
-    strict=True, reason="of a car that is half hidden only half a box is found, and that counts as moving"
-)
 def test_a_parked_car_does_not_move_because_somebody_walks_by(passed_by: tuple[list[dict[str, Any]], Seen]) -> None:
     events, _seen = passed_by
     assert [event["reason"] for event in events if "moving" in event["reason"]] == []
@@ -180,7 +177,6 @@ def test_a_parked_car_outlives_a_fog_in_which_the_model_does_not_see_it(
     assert all(not found for at_s, found in seen if unseen[0] <= at_s <= unseen[-1])
 
 
-@pytest.mark.xfail(strict=True, reason="weak boxes of its first name keep it from being known by its better one")
 def test_a_car_that_is_taken_for_a_truck_while_it_comes_in_is_reported(
     scene: tuple[Picture, list[Picture], Picture],
 ) -> None:

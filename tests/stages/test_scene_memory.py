@@ -407,3 +407,43 @@ def test_a_long_pan_is_undone_and_what_stands_is_known_where_it_then_is() -> Non
     pan[30:, 0] = 25 * np.arange(50)  # 125 pixels a second, three widths
     history = watch(Tracker(TrackSettings()), shaken(pan), from_s=0, to_s=16)
     assert {track.id for tracks in history for track in tracks.live} == set(range(1, 7))
+
+
+# Half hidden
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        (350.0, 200.0, 400.0, 260.0),  # its left half is hidden: the middle is a quarter of its width elsewhere,
+        (365.0, 200.0, 400.0, 260.0),  # or a third,
+        (300.0, 200.0, 335.0, 260.0),
+        (300.0, 240.0, 400.0, 260.0),
+    ],
+)
+def test_what_is_half_hidden_has_not_moved(half: Box) -> None:
+    tracker = Tracker(SETTINGS)
+    watch(tracker, parked, from_s=0, to_s=10)
+    history = watch(tracker, lambda _: [detections_of(half, label="car")], from_s=10, to_s=20)
+    history += watch(tracker, parked, from_s=20, to_s=30)
+    assert {(track.id, track.still_since_s) for tracks in history for track in tracks.live} == {(1, 0.0)}
+
+
+def test_what_was_half_hidden_when_it_stopped_has_not_moved_when_it_is_seen_whole() -> None:
+    tracker = Tracker(SETTINGS)
+    watch(tracker, lambda _: [detections_of((350.0, 200.0, 400.0, 260.0), label="car")], from_s=0, to_s=10)
+    history = watch(tracker, parked, from_s=10, to_s=20)
+    assert {(track.id, track.still_since_s) for tracks in history for track in tracks.live} == {(1, 0.0)}
+
+
+def test_a_sure_box_under_a_kindred_name_goes_before_a_weak_one_under_its_own() -> None:
+    """While it comes in it is more of a truck; then it is surely a car, and weakly still a truck."""
+    tracker = Tracker(TrackSettings())
+    watch(tracker, lambda _: [detections_of(CAR, label="truck", score=0.5)], from_s=0, to_s=0.4)
+
+    def both(_at_s: float) -> Sequence[Detections]:
+        weak = detections_of(CAR, label="truck", score=0.3, strong=False)
+        return [weak, detections_of(CAR, label="car", score=0.7)]
+
+    history = watch(tracker, both, from_s=0.4, to_s=3)
+    assert [(track.id, track.label, track.confirmed) for track in history[-1].live] == [(1, "car", True)]

@@ -15,6 +15,12 @@ SCORES = 64
 LEFT_ITS_PLACE = 0.3
 """So far, in its own widths and heights, an object must be from its place to have left it; jitter is less."""
 
+_WITHIN = 0.85
+"""So much of a box must lie within another to be a part of it: boxes jitter."""
+
+_PART = 0.25
+"""A smaller part may be anything, such as the same thing far away."""
+
 _VOTES_KEPT = 1 - 1 / SCORES
 """What is left of the votes for labels with each new one: they go back about as far as the scores."""
 
@@ -116,14 +122,21 @@ class Lives:
         self.of("missed_s")[rows] += seconds[rows]
 
     def stand(self, rows: IntArray, places: FloatArray, at_s: float, stationary_s: float) -> None:
-        """The objects at (M,) rows are believed to be at (M, 4) cx, cy, width, height: have they left their place?"""
+        """The objects at (M,) rows are believed to be at (M, 4) cx, cy, width, height: have they left their place?
+
+        What is seen of it within its place, or around it, has not: something stands before it, or no longer does.
+        """
         stood = self._traits[_PLACE, rows]
         away = np.abs(places[:, :2].T - stood[:2]) > LEFT_ITS_PLACE * np.maximum(stood[2:], 1)
         if np.count_nonzero(away):
-            gone = away[0] | away[1]
+            gone = (away[0] | away[1]) & ~_is_part(places.T, stood)
             self._traits[_PLACE, rows[gone]] = places[gone].T
             self.of("still_since_s")[rows[gone]] = at_s
-        self.of("is_stationary")[rows] = at_s - self.of("still_since_s")[rows] >= stationary_s
+        stands = at_s - self.of("still_since_s")[rows] >= stationary_s
+        came_to_a_stand = stands & (self.of("is_stationary")[rows] == 0)
+        if np.count_nonzero(came_to_a_stand):  # its place so far was where it was still slowing down
+            self._traits[_PLACE, rows[came_to_a_stand]] = places[came_to_a_stand].T
+        self.of("is_stationary")[rows] = stands
 
     def keep(self, rows: IntArray) -> None:
         """Of all, keep these."""
@@ -199,6 +212,16 @@ class Lives:
         scores = self._scores[row]
         found = scores[(scores > 0) & (scores < np.inf)]
         return float(np.sum(found)) / max(len(found), 1)
+
+
+def _is_part(places: Doubles | FloatArray, others: Doubles) -> BoolArray:
+    """Of boxes (4, M) cx, cy, width, height, whether one lies within the other and is no tiny part of it: (M,)."""
+    shared = np.minimum(places[:2] + places[2:] / 2, others[:2] + others[2:] / 2)
+    shared -= np.maximum(places[:2] - places[2:] / 2, others[:2] - others[2:] / 2)
+    inside = np.prod(np.maximum(shared, 0), axis=0)
+    areas, other_areas = np.prod(np.maximum(places[2:], 0), axis=0), np.prod(others[2:], axis=0)
+    small, large = np.minimum(areas, other_areas), np.maximum(areas, other_areas)
+    return (inside >= _WITHIN * small) & (small >= _PART * large)
 
 
 _record = functools.partial(tuple.__new__, Track)

@@ -128,10 +128,10 @@ class Scene:
 class Tracker:
     """Follows objects over the looks of one camera.
 
-    Sure boxes are matched first, with every object that is known; then the weak ones, with objects that were seen a
-    moment ago and found no sure box: a person half behind a post scores low but is still there; at last sure boxes
-    with such objects, or ones that stand still, of a label that is easily taken for theirs. Only a sure box that nobody
-    claims begins an object.
+    Sure boxes are matched first, with every object that is known; then those that are left, with objects of a label
+    that is easily taken for theirs, which were seen a moment ago or stand still; at last the weak ones, with objects
+    that were seen a moment ago and found no sure box: a person half behind a post scores low but is still there. Only a
+    sure box that nobody claims begins an object.
 
     Source: Y. Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022, §3; the
     product of overlap and score as in its code (FoundationVision/ByteTrack, `fuse_score`, MIT).
@@ -279,7 +279,7 @@ class Tracker:
         wanting = np.ones(len(lives), np.bool_)
         weak = (alike & ~strong, _WEAK_LIKENESS, missed_s == 0)
         of_kin = (~alike & strong, _KIN_LIKENESS, (missed_s <= _KIN_S) | stationary)
-        for kind, least_likeness, may_be in (weak, of_kin):
+        for kind, least_likeness, may_be in (of_kin, weak):
             others = kind & (pairs.similarity >= least_likeness)
             if not np.count_nonzero(others):
                 continue
