@@ -34,6 +34,7 @@ KINDS = (
 )
 
 ALL, LEFT = "[[0, 0], [1, 0], [1, 1], [0, 1]]", "[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]"
+RIGHT = "[[0.5, 0], [1, 0], [1, 1], [0.5, 1]]"
 FLAT = "[[0, 0], [0.5, 0.5], [1, 1]]"
 FILTERS = [
     (
@@ -440,6 +441,32 @@ def test_a_mistake_is_said_in_its_place(tmp_path: Path, text: str, expected: lis
                 [f"5:{place}: cameras[0].detect.filters.person.{says}"],
             )
             for asked, place, says in FILTERS
+        ],
+        *[
+            (
+                (
+                    f"    zones: {{z: {{polygon: {RIGHT}{more}}}}}\n"
+                    f"    detect: {{labels: [person, car], filters: {{person: {{{asked}}}{other}}}}}\n"
+                ),
+                [
+                    (
+                        "5:26: cameras[0].zones.z.polygon: nothing that counts in it may stand there, "
+                        "by `within` and `without` of its filters"
+                    )
+                ]
+                if is_wrong
+                else [],
+            )
+            for asked, more, other, is_wrong in (
+                (f"within: [{LEFT}]", ", labels: [person]", "", True),
+                (f"without: [{RIGHT}]", ", labels: [person]", "", True),
+                (f"within: [{LEFT}]", "", f", car: {{without: [{RIGHT}]}}", True),
+                (f"within: [{LEFT}]", "", "", False),  # a car may
+                (f"within: [{LEFT}]", ", labels: [car]", "", False),
+                (f"within: [{LEFT}, {RIGHT}]", ", labels: [person]", "", False),
+                (f"without: [{LEFT}]", ", labels: [person]", "", False),
+                (f"within: [{LEFT}]", ", labels: [person], anchor: top", "", False),
+            )
         ],
         (
             "    zones: {z: {polygon: [[0, 0], [0, 1], [1, 1]], labels: [person, truck]}}\n",

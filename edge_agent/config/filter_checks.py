@@ -1,12 +1,14 @@
-"""Box filters that nothing can pass, or that have no effect: bounds that contradict each other, areas that are none."""
+"""Box filters that nothing can pass, or that have no effect, and zones in which they let nothing stand."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from edge_agent import geometry
+from edge_agent.config.looked_for import looked_for_by
 from edge_agent.config.tree import Fault, Node
+from edge_agent.records import BoolArray
 from edge_agent.settings import UnitPoint
 from edge_agent.stages.detect.filters import FilterSettings
 
@@ -14,6 +16,7 @@ _LARGEST = {"area": 1.0, "height": 1.0, "ratio": math.inf}
 """What has a least and a largest value, and what it cannot exceed."""
 
 _GRID = (64, 36)  # points at which areas are compared; one so small that none lies in it is not judged
+_FINE_GRID = (256, 144)  # the same of zones, which a device is not to be refused for that overlap by a strip
 
 
 def check_filters(camera: Node) -> Iterator[Fault]:
@@ -22,6 +25,8 @@ def check_filters(camera: Node) -> Iterator[Fault]:
     for one in filters.keys.values() if filters else ():
         yield from _bounds(one)
         yield from _areas(one)
+    if filters is not None and camera.keys.get("zones"):
+        yield from _zones(camera, filters.keys)
 
 
 def _bounds(one: Node) -> Iterator[Fault]:
@@ -71,20 +76,51 @@ def _areas(one: Node) -> Iterator[Fault]:
             yield one.keys["within"].fault("no box passes: all of it lies in `without`")
 
 
+def _zones(camera: Node, filters: Mapping[str, Node]) -> Iterator[Fault]:
+    """Of what counts in a zone, something must be let stand in it."""
+    looked_for = tuple(looked_for_by(camera))
+    for zone in camera.keys["zones"].keys.values():
+        polygon, anchor, stated = (zone.keys.get(key) for key in ("polygon", "anchor", "labels"))
+        corners = _corners(polygon) if polygon else None
+        if polygon is None or corners is None or (anchor and anchor.text != "bottom"):
+            continue  # what stands in the zone with its middle has its feet somewhere else
+        labels = [label.text or "" for label in stated.entries] if stated else looked_for
+        inside = geometry.polygon_mask([corners], *_FINE_GRID)
+        if inside.any() and labels and not any(_lets_stand(filters.get(label), inside) for label in labels):
+            yield polygon.fault("nothing that counts in it may stand there, by `within` and `without` of its filters")
+
+
+def _lets_stand(one: Node | None, inside: BoolArray) -> bool:
+    """Whether a filter lets anything stand in an area; one that is wrong in itself is reported elsewhere."""
+    within, without = (_polygons(one.keys.get(key)) if one else [] for key in ("within", "without"))
+    if within is None or without is None:
+        return True
+    allowed, taken = (
+        geometry.polygon_mask([corners for _node, corners in some], *_FINE_GRID) for some in (within, without)
+    )
+    return bool((inside & ~taken & (allowed if within else True)).any())
+
+
 def _polygons(node: Node | None) -> list[tuple[Node, list[UnitPoint]]] | None:
     """The polygons of a list with their corners; None when something in it is none."""
     polygons = []
     for polygon in node.entries if node else ():
-        corners = []
-        for corner in polygon.entries:
-            numbers = [number for one in corner.entries if (number := _as_number(one)) is not None and 0 <= number <= 1]
-            if len(numbers) != len(corner.entries) or len(numbers) != 2:  # noqa: PLR2004  (x and y)
-                return None
-            corners.append((numbers[0], numbers[1]))
-        if len(set(corners)) < _TRIANGLE:
+        corners = _corners(polygon)
+        if corners is None:
             return None
         polygons.append((polygon, corners))
     return polygons
+
+
+def _corners(polygon: Node) -> list[UnitPoint] | None:
+    """The corners of a polygon; None when it is none."""
+    corners = []
+    for corner in polygon.entries:
+        numbers = [number for one in corner.entries if (number := _as_number(one)) is not None and 0 <= number <= 1]
+        if len(numbers) != len(corner.entries) or len(numbers) != 2:  # noqa: PLR2004  (x and y)
+            return None
+        corners.append((numbers[0], numbers[1]))
+    return corners if len(set(corners)) >= _TRIANGLE else None
 
 
 def _in_a_line(corners: list[UnitPoint]) -> bool:
