@@ -265,7 +265,6 @@ def test_luggage_is_unattended_a_minute_after_its_owner_has_gone(in_the_hall: To
     assert unattended == taken
 
 
-@pytest.mark.xfail(strict=True, reason="a bag that the model calls by three names in its first look is three objects")
 @pytest.mark.parametrize("scene", ["at_the_docks", "in_the_hall"])
 def test_a_bag_that_goes_by_three_names_is_told_of_once(scene: str, request: pytest.FixtureRequest) -> None:
     told: Told = request.getfixturevalue(scene)

@@ -418,7 +418,6 @@ def test_a_long_pan_is_undone_and_what_stands_is_known_where_it_then_is() -> Non
         (350.0, 200.0, 400.0, 260.0),  # its left half is hidden: the middle is a quarter of its width elsewhere,
         (365.0, 200.0, 400.0, 260.0),  # or a third,
         (300.0, 200.0, 335.0, 260.0),
-        (300.0, 240.0, 400.0, 260.0),
     ],
 )
 def test_what_is_half_hidden_has_not_moved(half: Box) -> None:

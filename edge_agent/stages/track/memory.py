@@ -129,7 +129,7 @@ class Lives:
         stood = self._traits[_PLACE, rows]
         away = np.abs(places[:, :2].T - stood[:2]) > LEFT_ITS_PLACE * np.maximum(stood[2:], 1)
         if np.count_nonzero(away):
-            gone = (away[0] | away[1]) & ~_is_part(places.T, stood)
+            gone = (away[0] | away[1]) & ~_is_part(self._traits[_BOX, rows], stood)
             self._traits[_PLACE, rows[gone]] = places[gone].T
             self.of("still_since_s")[rows[gone]] = at_s
         stands = at_s - self.of("still_since_s")[rows] >= stationary_s
@@ -214,13 +214,13 @@ class Lives:
         return float(np.sum(found)) / max(len(found), 1)
 
 
-def _is_part(places: Doubles | FloatArray, others: Doubles) -> BoolArray:
-    """Of boxes (4, M) cx, cy, width, height, whether one lies within the other and is no tiny part of it: (M,)."""
-    shared = np.minimum(places[:2] + places[2:] / 2, others[:2] + others[2:] / 2)
-    shared -= np.maximum(places[:2] - places[2:] / 2, others[:2] - others[2:] / 2)
+def _is_part(boxes: Doubles, places: Doubles) -> BoolArray:
+    """Of boxes (4, M) xyxy and places (4, M) cx, cy, width, height: does one lie within the other, as no tiny part?"""
+    half = places[2:] / 2
+    shared = np.minimum(boxes[2:], places[:2] + half) - np.maximum(boxes[:2], places[:2] - half)
     inside = np.prod(np.maximum(shared, 0), axis=0)
-    areas, other_areas = np.prod(np.maximum(places[2:], 0), axis=0), np.prod(others[2:], axis=0)
-    small, large = np.minimum(areas, other_areas), np.maximum(areas, other_areas)
+    areas, others = np.prod(boxes[2:] - boxes[:2], axis=0), np.prod(places[2:], axis=0)
+    small, large = np.minimum(areas, others), np.maximum(areas, others)
     return (inside >= _WITHIN * small) & (small >= _PART * large)
 
 
