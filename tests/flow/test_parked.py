@@ -139,9 +139,6 @@ def test_a_parked_car_outlives_a_cloud_a_blind_minute_and_passers_by(
     assert 95 <= program.seconds(parks) <= 101
 
 
-@pytest.mark.xfail(
-    strict=True, reason="of a car that is half hidden only half a box is found, and that counts as moving"
-)
 def test_a_parked_car_does_not_move_because_somebody_walks_by(passed_by: tuple[list[dict[str, Any]], Seen]) -> None:
     events, _seen = passed_by
     assert [event["reason"] for event in events if "moving" in event["reason"]] == []
