@@ -18,6 +18,11 @@ IN_FRONT = 22
 """Grey levels by which a pixel differs from the empty background where somebody is before it."""
 
 
+AROUND_PX = 3
+MOST = 0.45
+"""So far around a pixel of chroma, and such a part of that, must somebody be."""
+
+
 class Picture(NamedTuple):
     """Three planes of 4:2:0 video: (H, W), and twice (H / 2, W / 2) uint8."""
 
@@ -75,7 +80,7 @@ def with_thing(picture: Picture, thing: Picture, place: tuple[float, float], bac
     cut = (slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x))
     hidden = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.bool_)
     if background is not None:
-        hidden = _in_front(picture, background)[rows, columns]
+        hidden = _in_front(*(whole.luma[::2, ::2][rows, columns] for whole in (picture, background)))
     planes = []
     for plane, part, scale in zip(picture, thing, (2, 1, 1), strict=True):
         there, here = (tuple(slice(s.start * scale, s.stop * scale) for s in both) for both in ((rows, columns), cut))
@@ -106,15 +111,15 @@ def film(shots: Iterable[tuple[float, Picture]], begun_ns: int = 0) -> Iterator[
         )
 
 
-def _in_front(picture: Picture, background: Picture) -> BoolArray:
-    """Where somebody stands before the background, (H / 2, W / 2), and a pixel around that."""
-    differs = np.abs(picture.luma[::2, ::2].astype(np.int16) - background.luma[::2, ::2]) > IN_FRONT
-    grown: BoolArray = differs.copy()
-    grown[1:] |= differs[:-1]
-    grown[:-1] |= differs[1:]
-    grown[:, 1:] |= differs[:, :-1]
-    grown[:, :-1] |= differs[:, 1:]
-    return grown
+def _in_front(luma: ByteArray, background: ByteArray) -> BoolArray:
+    """Where somebody stands before the background, of the same shape: where most of what is around differs from it.
+
+    A few pixels alone are no person: a camera makes all of its picture a little darker when somebody in white comes.
+    """
+    differs = np.abs(luma.astype(np.int16) - background) > IN_FRONT
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(differs, AROUND_PX, mode="edge"), (2 * AROUND_PX + 1,) * 2)
+    people: BoolArray = around.mean(axis=(2, 3)) > MOST
+    return people
 
 
 def _planes(frame: av.VideoFrame) -> Picture:

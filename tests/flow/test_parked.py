@@ -133,7 +133,7 @@ def test_a_parked_car_outlives_a_cloud_a_blind_minute_and_passers_by(
     events, seen = passed_by
     assert_one_car(events, 130)
     hidden = [at_s for at_s, found in seen if at_s > 95 and not found]
-    assert len(hidden) > 5  # by those who walk by
+    assert len(hidden) >= 3  # by those who walk by
     # What took 85 s while nobody saw it is said when it is seen again.
     [parks] = [event for event in events if "rule" in event]
     assert 95 <= program.seconds(parks) <= 101
