@@ -335,3 +335,8 @@ def test_onnxruntime_is_told_to_keep_quiet_before_anything_can_load_it() -> None
     ask = "import os, edge_agent; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, env={})
     assert told.stdout.split() == ["1"]
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    names = [path.name for path in Path(__file__).parents[1].rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))  # pytest would collect only one of them
