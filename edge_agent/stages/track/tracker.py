@@ -141,7 +141,8 @@ class Tracker:
         self._settings = settings
         self._motions = kalman.begin(np.zeros((0, 4), np.float32))  # as of each object's last sighting
         self._lives = Lives()
-        self._least_median = self._least_top = np.zeros(0)  # (L,) what is asked of each label
+        self._least_median: FloatArray = np.zeros(0, np.float32)  # (L,) what is asked of each label
+        self._least_top: FloatArray = np.zeros(0, np.float32)
         self._camera = CameraShift()
         self._next_id = 1
         self._looked_s: float | None = None
