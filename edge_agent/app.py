@@ -166,16 +166,16 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
 def _asked(camera: CameraSettings, vision: Vision) -> Asked:
     """What a camera's settings ask for, as far as its trail tells of it."""
     labels, thresholds, track = camera.detect.labels, camera.detect.thresholds, camera.track
-    scores = {label: track.confirm_scores.get(label) for label in labels}
+    least = {label: track.least_scores(label) for label in labels}
     return Asked(
         confirm={
             label: Confirming(
                 hits=track.confirm_hits,
                 seconds=track.confirm_s,
-                score=track.confirm_score if score is None else score,
-                top=track.confirm_top if score is None else min(track.confirm_top, score),
+                score=median,
+                top=top,
             )
-            for label, score in scores.items()
+            for label, (median, top) in least.items()
         },
         thresholds={label: thresholds.get(label, vision.threshold) for label in labels},
         zones={rule.name: rule.zone for rule in camera.rules},

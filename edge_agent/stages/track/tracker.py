@@ -58,6 +58,12 @@ class TrackSettings(Section):
     """How long nothing new is reported after the light has changed or the camera has gone over to infrared; larger
     means fewer false alarms, and later true ones."""
 
+    def least_scores(self, label: str) -> tuple[float, float]:
+        """The least median score of a label, and the least best one."""
+        if label in self.confirm_scores:
+            return self.confirm_scores[label], min(self.confirm_top, self.confirm_scores[label])
+        return self.confirm_score, self.confirm_top
+
 
 LONGEST_MISS_S = 1.0
 """A miss counts for the time since the look before it, but never more than this.
@@ -375,10 +381,9 @@ class Tracker:
         if len(self._lives):
             raise ValueError(f"labels were {self._lives.label_names} and are {label_names}")
         self._lives = Lives(label_names)
-        of_label, settings = self._settings.confirm_scores, self._settings
-        medians = [of_label.get(name, settings.confirm_score) for name in label_names]
-        tops = [min(settings.confirm_top, of_label.get(name, 1.0)) for name in label_names]
-        self._least_median, self._least_top = np.array(medians, np.float32), np.array(tops, np.float32)
+        least = [self._settings.least_scores(name) for name in label_names]
+        self._least_median = np.array([median for median, _top in least], np.float32)
+        self._least_top = np.array([top for _median, top in least], np.float32)
 
 
 def _is_better(scores: FloatArray) -> BoolArray:
