@@ -16,6 +16,7 @@ from brokers import running as running_broker
 from builders import frame_of
 
 from edge_agent import app
+from edge_agent.app import agent
 from edge_agent.clips import PEDESTRIANS
 from edge_agent.config import Settings
 from edge_agent.edges.sources import open_source
@@ -76,8 +77,8 @@ def cleared(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     def opened(url: str, capture: Any, clock: Any, stop: threading.Event, **how: Any) -> Source:
         return Jammed(event, stop) if url == "rtsp://jammed" else open_source(url, capture, clock, stop, **how)
 
-    monkeypatch.setattr(app, "open_source", opened)
-    monkeypatch.setattr(app, "_SILENCE_S", SILENCE_S)
+    monkeypatch.setattr(agent, "open_source", opened)
+    monkeypatch.setattr(agent, "_SILENCE_S", SILENCE_S)
     monkeypatch.setattr(Jammed, "closed", 0)
     yield event
     event.set()
@@ -100,7 +101,7 @@ def test_a_capture_that_hangs_is_replaced_three_times_then_the_watchdog_is_no_lo
             }
         )
         systemd, stop = Systemd(), threading.Event()
-        agent = threading.Thread(target=app.Agent(settings=settings, notifier=systemd).run, args=(stop,))
+        daemon = threading.Thread(target=app.Agent(settings=settings, notifier=systemd).run, args=(stop,))
 
         def health(camera: str) -> list[dict[str, Any]]:
             return [json.loads(payload)["cameras"][camera] for payload in news.payloads("edge/box/health")]
@@ -109,7 +110,7 @@ def test_a_capture_that_hangs_is_replaced_three_times_then_the_watchdog_is_no_lo
             return sum("standing still: capture of jammed" in line for line in caplog.messages)
 
         with caplog.at_level(logging.WARNING):
-            agent.start()
+            daemon.start()
             try:
                 until(lambda: threads_of("jammed") == 1 + MAX_HANGING, within_s=MAX_HANGING * PATIENCE_S)
                 fed = len(systemd.alive_s)
@@ -128,8 +129,8 @@ def test_a_capture_that_hangs_is_replaced_three_times_then_the_watchdog_is_no_lo
             finally:
                 cleared.set()
                 stop.set()
-                agent.join(PATIENCE_S)
-        assert not agent.is_alive()
+                daemon.join(PATIENCE_S)
+        assert not daemon.is_alive()
     assert health("jammed")[-1]["replaced"] == MAX_HANGING
     assert {state["replaced"] for state in health("good")} == {0}
     assert news.payloads("edge/box/camera/good/status") == [b"offline", b"online", b"offline"]

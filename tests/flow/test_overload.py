@@ -20,6 +20,7 @@ from brokers import running as running_broker
 from numpy.typing import NDArray
 
 from edge_agent import app, health
+from edge_agent.app import agent, models
 from edge_agent.clips import PEDESTRIANS
 from edge_agent.config import Settings
 from edge_agent.edges.inference import ModelSettings
@@ -57,8 +58,8 @@ def watched(
     folder: Path, model: SlowModel, monkeypatch: pytest.MonkeyPatch, *cameras: dict[str, Any]
 ) -> Iterator[tuple[Listener, threading.Event, threading.Thread]]:
     """The agent with one place at a slow model, in this process."""
-    monkeypatch.setattr(app, "load_vision", model.load)
-    monkeypatch.setattr(app, "places_for", lambda _threads: 1)
+    monkeypatch.setattr(models, "load_vision", model.load)
+    monkeypatch.setattr(agent, "places_for", lambda _threads: 1)
     for name, seconds in (("WINDOW_S", WINDOW_S), ("OVERLOAD_BEGINS_S", 4.0), ("OVERLOAD_ENDS_S", 4.0)):
         monkeypatch.setattr(health, name, seconds)
     with running_broker(folder) as broker, listening(broker.port) as news:
@@ -71,14 +72,14 @@ def watched(
             }
         )
         stop = threading.Event()
-        agent = threading.Thread(target=app.Agent(settings=settings).run, args=(stop,))
-        agent.start()
+        daemon = threading.Thread(target=app.Agent(settings=settings).run, args=(stop,))
+        daemon.start()
         try:
-            yield news, stop, agent
+            yield news, stop, daemon
         finally:
             stop.set()
-            agent.join(PATIENCE_S)
-    assert not agent.is_alive()
+            daemon.join(PATIENCE_S)
+    assert not daemon.is_alive()
 
 
 def report(news: Listener) -> dict[str, Any]:
@@ -147,10 +148,10 @@ def test_without_load_nothing_is_given_up(
     cameras = [{"id": name, "gate": {"mode": "off"}, "detect": {"rate_hz": 1}} for name in ("left", "right")]
     model = SlowModel(took_s=0.01)
     began_s = time.monotonic()
-    with watched(tmp_path, model, monkeypatch, *cameras) as (news, stop, agent):
+    with watched(tmp_path, model, monkeypatch, *cameras) as (news, stop, daemon):
         until(lambda: time.monotonic() - began_s > 3 * WINDOW_S, within_s=PATIENCE_S)
         stop.set()
-        agent.join(STOP_S)
+        daemon.join(STOP_S)
         told = report(news)
     assert told["load"]["overloaded"] is False
     assert {camera["looks"]["given_up"] for camera in told["cameras"].values()} == {0}
@@ -160,11 +161,11 @@ def test_without_load_nothing_is_given_up(
 def test_a_stop_does_not_wait_for_all_who_wait_for_their_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cameras = [{"id": f"c{number}", "gate": {"mode": "off"}} for number in range(12)]
     model = SlowModel(took_s=2.0)  # all of them in turn take 24 s
-    with watched(tmp_path, model, monkeypatch, *cameras) as (news, stop, agent):
+    with watched(tmp_path, model, monkeypatch, *cameras) as (news, stop, daemon):
         until(lambda: threading.active_count() > 2 * len(cameras), within_s=PATIENCE_S)
         until(lambda: news.payloads("edge/box/camera/c0/status")[-1:] == [b"online"], within_s=PATIENCE_S)
         stop.set()
-        agent.join(STOP_S)
-        assert not agent.is_alive()
+        daemon.join(STOP_S)
+        assert not daemon.is_alive()
     for camera in cameras:
         assert news.payloads(f"edge/box/camera/{camera['id']}/status")[-1] == b"offline"
