@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -78,7 +77,7 @@ def measure(folder: Path) -> dict[str, float]:
     return contest.timed(
         {name: _run_on(vision, proof.picture()) for name, vision in visions.items()},
         {},
-        {name: _clock(vision.provider) for name, vision in visions.items()},
+        {name: _stopwatch(vision.provider) for name, vision in visions.items()},
     )
 
 
@@ -94,8 +93,8 @@ def _run_on(vision: Vision, frame: Frame) -> Run:
     return lambda _inputs: vision.infer(tensor)
 
 
-def _clock(provider: str) -> Callable[[], float]:
-    return contest.undisturbed(threads=1) if is_on_the_cpu(provider) else time.perf_counter
+def _stopwatch(provider: str) -> contest.Stopwatch:
+    return contest.undisturbed(threads=1) if is_on_the_cpu(provider) else contest.by_the_wall
 
 
 def pull(name: str, folder: Path, origin: str | None, told: Callable[[int, int], None]) -> Path:

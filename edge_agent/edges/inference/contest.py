@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,9 @@ _log = logging.getLogger(__name__)
 Inputs = Mapping[str, NDArray[Any]]
 
 Seconds = Callable[[], float]
+
+Stopwatch = Callable[[Callable[[], object]], float]
+"""Does something and says how many seconds it took."""
 
 ROUNDS = 8
 """Runs of each that are timed, in turns."""
@@ -91,32 +95,45 @@ def agrees(run: Run, reference: Run, shown: Sequence[tuple[Inputs, Inputs]]) -> 
     return all(_same(run(plain), reference(plain), reference(moved)) for plain, moved in shown)
 
 
-def undisturbed(threads: int) -> Seconds:
-    """A clock for what is computed on the CPU: how long it would take if nothing else ran; all threads of the process.
+def by_the_wall(does: Callable[[], object]) -> float:
+    """How long something takes that is not computed on the CPU."""
+    began_s = time.perf_counter()
+    does()
+    return time.perf_counter() - began_s
 
-    Wall time on a busy machine says more of its neighbours: 27 and 47 ms were seen of runs that take 12 and 10.
+
+def undisturbed(threads: int) -> Stopwatch:
+    """Times what is computed on the CPU: how long it would take if nothing else ran.
+
+    That is the CPU time of all threads of the process divided by theirs, and not less than that of the thread which
+    asks, for it takes part from the beginning to the end: of work that is badly shared out, much is its own. Wall time
+    on a busy machine says more of its neighbours: 27 and 47 ms were seen of runs that take 12 and 10.
     """
-    return lambda: time.process_time() / threads
+
+    def timing(does: Callable[[], object]) -> float:
+        all_began_s, own_began_s = time.process_time(), time.thread_time()
+        does()
+        return max((time.process_time() - all_began_s) / threads, time.thread_time() - own_began_s)
+
+    return timing
 
 
 def timed(
-    runs: Mapping[str, Run], shown: Inputs, clocks: Mapping[str, Seconds], wall: Seconds = time.perf_counter
+    runs: Mapping[str, Run], shown: Inputs, stopwatches: Mapping[str, Stopwatch], wall: Seconds = time.perf_counter
 ) -> dict[str, float]:
     """Milliseconds of the quickest of some runs of each, in turns, so that what else the machine does meets all.
 
     Args:
         runs: by name.
         shown: what goes in.
-        clocks: by which the runs of each are timed.
+        stopwatches: by which the runs of each are timed.
         wall: bounds the whole.
     """
     best_s = dict.fromkeys(runs, float("inf"))
     began_s = wall()
     for _round in range(ROUNDS):
         for name, run in runs.items():
-            start_s = clocks[name]()
-            run(shown)
-            best_s[name] = min(best_s[name], clocks[name]() - start_s)
+            best_s[name] = min(best_s[name], stopwatches[name](functools.partial(run, shown)))
         if wall() - began_s > MOST_S:
             break
     return {name: spent_s * 1000 for name, spent_s in best_s.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import runtimes
-from edge_agent.edges.inference import contest
+from edge_agent.edges.inference import contest, libraries
 from edge_agent.edges.inference.engines import hold, of_version
 from edge_agent.edges.inference.model import AUTO, LoadedModel, ModelSettings, Run
 from edge_agent.edges.inference.providers import (
@@ -39,6 +38,7 @@ _log = logging.getLogger(__name__)
 ONLY_ONE = "no other provider is here"
 ASKED_FOR = "asked for"
 UNLOADABLE = "cannot load this model"
+LACKS = "did not come up, {} is missing"
 NOT_UP = "did not come up, its driver or a library is missing"
 TAKES_NOTHING = "takes no operation of this model"
 CANNOT_RUN = "cannot run this model"
@@ -107,7 +107,7 @@ def survey(path: Path, settings: ModelSettings) -> tuple[Tried, ...]:
             name=name,
             offered=True,
             needs=NEEDS[bare(name)],
-            problem=problems.get(name, "") if name != TENSORRT else NO_ENGINE,
+            problem=problems.get(name, "") if name != TENSORRT else maker.lacking(name) or NO_ENGINE,
             ms=ms.get(name),
             nodes=made.nodes if isinstance(made, _Made) else None,
             fallback_nodes=made.left if isinstance(made, _Made) else None,
@@ -172,10 +172,11 @@ class _Maker:
         try:
             made = self._made(name)
         except Exception as error:  # noqa: BLE001  (the same; what it says goes to the log, it may name files)
-            _log.warning("model %s: %s %s: %s", self.path, name, UNLOADABLE, _first_line(error))
-            return UNLOADABLE
+            problem = self.lacking(name) or UNLOADABLE
+            _log.warning("model %s: %s %s: %s", self.path, name, problem, _first_line(error))
+            return problem
         if made.session.get_providers()[0] != bare(name):
-            problem = NOT_UP
+            problem = self.lacking(name) or NOT_UP
         elif made.nodes and made.left == made.nodes:
             problem = TAKES_NOTHING
         else:
@@ -183,7 +184,13 @@ class _Maker:
         _log.warning("model %s: %s %s", self.path, name, problem)
         return problem
 
+    def lacking(self, name: str) -> str:
+        """Which library a provider misses, in words; empty where it misses none, or nobody can tell."""
+        library = libraries.missing(self._onnxruntime, bare(name))
+        return LACKS.format(library) if library else ""
+
     def _made(self, name: str) -> _Made:
+        libraries.bring(self._onnxruntime, bare(name))
         counts = hasattr(self._onnxruntime.InferenceSession, _ASSIGNMENT)
         # 1.19 cannot be told not to fall back, and prints that it does: not among our events.
         with contextlib.redirect_stdout(sys.stderr):
@@ -276,8 +283,8 @@ def _raced(
             _log.warning("%s %s", name, DISAGREES)
             problems[name] = DISAGREES
     undisturbed = contest.undisturbed(settings.threads)
-    clocks = {name: undisturbed if name in ON_THE_CPU else time.perf_counter for name in runs}
-    return contest.timed(runs, shown[0][0], clocks), problems
+    stopwatches = {name: undisturbed if name in ON_THE_CPU else contest.by_the_wall for name in runs}
+    return contest.timed(runs, shown[0][0], stopwatches), problems
 
 
 def _loaded(maker: _Maker, made: _Made, why: str, fallback_nodes: int | None = None) -> LoadedModel:
