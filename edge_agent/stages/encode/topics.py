@@ -37,6 +37,16 @@ class Topics:
         """Retained JSON: what it is made of."""
         return f"{self.root}/capabilities"
 
+    @property
+    def command(self) -> str:
+        """JSON: something to do."""
+        return f"{self.root}/command"
+
+    @property
+    def command_result(self) -> str:
+        """JSON: what became of a command."""
+        return f"{self.command}/result"
+
     def camera_status(self, camera: str) -> str:
         """Retained `online` or `offline`."""
         return f"{self.root}/camera/{camera}/status"
@@ -53,6 +63,21 @@ class Topics:
     def crossings(self, camera: str, line: str, label: str, direction: str) -> str:
         """Retained number of objects that have crossed a line in a direction."""
         return f"{self.root}/camera/{camera}/line/{line}/count/{_level(label)}/{direction}"
+
+    def in_force(self, camera: str, setting: str) -> str:
+        """Retained `ON` or `OFF`, or a number: a setting that can be changed while the agent runs, as it is now."""
+        return f"{self.root}/camera/{camera}/{setting}"
+
+    def set(self, camera: str, setting: str) -> str:
+        """What it shall be: `ON`, `OFF`, a number, or `DEFAULT`."""
+        return f"{self.root}/camera/{camera}/set/{setting}"
+
+    def split_set(self, topic: str) -> tuple[str, str] | None:
+        """The camera and the setting of a topic that `set` gives; None for any other."""
+        head, tail = self.set("\0", "\0").split("\0")[:2]
+        camera, found, setting = topic.removeprefix(head).partition(tail)
+        is_one = topic.startswith(head) and found and "/" not in camera and "/" not in setting
+        return (camera, setting) if is_one else None
 
     def event(self, camera: str) -> str:
         """Event JSON, while it is news."""
