@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge_agent.records import InForce
-from edge_agent.stages.commands import answer_topic, changes
+from edge_agent.stages.commands import answer_topic, changes, reading
 from edge_agent.stages.commands.bucket import Bucket
 from edge_agent.stages.commands.changes import Change
 from edge_agent.stages.commands.command import NAMES, SETTING_NAMES, Command, Refusal
@@ -197,6 +200,32 @@ def test_what_is_wrong_with_a_setting_is_said(camera: str, name: str, payload: b
 )
 def test_a_topic_says_which_setting_of_which_camera(topic: str, found: tuple[str, str] | None) -> None:
     assert split_set(TOPICS, topic) == found
+
+
+# --- as the page shows them -----------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+SHOWN = [shlex.split(line) for line in re.findall(r"^mosquitto_(?:pub|rr) .*$", PAGE, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("line", SHOWN, ids=" ".join)
+def test_each_command_on_the_page_is_one(line: list[str]) -> None:
+    topics = Topics(prefix="edge", device="gate-pi")
+    topic = line[line.index("-t") + 1]
+    where = split_set(topics, topic)
+    if "-n" in line:
+        assert (where, "-r" in line) == (("front", "detect"), True)  # it clears
+        return
+    payload = line[line.index("-m") + 1].encode()
+    found = read_setting(*where, payload, CAMERAS) if where else read_command(payload, CAMERAS)
+    assert isinstance(found, Command)
+    assert where or topic == topics.command
+
+
+def test_the_page_has_a_row_for_each_command_with_its_arguments() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)*) ?\|", PAGE.split("## Anything else")[1], re.MULTILINE))
+    told = {name: set(re.findall(r"\w+", args)) for name, args in rows.items() if name in NAMES}
+    assert told == {name: set(model.model_fields) for name, model in reading._ARGUMENTS.items()}  # noqa: SLF001
 
 
 # --- whatever may come ----------------------------------------------------------------------------------------------
