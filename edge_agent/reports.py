@@ -39,8 +39,9 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
     load: Load,
     outbox: Outbox,
     deliverer: Deliverer,
+    commands: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """How the agent is doing; `cameras` are what `camera_health` says of each, by its id."""
+    """How the agent is doing; `cameras` are what `camera_health` says of each, `commands` what their office does."""
     waiting = outbox.stats()
     return {
         "uptime_s": round(clock.monotonic_s() - started_s, 1),
@@ -64,6 +65,7 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
             "dead": waiting.dead,
         },
         "mqtt": asdict(deliverer.counters),
+        "commands": {**commands, "answers_lost": waiting.answers_lost},
     }
 
 

@@ -18,8 +18,11 @@ from dataclasses import dataclass, field
 
 from edge_agent.app.asked import new_run_id
 from edge_agent.app.models import load_model
+from edge_agent.app.office import build_office, configured
 from edge_agent.app.pipelines import almanac_of, build_pipeline
-from edge_agent.camera_line import Line
+from edge_agent.camera_line import Dial, Line
+from edge_agent.commands.office import Office
+from edge_agent.commands.reload import Reload
 from edge_agent.config import CameraSettings, Settings
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
@@ -60,10 +63,10 @@ _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
 
 
-def _packet_gate(camera: CameraSettings, attention: Attention | None) -> PacketGate | ExternalGate:
+def _packet_gate(camera: CameraSettings, attention: Attention | None, dial: Dial) -> PacketGate | ExternalGate:
     if attention is not None:
         return ExternalGate(camera.gate, attention)
-    return PacketGate(camera.gate, camera.detect.rate_hz, camera.mask)
+    return PacketGate(camera.gate, dial.now.rate_hz, camera.mask)  # another rate counts from the next connection on
 
 
 @dataclass(kw_only=True)
@@ -75,12 +78,16 @@ class Agent:
         clock: tells the time.
         notifier: tells systemd.
         run_id: of this start.
+        reload: what is to come after this run.
+        begun: whether it has come so far that cameras are captured.
     """
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     notifier: Notifier = field(default_factory=lambda: Notifier(os.environ))
     run_id: str = field(default_factory=new_run_id)
+    reload: Reload = field(default_factory=Reload)
+    begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Prepare what every thread shares."""
@@ -88,7 +95,7 @@ class Agent:
         self._progress = Progress(self.clock.monotonic_s)
 
     def run(self, stop: threading.Event) -> None:
-        """Run until `stop` is set.
+        """Run until `stop` is set, every recording is over, or another configuration is to come.
 
         Raises:
             FatalError: the configuration or the model is wrong; nothing was begun.
@@ -100,13 +107,15 @@ class Agent:
         engines.prune(self.settings.outbox.path.parent, vision.engines)
         turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
+        done = threading.Event()  # of this run alone: `stop` may be for several
         try:
             notebook = maps.notebook_in(self.settings.outbox.path.parent, self.clock)
             pages = notebook.read()
             files = trails.open_trails(self.settings.explain, self.settings.outbox.path.parent, self.clock)
             keep = trails.keep_in(files) if files else None
             cameras = self.settings.cameras
-            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, stop) for camera in cameras}
+            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, done) for camera in cameras}
+            office = build_office(self.settings, lines, outbox, self.clock, self.reload)
             supervisor = Supervisor(
                 settings=self.settings,
                 run_id=self.run_id,
@@ -116,13 +125,15 @@ class Agent:
                 trails=files,
                 turns=turns,
                 outbox=outbox,
-                deliverer=self._deliverer(outbox),
+                deliverer=self._deliverer(outbox, office),
                 progress=self._progress,
+                office=office,
+                reload=self.reload,
                 start_capture=lambda camera: self._start(capture_thread(camera), lines[camera].capture.run),
                 clock=self.clock,
                 notifier=self.notifier,
             )
-            self._run_threads(tuple(lines.values()), supervisor, stop)
+            self._run_threads(tuple(lines.values()), supervisor, stop, done)
         finally:
             outbox.close()
 
@@ -145,6 +156,7 @@ class Agent:
     ) -> Line:
         latest: Latest[Frame] = Latest()
         meter = Meter(time.perf_counter)
+        dial = Dial(now=configured(camera, vision.threshold))
         names = Names(topics=self._topics, camera=camera.id, run_id=self.run_id)
         settings = camera.capture
         triggers = Triggers(camera.id, self.clock)
@@ -161,7 +173,7 @@ class Agent:
                 stop,
                 pace="real_time",
                 picture=camera.picture,
-                new_gate=functools.partial(_packet_gate, camera, attention),
+                new_gate=functools.partial(_packet_gate, camera, attention, dial),
                 decoder=decoder,
             ),
             slot=latest,
@@ -186,6 +198,7 @@ class Agent:
         nuisance = maps.map_of(camera.id, camera.detect.labels, pages, self.clock)
         return Line(
             camera=camera,
+            dial=dial,
             capture=capture,
             triggers=triggers,
             looks=looks,
@@ -212,7 +225,7 @@ class Agent:
             beat=beat,
         )
 
-    def _deliverer(self, outbox: Outbox) -> Deliverer:
+    def _deliverer(self, outbox: Outbox, office: Office) -> Deliverer:
         settings = self.settings.mqtt
         client_id = f"edge-agent-{self.settings.device.id}"
         will = native.status(self._topics.status, online=False)
@@ -222,6 +235,7 @@ class Agent:
             clock=self.clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
+            subscriptions=office.subscriptions(),
             beat=self._progress.watch(
                 "delivery", _SILENCE_S + 4 * settings.ack_timeout_s
             ),  # two versions, each asked twice,
@@ -243,29 +257,38 @@ class Agent:
             for way in ways_of(cameras, self.settings.webhook, connect, self.clock)
         ]
 
-    def _run_threads(self, lines: Sequence[Line], supervisor: Supervisor, stop: threading.Event) -> None:
+    def _run_threads(
+        self, lines: Sequence[Line], supervisor: Supervisor, stop: threading.Event, done: threading.Event
+    ) -> None:
         stop_delivery = threading.Event()
+        supervisor.office.open()
+        self.begun = True
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
         captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
         pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
-        listeners = [self._start(one.way.name, functools.partial(one.run, stop)) for one in self._listenings(lines)]
+        listeners = [self._start(one.way.name, functools.partial(one.run, done)) for one in self._listenings(lines)]
+        commands = self._commands(supervisor.office, done)
         try:
-            supervisor.watch(captures, pipelines, (delivery, *listeners), stop)
+            supervisor.watch(captures, pipelines, (delivery, commands, *listeners), stop)
         finally:
-            stop.set()  # captures end, then the pipelines, which still have something to say
+            done.set()  # captures end, then the pipelines, which still have something to say
             wait(captures.values(), _STOP_S)
             for line in lines:
                 line.latest.close()  # of a capture that hangs in a library, too
             supervisor.turns.close()
-            wait(pipelines, _STOP_S)
+            wait([*pipelines, commands, *(listeners if self.reload.settings else ())], _STOP_S)
             supervisor.keep_learnt(at_once=True)
             supervisor.keep_trails(at_once=True)
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
-        for thread in (*captures.values(), *pipelines, delivery, *listeners):
+        for thread in (*captures.values(), *pipelines, delivery, commands, *listeners):
             if thread.done():
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
+
+    def _commands(self, office: Office, done: threading.Event) -> Future[None]:
+        beat = self._progress.watch("commands", _SILENCE_S)
+        return self._start("commands", lambda: office.run(done, beat))
 
     def _start(self, name: str, call: Callable[[], None]) -> Future[None]:
         return start_thread(name, call, self._progress)
