@@ -13,6 +13,7 @@ from edge_agent.camera_line import Line
 from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.mqtt import Brokers
 from edge_agent.edges.notebook import Notebook
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import LeftBehindError, State
@@ -83,6 +84,7 @@ class Supervisor:
         turns: where they wait for each other.
         outbox: where states and reports go.
         deliverer: who takes them on.
+        brokers: where to.
         progress: whether every thread moves on.
         start_capture: begins a thread that captures a camera, given its id.
         clock: tells the time.
@@ -98,6 +100,7 @@ class Supervisor:
     turns: Turns
     outbox: Outbox
     deliverer: Deliverer
+    brokers: Brokers
     progress: Progress
     start_capture: Callable[[str], Future[None]]
     clock: Clock
@@ -216,6 +219,7 @@ class Supervisor:
                 load=self._load,
                 outbox=self.outbox,
                 deliverer=self.deliverer,
+                broker=self.brokers.status,
             )
         except StorageError as error:  # a disk that cannot be read now is no reason to stop watching
             _log.warning("no health report: %s", error)

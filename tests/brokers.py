@@ -23,11 +23,9 @@ from ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 MOSQUITTO_PASSWD = shutil.which("mosquitto_passwd")
-OPENSSL = shutil.which("openssl")
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 needs_mosquitto_passwd = pytest.mark.skipif(MOSQUITTO_PASSWD is None, reason="mosquitto_passwd is not installed")
-needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
 
 DEADLINE_S = 10.0
 
@@ -248,35 +246,6 @@ def _read_packet(stream: IO[bytes]) -> tuple[int, bytes] | None:
         shift += 7
         if byte < 0x80:
             return first[0], stream.read(length)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Certificates:
-    """A self-made authority and a broker's certificate that it signed."""
-
-    authority: Path
-    certificate: Path
-    key: Path
-
-
-def make_certificates(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificates:
-    """Make an authority, and a certificate for a broker with these names, with the openssl program."""
-    authority, authority_key = folder / "authority.pem", folder / "authority.key"
-    certificate, key, request = folder / "broker.pem", folder / "broker.key", folder / "broker.csr"
-    extensions = folder / "extensions.cnf"
-    extensions.write_text(f"subjectAltName={names}\n")
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", authority_key, "-out", authority, "-subj", "/CN=test", "-days", "2")
-    openssl("req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=broker")
-    signed_by = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-extfile", extensions, "-days", "2")
-    openssl("x509", "-req", "-in", request, *signed_by, "-out", certificate)
-    return Certificates(authority=authority, certificate=certificate, key=key)
-
-
-def openssl(*arguments: str | Path) -> None:
-    """Run the openssl program."""
-    assert OPENSSL
-    subprocess.run([OPENSSL, *map(str, arguments)], check=True, capture_output=True)
 
 
 def until(

@@ -26,6 +26,7 @@ from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
+from edge_agent.edges.mqtt import Brokers
 from edge_agent.edges.notebook import Page
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources import open_source
@@ -37,7 +38,7 @@ from edge_agent.edges.triggers.trigger import Listening, Triggers
 from edge_agent.edges.turns import Looks, Turns, places_for
 from edge_agent.errors import PassingError
 from edge_agent.health import Meter, Progress
-from edge_agent.records import Frame
+from edge_agent.records import Frame, Message
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
@@ -107,6 +108,7 @@ class Agent:
             keep = trails.keep_in(files) if files else None
             cameras = self.settings.cameras
             lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, stop) for camera in cameras}
+            brokers = self._brokers("", native.status(self._topics.status, online=False))
             supervisor = Supervisor(
                 settings=self.settings,
                 run_id=self.run_id,
@@ -116,7 +118,8 @@ class Agent:
                 trails=files,
                 turns=turns,
                 outbox=outbox,
-                deliverer=self._deliverer(outbox),
+                deliverer=self._deliverer(outbox, brokers),
+                brokers=brokers,
                 progress=self._progress,
                 start_capture=lambda camera: self._start(capture_thread(camera), lines[camera].capture.run),
                 clock=self.clock,
@@ -212,13 +215,16 @@ class Agent:
             beat=beat,
         )
 
-    def _deliverer(self, outbox: Outbox) -> Deliverer:
+    def _brokers(self, ending: str, will: Message | None) -> Brokers:
+        """What connects under this device's id and an ending of it: a broker lets each id in once."""
+        client_id = f"edge-agent-{self.settings.device.id}{ending}"
+        return Brokers(self.settings.mqtt, client_id=client_id, will=will, clock=self.clock)
+
+    def _deliverer(self, outbox: Outbox, brokers: Brokers) -> Deliverer:
         settings = self.settings.mqtt
-        client_id = f"edge-agent-{self.settings.device.id}"
-        will = native.status(self._topics.status, online=False)
         return Deliverer(
             outbox=outbox,
-            connect=functools.partial(mqtt.reconnect, settings, client_id=client_id, will=will),
+            connect=brokers.connect,
             clock=self.clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
@@ -229,9 +235,8 @@ class Agent:
 
     def _listenings(self, lines: Sequence[Line]) -> list[Listening]:
         settings = self.settings.mqtt
-        client_id = f"edge-agent-{self.settings.device.id}-triggers"
         cameras = [(line.camera.id, line.triggers, line.camera.triggers) for line in lines if line.camera.enabled]
-        connect = functools.partial(mqtt.reconnect, settings, client_id=client_id, will=None)
+        connect = self._brokers("-triggers", None).connect
         return [
             Listening(
                 way=way,
