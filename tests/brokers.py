@@ -92,8 +92,13 @@ class Mosquitto:
     def _listens(self) -> bool:
         assert self._process
         assert self._process.poll() is None, self.log.read_text()
-        with closing(socket.socket()) as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return listens(self.port)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -124,12 +129,18 @@ class Listener:
         port: of the broker, on loopback.
         topic: what to subscribe to.
         session: a name under which the broker keeps messages while this client is away; none when left out.
+        protocol: 3 for MQTT 3.1.1, or 5, where nothing is kept.
     """
 
-    def __init__(self, port: int, topic: str = "#", *, session: str = "") -> None:
+    def __init__(self, port: int, topic: str = "#", *, session: str = "", protocol: int = 3) -> None:
         self.heard: list[Heard] = []
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=session,
+            clean_session=None if protocol == MQTTProtocolVersion.MQTTv5 else not session,
+            protocol=MQTTProtocolVersion.MQTTv5 if protocol == MQTTProtocolVersion.MQTTv5 else paho.MQTTv311,
+        )
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
@@ -167,9 +178,9 @@ class Listener:
 
 
 @contextmanager
-def listening(port: int, topic: str = "#", *, session: str = "") -> Iterator[Listener]:
+def listening(port: int, topic: str = "#", *, session: str = "", protocol: int = 3) -> Iterator[Listener]:
     """A listener for the length of a `with`."""
-    listener = Listener(port, topic, session=session)
+    listener = Listener(port, topic, session=session, protocol=protocol)
     try:
         yield listener
     finally:

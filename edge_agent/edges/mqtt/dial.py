@@ -166,4 +166,5 @@ def _no_answer(address: Address, notes: Notes, settings: MqttSettings) -> Broker
     if notes.garbled:
         return VersionRefusedError(f"broker {address}: its answer is no MQTT that is known here; is it an MQTT broker?")
     wants = "does it want a certificate (mqtt.cert_file)" if address.tls else "does it want mqtts://"
+    wants += " or another password"
     return VersionRefusedError(f"broker {address}: hangs up without an answer; {wants}, and is it an MQTT broker?")
