@@ -24,9 +24,10 @@ from edge_agent.config import CameraSettings, Settings
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.ghosts import Ghosts
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
-from edge_agent.edges.mqtt import Brokers
+from edge_agent.edges.mqtt import Brokers, MqttSettings
 from edge_agent.edges.notebook import Page
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources import open_source
@@ -215,10 +216,28 @@ class Agent:
             beat=beat,
         )
 
-    def _brokers(self, ending: str, will: Message | None) -> Brokers:
+    def _clear_ghosts(self, supervisor: Supervisor, stop: threading.Event) -> None:
+        """Clear what an earlier life has left retained, on each broker that is used."""
+        settings, outbox = self.settings.mqtt, supervisor.outbox
+        motions = {self._topics.motion(camera.id) for camera in self.settings.cameras}
+
+        def connect(broker: str) -> mqtt.Connection:
+            return self._brokers("-ghosts", None, settings.model_copy(update={"url": broker, "urls": ()})).connect()
+
+        Ghosts(
+            topic_filters=self._topics.kept,
+            choose=self._topics.ghosts,
+            alive=lambda: {state.topic for state in outbox.states()},
+            complete=motions.issubset,  # a pipeline says all of its states at once
+            again=outbox.redirty,
+            clock=self.clock,
+            beat=self._progress.watch("ghost topics", _SILENCE_S + 5 * settings.ack_timeout_s),
+        ).run(stop, lambda: supervisor.brokers.status.broker, connect)
+
+    def _brokers(self, ending: str, will: Message | None, settings: MqttSettings | None = None) -> Brokers:
         """What connects under this device's id and an ending of it: a broker lets each id in once."""
         client_id = f"edge-agent-{self.settings.device.id}{ending}"
-        return Brokers(self.settings.mqtt, client_id=client_id, will=will, clock=self.clock)
+        return Brokers(settings or self.settings.mqtt, client_id=client_id, will=will, clock=self.clock)
 
     def _deliverer(self, outbox: Outbox, brokers: Brokers) -> Deliverer:
         settings = self.settings.mqtt
@@ -253,9 +272,10 @@ class Agent:
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
         captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
         pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
+        ghosts = self._start("ghost topics", lambda: self._clear_ghosts(supervisor, stop))
         listeners = [self._start(one.way.name, functools.partial(one.run, stop)) for one in self._listenings(lines)]
         try:
-            supervisor.watch(captures, pipelines, (delivery, *listeners), stop)
+            supervisor.watch(captures, pipelines, (delivery, ghosts, *listeners), stop)
         finally:
             stop.set()  # captures end, then the pipelines, which still have something to say
             wait(captures.values(), _STOP_S)
@@ -268,7 +288,7 @@ class Agent:
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
-        for thread in (*captures.values(), *pipelines, delivery, *listeners):
+        for thread in (*captures.values(), *pipelines, delivery, ghosts, *listeners):
             if thread.done():
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
 

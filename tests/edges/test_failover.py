@@ -262,6 +262,22 @@ def test_no_try_is_made_while_staying_away_and_it_says_why() -> None:
         assert broker.connections == 2
 
 
+def test_who_is_hung_up_on_after_a_refusal_has_no_rival() -> None:
+    def refusing(first: int, body: bytes) -> bytes | None:
+        if first == CONNECT:
+            return ACCEPT_5
+        return b"\x40\x04" + packet_id(body) + b"\x87\x00" if first & 0xF0 == PUBLISH else None
+
+    with scripted(refusing) as broker:
+        brokers = brokers_of(broker.url)
+        for number in range(12):  # a list of rights that lets nothing through ends as many connections as messages
+            with line(brokers.connect()) as connection:
+                connection.publish(f"edge/{number}", b"", retain=False)
+                until(connection.acknowledged)
+                with pytest.raises(BrokerError, match="the connection broke"):
+                    connection.subscribe("edge/#", lambda _heard: None)
+
+
 @brokers.needs_mosquitto
 @pytest.mark.parametrize("protocol", [5, 3])
 def test_two_boxes_with_one_id_do_not_fight_at_full_speed(

@@ -162,7 +162,7 @@ class Brokers:
             self._next = _named(reference(notes.said), brokers, otherwise=self._index + 1)
         away_s = self._rivals.stay_away_s(
             taken_over=notes.ended_code == TAKEN_OVER,
-            broke=notes.ended_code is None and not last.hung_up,
+            broke=notes.ended_code is None and not last.hung_up and not notes.refused,
             lasted_s=self._clock.monotonic_s() - self._accepted_s,
         )
         self._barred_until_s = self._clock.monotonic_s() + away_s

@@ -53,6 +53,7 @@ class Notes:
         self.said: Properties | None = None  # with the answer, or with why it ended
         self.receipts: list[Receipt] = []
         self.confirmed = False  # whether the broker has ever answered to a message
+        self.refused = False  # whether it has ever refused one; mosquitto 2.0.11 hangs up after that
         self.subscribed: dict[int | None, str] = {}  # by their tokens: why the broker refused, empty when it did not
         self.early: deque[paho.MQTTMessage] = deque(maxlen=_EARLY)
         self.ended: str | None = None
@@ -109,6 +110,7 @@ class Notes:
     def _on_publish(self, _client: paho.Client, _data: Any, token: int, answer: ReasonCode, _said: Properties) -> None:
         refused = answer.value if answer.is_failure else None
         self.confirmed = True
+        self.refused = self.refused or refused is not None
         self.add(Receipt(token=token, refused=refused, reason="" if refused is None else str(answer)))
 
     def _on_subscribe(

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+
+_KEPT = (
+    "camera/+/status",
+    "camera/+/motion",
+    "camera/+/detect",
+    "camera/+/threshold",
+    "camera/+/rate_hz",
+    "camera/+/count/+",
+    "camera/+/zone/+/count/+",
+    "camera/+/line/+/count/+/+",
+)
+"""What is retained of cameras, below the device's root; `+` is a name, as in a subscription to MQTT topics."""
+
+_NAME = "[a-zA-Z0-9_-]{1,64}"
+_KEPT_SHAPE = re.compile("|".join(re.escape(shape).replace(r"\+", _NAME) for shape in _KEPT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +53,22 @@ class Topics:
     def capabilities(self) -> str:
         """Retained JSON: what it is made of."""
         return f"{self.root}/capabilities"
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What to subscribe to in order to hear all that is retained of cameras, and nothing else."""
+        return tuple(f"{self.root}/{shape}" for shape in _KEPT)
+
+    def ghosts(self, found: Iterable[str], alive: Collection[str]) -> tuple[str, ...]:
+        """Topics that an earlier life has left behind: of a camera, a zone, a line or a label that is no more.
+
+        Args:
+            found: topics that the broker has retained; those whose shape is not ours are none of our business.
+            alive: the topics of all states of this life.
+        """
+        ours = (topic for topic in found if topic.startswith(f"{self.root}/"))
+        kept = (topic for topic in ours if _KEPT_SHAPE.fullmatch(topic, len(self.root) + 1))
+        return tuple(sorted(set(kept) - set(alive)))
 
     def camera_status(self, camera: str) -> str:
         """Retained `online` or `offline`."""
