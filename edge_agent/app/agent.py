@@ -43,6 +43,7 @@ from edge_agent.records import Frame, Message
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
+from edge_agent.stages.encode.topics import ghosts, kept_filters
 from edge_agent.stages.gate.external import Attention, ExternalGate
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.track.tracker import Tracker
@@ -225,8 +226,8 @@ class Agent:
             return self._brokers("-ghosts", None, settings.model_copy(update={"url": broker, "urls": ()})).connect()
 
         Ghosts(
-            topic_filters=self._topics.kept,
-            choose=self._topics.ghosts,
+            topic_filters=kept_filters(self._topics),
+            choose=functools.partial(ghosts, self._topics),
             alive=lambda: {state.topic for state in outbox.states()},
             complete=motions.issubset,  # a pipeline says all of its states at once
             again=outbox.redirty,
@@ -272,10 +273,10 @@ class Agent:
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
         captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
         pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
-        ghosts = self._start("ghost topics", lambda: self._clear_ghosts(supervisor, stop))
+        ghost_topics = self._start("ghost topics", lambda: self._clear_ghosts(supervisor, stop))
         listeners = [self._start(one.way.name, functools.partial(one.run, stop)) for one in self._listenings(lines)]
         try:
-            supervisor.watch(captures, pipelines, (delivery, ghosts, *listeners), stop)
+            supervisor.watch(captures, pipelines, (delivery, ghost_topics, *listeners), stop)
         finally:
             stop.set()  # captures end, then the pipelines, which still have something to say
             wait(captures.values(), _STOP_S)
@@ -288,7 +289,7 @@ class Agent:
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
-        for thread in (*captures.values(), *pipelines, delivery, ghosts, *listeners):
+        for thread in (*captures.values(), *pipelines, delivery, ghost_topics, *listeners):
             if thread.done():
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
 

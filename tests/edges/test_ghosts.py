@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import brokers
@@ -20,7 +21,8 @@ from edge_agent.edges.clock import SystemClock
 from edge_agent.edges.ghosts import Ghosts
 from edge_agent.edges.mqtt import Connection, MqttSettings, connect
 from edge_agent.errors import BrokerError
-from edge_agent.stages.encode.topics import Topics
+from edge_agent.stages.encode import topics
+from edge_agent.stages.encode.topics import Topics, kept_filters
 
 TOPICS = Topics(prefix="edge", device="pi")
 ALIVE = {"edge/pi/status", "edge/pi/camera/front/motion", "edge/pi/camera/front/count/person"}
@@ -73,8 +75,8 @@ def retained(kind: Kind, broker: Broker) -> set[str]:
 
 def ghosts_of(alive: set[str], again: threading.Event | None = None) -> Ghosts:
     return Ghosts(
-        topic_filters=TOPICS.kept,
-        choose=TOPICS.ghosts,
+        topic_filters=kept_filters(TOPICS),
+        choose=partial(topics.ghosts, TOPICS),
         alive=lambda: alive,
         complete=lambda found: "edge/pi/camera/front/motion" in found,
         again=(again or threading.Event()).set,
@@ -154,18 +156,15 @@ def test_what_came_into_being_just_as_it_was_cleared_is_sent_again(mosquitto: br
     publish.single("edge/pi/camera/front/count/cat", b"1", qos=1, retain=True, port=mosquitto.port)
     alive, again = set(ALIVE), threading.Event()
 
-    class Racing(Topics):
-        """Chooses, and then the topic is alive."""
-
-        def ghosts(self, found: object, _alive: object) -> tuple[str, ...]:  # type: ignore[override]
-            chosen = TOPICS.ghosts(found, ALIVE)  # type: ignore[arg-type]
-            alive.update(chosen)
-            return chosen
+    def race(found: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+        chosen = topics.ghosts(TOPICS, found, known)
+        alive.update(chosen)  # just now
+        return chosen
 
     racing = Ghosts(
-        topic_filters=TOPICS.kept,
-        choose=Racing(prefix="edge", device="pi").ghosts,
-        alive=lambda: alive,
+        topic_filters=kept_filters(TOPICS),
+        choose=race,
+        alive=lambda: set(alive),
         complete=lambda _: True,
         again=again.set,
         clock=SystemClock(),

@@ -46,7 +46,7 @@ def connected(url: str, client_id: str = "pi", will: Message | None = WILL, **se
 
 
 def acknowledged(connection: Connection) -> None:
-    until(lambda: connection.acknowledged())
+    until(connection.acknowledged)
 
 
 def connect_packet(protocol: int = 5, will: Message | None = WILL, **settings: Any) -> bytes:

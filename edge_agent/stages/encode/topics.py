@@ -54,22 +54,6 @@ class Topics:
         """Retained JSON: what it is made of."""
         return f"{self.root}/capabilities"
 
-    @property
-    def kept(self) -> tuple[str, ...]:
-        """What to subscribe to in order to hear all that is retained of cameras, and nothing else."""
-        return tuple(f"{self.root}/{shape}" for shape in _KEPT)
-
-    def ghosts(self, found: Iterable[str], alive: Collection[str]) -> tuple[str, ...]:
-        """Topics that an earlier life has left behind: of a camera, a zone, a line or a label that is no more.
-
-        Args:
-            found: topics that the broker has retained; those whose shape is not ours are none of our business.
-            alive: the topics of all states of this life.
-        """
-        ours = (topic for topic in found if topic.startswith(f"{self.root}/"))
-        kept = (topic for topic in ours if _KEPT_SHAPE.fullmatch(topic, len(self.root) + 1))
-        return tuple(sorted(set(kept) - set(alive)))
-
     def camera_status(self, camera: str) -> str:
         """Retained `online` or `offline`."""
         return f"{self.root}/camera/{camera}/status"
@@ -94,6 +78,24 @@ class Topics:
     def late_event(self, camera: str) -> str:
         """The same JSON when it is no news any more."""
         return f"{self.event(camera)}/late"
+
+
+def kept_filters(topics: Topics) -> tuple[str, ...]:
+    """What to subscribe to in order to hear all that is retained of cameras, and nothing else."""
+    return tuple(f"{topics.root}/{shape}" for shape in _KEPT)
+
+
+def ghosts(topics: Topics, found: Iterable[str], alive: Collection[str]) -> tuple[str, ...]:
+    """Topics that an earlier life has left behind: of a camera, a zone, a line or a label that is no more.
+
+    Args:
+        topics: of the device.
+        found: topics that the broker has retained; those whose shape is not ours are none of our business.
+        alive: the topics of all states of this life.
+    """
+    ours = (topic for topic in found if topic.startswith(f"{topics.root}/"))
+    kept = (topic for topic in ours if _KEPT_SHAPE.fullmatch(topic, len(topics.root) + 1))
+    return tuple(sorted(set(kept) - set(alive)))
 
 
 def _level(label: str) -> str:
