@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge_agent.records import Detections, Frame, Message, Motion, Moving, Said, Step, Tracks
+from edge_agent.records import Detections, Frame, InForce, Message, Motion, Moving, Said, Step, Tracks
 
 LONGEST_SILENCE_S = 30.0
 """After so long without a frame, who is seen then is not taken for who was seen before."""
@@ -23,6 +23,7 @@ class Pipeline:
     """The stages of one camera, each by its one verb.
 
     Attributes:
+        adjust: the detector, the gate and whoever else goes by it: what is in force now?
         blank: what is masked is taken out of a frame, before all else.
         begin: the rules: what is true before anything was seen?
         observe: the gate: does something move, and should the detector look?
@@ -38,6 +39,7 @@ class Pipeline:
         encode: the bytes that say it.
     """
 
+    adjust: Callable[[InForce], None]
     blank: Callable[[Frame], Frame]
     begin: Callable[[], Sequence[Said]]
     observe: Callable[[Frame], Motion]

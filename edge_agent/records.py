@@ -387,6 +387,21 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """What a camera goes by at the moment, of all that can be changed while the agent runs.
+
+    Attributes:
+        detect: whether anybody looks at its frames.
+        threshold: least score of a detection, for labels without one of their own.
+        rate_hz: how often to look while something moves.
+    """
+
+    detect: bool
+    threshold: float
+    rate_hz: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
     """One MQTT message as the broker hands it on.
 

@@ -41,8 +41,9 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
     outbox: Outbox,
     deliverer: Deliverer,
     broker: BrokerStatus,
+    commands: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """How the agent is doing; `cameras` are what `camera_health` says of each, by its id."""
+    """How the agent is doing; `cameras` are what `camera_health` says of each, `commands` what their office does."""
     waiting = outbox.stats()
     return {
         "uptime_s": round(clock.monotonic_s() - started_s, 1),
@@ -72,6 +73,7 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
             "reason": deliverer.last_failure,
             **asdict(deliverer.counters),
         },
+        "commands": {**commands, "answers_lost": waiting.answers_lost},
     }
 
 

@@ -17,7 +17,8 @@ _SECONDS_IN = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600
 _BYTES_IN = {"": 1, "B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 _QUANTITY = re.compile(r"\s*([-+]?[0-9]{1,15}(?:\.[0-9]{0,15})?)\s*([A-Za-z]*)\s*")  # 15: no more fit into a float
 _POLYGON_CORNERS = 3
-_YEAR_S = 366 * 86400.0
+YEAR_S = 366 * 86400.0
+"""The longest duration that can be written."""
 
 
 class Section(BaseModel):
@@ -70,7 +71,7 @@ def _has_corners(polygon: tuple[UnitPoint, ...]) -> tuple[UnitPoint, ...]:
     return polygon
 
 
-Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, le=_YEAR_S)]
+Seconds = Annotated[float, BeforeValidator(parse_seconds), Field(ge=0, le=YEAR_S)]
 """A duration, in seconds; at most a year."""
 
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
@@ -78,6 +79,12 @@ Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole, 0..1."""
+
+Threshold = Annotated[Ratio, Field(gt=0)]
+"""Least score of a detection; at 0 everything would be one."""
+
+RateHz = Annotated[float, Field(gt=0, le=60)]
+"""How often to look, a second."""
 
 Identifier = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 """A name that may stand in an MQTT topic."""

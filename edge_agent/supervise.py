@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from edge_agent import reports
 from edge_agent.camera_line import Line
+from edge_agent.commands.office import Office
+from edge_agent.commands.reload import Reload
 from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
@@ -23,6 +25,7 @@ from edge_agent.edges.triggers.trigger import TriggerState
 from edge_agent.edges.turns import Turns
 from edge_agent.errors import StorageError
 from edge_agent.health import Load, Progress, Tally
+from edge_agent.stages.commands.changes import Change
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.vision import Vision
@@ -31,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
 _REPORT_EVERY_S = 30.0
+RELOAD_S = 900.0
+"""To stop, load a model that may have to be compiled for this machine, and begin: no sign of life comes meanwhile."""
+
 _NAMED = 5  # of many cameras those that suffer most; health tells of all
 _AGAINST_OVERLOAD = (
     "lower detect.rate_hz, detect.zoom and detect.tile or the size and rate that the cameras send, choose a smaller "
@@ -86,6 +92,8 @@ class Supervisor:
         deliverer: who takes them on.
         brokers: where to.
         progress: whether every thread moves on.
+        office: what others ask for, and what was changed by that.
+        reload: what is to come after this run.
         start_capture: begins a thread that captures a camera, given its id.
         clock: tells the time.
         notifier: tells systemd.
@@ -102,6 +110,8 @@ class Supervisor:
     deliverer: Deliverer
     brokers: Brokers
     progress: Progress
+    office: Office
+    reload: Reload
     start_capture: Callable[[str], Future[None]]
     clock: Clock
     notifier: Notifier
@@ -128,7 +138,7 @@ class Supervisor:
             beside: threads that end with the agent only: delivery, and those that listen for triggers.
             stop: ends it.
         """
-        self.outbox.put([native.status(self._topics.status, online=True)])
+        self.outbox.put([native.status(self._topics.status, online=True), *self.reload.done()])
         self.say_states()
         self._report()
         self.notifier.ready()
@@ -143,6 +153,8 @@ class Supervisor:
                 self._report()
             self._replace_hanging(captures)
             self._feed_watchdog()
+            if self._is_to_reload():
+                return
             work = (*captures.values(), *pipelines)
             if any(thread.done() and thread.exception() for thread in (*work, *beside)):
                 break
@@ -150,6 +162,18 @@ class Supervisor:
                 _log.info("every recording is over")
                 break
         self.notifier.stopping()
+
+    def _is_to_reload(self) -> bool:
+        """Whether somebody wants another configuration, and has one that is right."""
+        if self.reload.asked_by_signal():
+            self.notifier.reloading(RELOAD_S)
+            if self.reload.ask() is not None:
+                self.notifier.ready()
+        if self.reload.settings is None:
+            return False
+        _log.info("beginning again with the configuration as it is now")
+        self.notifier.reloading(RELOAD_S)
+        return True
 
     def say_states(self) -> None:
         """Say of each camera whether it is there."""
@@ -185,10 +209,10 @@ class Supervisor:
         statuses = [line.capture.status() for line in self.lines.values()]
         return [(status.state, status.since_utc_ns) for status in statuses]
 
-    def _news(self) -> tuple[list[tuple[State, int]], list[TriggerState], bool]:
+    def _news(self) -> tuple[list[tuple[State, int]], list[TriggerState], bool, tuple[Change, ...]]:
         """What is reported as soon as it changes."""
         triggers = [line.triggers.status().state for line in self.lines.values()]
-        return self._states(), triggers, self._load.overloaded
+        return self._states(), triggers, self._load.overloaded, self.office.changes.now
 
     def _note_load(self) -> None:
         """Count what is given up, and log it when that begins to be too much and when it is over."""
@@ -220,6 +244,7 @@ class Supervisor:
                 outbox=self.outbox,
                 deliverer=self.deliverer,
                 broker=self.brokers.status,
+                commands=self.office.report(),
             )
         except StorageError as error:  # a disk that cannot be read now is no reason to stop watching
             _log.warning("no health report: %s", error)
@@ -230,7 +255,7 @@ class Supervisor:
         """Let another thread capture where one hangs in a library; of too many, the watchdog is told instead."""
         silent = self.progress.silent()
         for camera, line in self.lines.items():
-            if capture_thread(camera) in silent and line.capture.leave_behind():
+            if (capture_thread(camera) in silent or line.capture.is_late_to_begin) and line.capture.leave_behind():
                 captures[camera] = self.start_capture(camera)
 
     def _feed_watchdog(self) -> None:

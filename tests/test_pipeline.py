@@ -63,6 +63,7 @@ class Recorder:
             return call
 
         return Pipeline(
+            adjust=lambda _in_force: None,
             blank=lambda frame: frame,
             observe=noting("observe", self.motion),
             detect=noting("detect", self.found),
@@ -226,6 +227,7 @@ def real_pipeline(nuisance: NuisanceMap | None = None) -> Pipeline:
     names = Names(topics=Topics(prefix="edge", device="pi"), camera="front", run_id="b3c1f0")
     tracker = Tracker(TrackSettings())
     return Pipeline(
+        adjust=lambda _in_force: None,
         blank=Mask(()).blank,
         observe=Gate(GateSettings(), 5.0).observe,
         detect=lambda frame, motion: detector.detect(frame, motion.regions),

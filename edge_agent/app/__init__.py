@@ -13,9 +13,12 @@ from edge_agent.app.opening import (
     recording_url,
 )
 from edge_agent.app.pipelines import almanac_of, build_pipeline, build_replay
+from edge_agent.app.running import run
+from edge_agent.commands.reload import Reload
 
 __all__ = [
     "Agent",
+    "Reload",
     "almanac_of",
     "build_pipeline",
     "build_replay",
@@ -32,4 +35,5 @@ __all__ = [
     "open_recording",
     "recording_url",
     "replay_run_id",
+    "run",
 ]

@@ -17,17 +17,20 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 from edge_agent.app.asked import new_run_id
+from edge_agent.app.brokers import clear_ghosts, delivery_brokers, trigger_brokers
 from edge_agent.app.models import load_model
+from edge_agent.app.office import build_office, configured
 from edge_agent.app.pipelines import almanac_of, build_pipeline
-from edge_agent.camera_line import Line
+from edge_agent.camera_line import Dial, Line
+from edge_agent.commands.office import Office
+from edge_agent.commands.reload import Reload
 from edge_agent.config import CameraSettings, Settings
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
-from edge_agent.edges.ghosts import Ghosts
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
-from edge_agent.edges.mqtt import Brokers, MqttSettings
+from edge_agent.edges.mqtt import Brokers
 from edge_agent.edges.notebook import Page
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources import open_source
@@ -39,11 +42,9 @@ from edge_agent.edges.triggers.trigger import Listening, Triggers
 from edge_agent.edges.turns import Looks, Turns, places_for
 from edge_agent.errors import PassingError
 from edge_agent.health import Meter, Progress
-from edge_agent.records import Frame, Message
+from edge_agent.records import Frame
 from edge_agent.stages.detect.filters import Filters
-from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
-from edge_agent.stages.encode.topics import ghosts, kept_filters
 from edge_agent.stages.gate.external import Attention, ExternalGate
 from edge_agent.stages.gate.packets import PacketGate
 from edge_agent.stages.track.tracker import Tracker
@@ -63,10 +64,10 @@ _SILENCE_S = 30.0
 """How long a thread may be silent, beyond what it may lawfully wait for, before the watchdog is no longer fed."""
 
 
-def _packet_gate(camera: CameraSettings, attention: Attention | None) -> PacketGate | ExternalGate:
+def _packet_gate(camera: CameraSettings, attention: Attention | None, dial: Dial) -> PacketGate | ExternalGate:
     if attention is not None:
         return ExternalGate(camera.gate, attention)
-    return PacketGate(camera.gate, camera.detect.rate_hz, camera.mask)
+    return PacketGate(camera.gate, dial.now.rate_hz, camera.mask)  # another rate counts from the next connection on
 
 
 @dataclass(kw_only=True)
@@ -78,12 +79,16 @@ class Agent:
         clock: tells the time.
         notifier: tells systemd.
         run_id: of this start.
+        reload: what is to come after this run.
+        begun: whether it has come so far that cameras are captured.
     """
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
     notifier: Notifier = field(default_factory=lambda: Notifier(os.environ))
     run_id: str = field(default_factory=new_run_id)
+    reload: Reload = field(default_factory=Reload)
+    begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Prepare what every thread shares."""
@@ -91,7 +96,7 @@ class Agent:
         self._progress = Progress(self.clock.monotonic_s)
 
     def run(self, stop: threading.Event) -> None:
-        """Run until `stop` is set.
+        """Run until `stop` is set, every recording is over, or another configuration is to come.
 
         Raises:
             FatalError: the configuration or the model is wrong; nothing was begun.
@@ -103,14 +108,16 @@ class Agent:
         engines.prune(self.settings.outbox.path.parent, vision.engines)
         turns = Turns(places_for(vision.threads), self.clock)
         outbox = Outbox(self.settings.outbox, self.clock)
+        done = threading.Event()  # of this run alone: `stop` may be for several
         try:
             notebook = maps.notebook_in(self.settings.outbox.path.parent, self.clock)
             pages = notebook.read()
             files = trails.open_trails(self.settings.explain, self.settings.outbox.path.parent, self.clock)
             keep = trails.keep_in(files) if files else None
             cameras = self.settings.cameras
-            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, stop) for camera in cameras}
-            brokers = self._brokers("", native.status(self._topics.status, online=False))
+            lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, done) for camera in cameras}
+            brokers = delivery_brokers(self.settings, self.clock)
+            office = build_office(self.settings, lines, outbox, self.clock, self.reload)
             supervisor = Supervisor(
                 settings=self.settings,
                 run_id=self.run_id,
@@ -120,14 +127,16 @@ class Agent:
                 trails=files,
                 turns=turns,
                 outbox=outbox,
-                deliverer=self._deliverer(outbox, brokers),
+                deliverer=self._deliverer(outbox, brokers, office),
                 brokers=brokers,
                 progress=self._progress,
+                office=office,
+                reload=self.reload,
                 start_capture=lambda camera: self._start(capture_thread(camera), lines[camera].capture.run),
                 clock=self.clock,
                 notifier=self.notifier,
             )
-            self._run_threads(tuple(lines.values()), supervisor, stop)
+            self._run_threads(tuple(lines.values()), supervisor, stop, done)
         finally:
             outbox.close()
 
@@ -150,6 +159,7 @@ class Agent:
     ) -> Line:
         latest: Latest[Frame] = Latest()
         meter = Meter(time.perf_counter)
+        dial = Dial(now=configured(camera, vision.threshold))
         names = Names(topics=self._topics, camera=camera.id, run_id=self.run_id)
         settings = camera.capture
         triggers = Triggers(camera.id, self.clock)
@@ -166,7 +176,7 @@ class Agent:
                 stop,
                 pace="real_time",
                 picture=camera.picture,
-                new_gate=functools.partial(_packet_gate, camera, attention),
+                new_gate=functools.partial(_packet_gate, camera, attention, dial),
                 decoder=decoder,
             ),
             slot=latest,
@@ -191,6 +201,7 @@ class Agent:
         nuisance = maps.map_of(camera.id, camera.detect.labels, pages, self.clock)
         return Line(
             camera=camera,
+            dial=dial,
             capture=capture,
             triggers=triggers,
             looks=looks,
@@ -217,30 +228,7 @@ class Agent:
             beat=beat,
         )
 
-    def _clear_ghosts(self, supervisor: Supervisor, stop: threading.Event) -> None:
-        """Clear what an earlier life has left retained, on each broker that is used."""
-        settings, outbox = self.settings.mqtt, supervisor.outbox
-        motions = {self._topics.motion(camera.id) for camera in self.settings.cameras}
-
-        def connect(broker: str) -> mqtt.Connection:
-            return self._brokers("-ghosts", None, settings.model_copy(update={"url": broker, "urls": ()})).connect()
-
-        Ghosts(
-            topic_filters=kept_filters(self._topics),
-            choose=functools.partial(ghosts, self._topics),
-            alive=lambda: {state.topic for state in outbox.states()},
-            complete=motions.issubset,  # a pipeline says all of its states at once
-            again=outbox.redirty,
-            clock=self.clock,
-            beat=self._progress.watch("ghost topics", _SILENCE_S + 5 * settings.ack_timeout_s),
-        ).run(stop, lambda: supervisor.brokers.status.broker, connect)
-
-    def _brokers(self, ending: str, will: Message | None, settings: MqttSettings | None = None) -> Brokers:
-        """What connects under this device's id and an ending of it: a broker lets each id in once."""
-        client_id = f"edge-agent-{self.settings.device.id}{ending}"
-        return Brokers(settings or self.settings.mqtt, client_id=client_id, will=will, clock=self.clock)
-
-    def _deliverer(self, outbox: Outbox, brokers: Brokers) -> Deliverer:
+    def _deliverer(self, outbox: Outbox, brokers: Brokers, office: Office) -> Deliverer:
         settings = self.settings.mqtt
         return Deliverer(
             outbox=outbox,
@@ -248,6 +236,7 @@ class Agent:
             clock=self.clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
+            subscriptions=office.subscriptions(),
             beat=self._progress.watch(
                 "delivery", _SILENCE_S + 4 * settings.ack_timeout_s
             ),  # two versions, each asked twice,
@@ -256,7 +245,7 @@ class Agent:
     def _listenings(self, lines: Sequence[Line]) -> list[Listening]:
         settings = self.settings.mqtt
         cameras = [(line.camera.id, line.triggers, line.camera.triggers) for line in lines if line.camera.enabled]
-        connect = self._brokers("-triggers", None).connect
+        connect = trigger_brokers(self.settings, self.clock).connect
         return [
             Listening(
                 way=way,
@@ -268,17 +257,22 @@ class Agent:
             for way in ways_of(cameras, self.settings.webhook, connect, self.clock)
         ]
 
-    def _run_threads(self, lines: Sequence[Line], supervisor: Supervisor, stop: threading.Event) -> None:
+    def _run_threads(
+        self, lines: Sequence[Line], supervisor: Supervisor, stop: threading.Event, done: threading.Event
+    ) -> None:
         stop_delivery = threading.Event()
+        supervisor.office.open()
+        self.begun = True
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
         captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
         pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
-        ghost_topics = self._start("ghost topics", lambda: self._clear_ghosts(supervisor, stop))
-        listeners = [self._start(one.way.name, functools.partial(one.run, stop)) for one in self._listenings(lines)]
+        ghosts = self._ghosts(supervisor, done)
+        listeners = [self._start(one.way.name, functools.partial(one.run, done)) for one in self._listenings(lines)]
+        commands = self._commands(supervisor.office, done)
         try:
-            supervisor.watch(captures, pipelines, (delivery, ghost_topics, *listeners), stop)
+            supervisor.watch(captures, pipelines, (delivery, commands, ghosts, *listeners), stop)
         finally:
-            stop.set()  # captures end, then the pipelines, which still have something to say
+            done.set()  # captures end, then the pipelines, which still have something to say
             wait(captures.values(), _STOP_S)
             for line in lines:
                 line.latest.close()  # of a capture that hangs in a library, too
@@ -289,9 +283,20 @@ class Agent:
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
-        for thread in (*captures.values(), *pipelines, delivery, ghost_topics, *listeners):
+        for thread in (*captures.values(), *pipelines, delivery, commands, ghosts, *listeners):
             if thread.done():
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
+
+    def _commands(self, office: Office, done: threading.Event) -> Future[None]:
+        beat = self._progress.watch("commands", _SILENCE_S)
+        return self._start("commands", lambda: office.run(done, beat))
+
+    def _ghosts(self, supervisor: Supervisor, done: threading.Event) -> Future[None]:
+        beat = self._progress.watch("ghost topics", _SILENCE_S + 5 * self.settings.mqtt.ack_timeout_s)
+        call = functools.partial(
+            clear_ghosts, self.settings, supervisor.brokers, supervisor.outbox, self.clock, beat, done
+        )
+        return self._start("ghost topics", call)
 
     def _start(self, name: str, call: Callable[[], None]) -> Future[None]:
         return start_thread(name, call, self._progress)

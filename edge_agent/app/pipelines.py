@@ -12,7 +12,7 @@ from edge_agent.edges.turns import Looks
 from edge_agent.errors import ConfigError
 from edge_agent.health import Meter
 from edge_agent.pipeline import Pipeline
-from edge_agent.records import Detections, Frame, Motion, Step
+from edge_agent.records import Detections, Frame, InForce, Motion, Step
 from edge_agent.stages.detect.filters import Filters
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
@@ -85,6 +85,14 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
     def look(frame: Frame, motion: Motion) -> Detections:
         return detector.detect(frame, motion.regions)
 
+    def adjust(in_force: InForce) -> None:
+        detector.set_threshold(in_force.threshold)
+        gate.set_rate(in_force.rate_hz)
+        if looks is not None:
+            looks.set_rate(in_force.rate_hz)
+        if trail is not None:
+            trail.set_thresholds(_thresholds(camera, in_force.threshold))
+
     def forget() -> None:
         gate.forget()
         tracker.forget()
@@ -98,6 +106,7 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
 
     timed_look = meter.timed("detect", look)
     return Pipeline(
+        adjust=adjust,
         blank=Mask(camera.mask).blank,
         begin=rules.begin,
         observe=meter.timed("gate", gate.observe),
@@ -138,7 +147,7 @@ def almanac_of(settings: Settings) -> Almanac:
 
 def _asked(camera: CameraSettings, vision: Vision) -> Asked:
     """What a camera's settings ask for, as far as its trail tells of it."""
-    labels, thresholds, track = camera.detect.labels, camera.detect.thresholds, camera.track
+    labels, track = camera.detect.labels, camera.track
     least = {label: track.least_scores(label) for label in labels}
     return Asked(
         confirm={
@@ -150,10 +159,15 @@ def _asked(camera: CameraSettings, vision: Vision) -> Asked:
             )
             for label, (median, top) in least.items()
         },
-        thresholds={label: thresholds.get(label, vision.threshold) for label in labels},
+        thresholds=_thresholds(camera, vision.threshold),
         zones={rule.name: rule.zone for rule in camera.rules},
         external=camera.gate.mode == "external",
     )
+
+
+def _thresholds(camera: CameraSettings, threshold: float) -> dict[str, float]:
+    """Of each label that a camera looks for, the least score of a detection."""
+    return {label: camera.detect.thresholds.get(label, threshold) for label in camera.detect.labels}
 
 
 def _schedules(camera: CameraSettings, almanac: Almanac) -> dict[str, Callable[[int], bool]]:

@@ -1,4 +1,4 @@
-"""Run the daemon: cameras in, events out, until told to stop by SIGTERM or SIGINT."""
+"""Run the daemon: cameras in, events out, until told to stop; SIGHUP has it read its configuration anew."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -28,8 +29,16 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, functools.partial(_stop, stop))
-    app.Agent(settings=settings).run(stop)
+    reload = app.Reload(load=functools.partial(load_settings, args.config))
+    if not os.isatty(sys.stdin.fileno() if sys.stdin else -1):  # in a terminal it means that this is closed
+        signal.signal(signal.SIGHUP, functools.partial(_hang_up, reload))
+    app.run(settings, stop, reload)
     return 0
+
+
+def _hang_up(reload: app.Reload, _signal_number: int, _frame: FrameType | None) -> None:
+    """Ask for another configuration; noticed within a second."""
+    reload.hung_up = True
 
 
 def _stop(stop: threading.Event, signal_number: int, _frame: FrameType | None) -> None:

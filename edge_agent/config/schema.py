@@ -16,6 +16,7 @@ from edge_agent.edges.trail import ExplainSettings
 from edge_agent.edges.triggers import TriggerSettings
 from edge_agent.edges.triggers.webhook import WebhookSettings
 from edge_agent.settings import Identifier, Polygon, Section
+from edge_agent.stages.commands.command import CommandsSettings
 from edge_agent.stages.detect.detector import DetectSettings
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.rules.ground import GroundSettings
@@ -109,6 +110,9 @@ class Settings(Section):
 
     mqtt: MqttSettings = MqttSettings()
     """Which broker, as whom, and how patiently."""
+
+    commands: CommandsSettings = CommandsSettings()
+    """What others may ask of the running agent over MQTT."""
 
     model: ModelSettings = ModelSettings()
     """Which model looks, and on what hardware."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -20,10 +21,19 @@ class Notifier:
     def __init__(self, environ: Mapping[str, str]) -> None:
         path = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + path[1:] if path.startswith("@") else path
+        self._watchdog_us = environ.get("WATCHDOG_USEC", "")
 
     def ready(self) -> None:
-        """Start-up is done."""
+        """Start-up is done, or reloading."""
         self._send("READY=1")
+        if self._watchdog_us:
+            self._send(f"WATCHDOG_USEC={self._watchdog_us}")
+
+    def reloading(self, within_s: float) -> None:
+        """The configuration is read again; until `ready`, no sign of life may come for so many seconds."""
+        if self._watchdog_us:
+            self._send(f"WATCHDOG_USEC={round(within_s * 1e6)}")
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def still_starting(self, seconds: float) -> None:
         """Start-up goes on, and will say so again or be done within so many seconds."""

@@ -184,6 +184,12 @@ class Looks:
         self._given_up = 0
         self._waits_s: deque[float] = deque(maxlen=_SAMPLES)
 
+    def set_rate(self, rate_hz: float) -> None:
+        """From the next look on: how often the camera is looked at; called by the thread that looks."""
+        if rate_hz != self.rate_hz:
+            self.rate_hz, self._interval_s = rate_hz, 1.0 / rate_hz
+            self._due_s = -math.inf
+
     def in_turn(self, detect: Callable[[Frame, Motion], Result]) -> Callable[[Frame, Motion], Result | None]:
         """The same look, when it is its turn; None when there will be no more turns."""
 

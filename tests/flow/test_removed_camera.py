@@ -11,6 +11,7 @@ from brokers import Mosquitto, listening, needs_mosquitto, until
 from paho.mqtt import publish
 from program import LOOP, PATIENCE_S, ROOT, ZONES, camera
 
+STATES = ("status", "motion", "detect", "threshold", "rate_hz")
 FOREIGN = {"edge/other/camera/back/motion", f"{ROOT}/camera/back/set/detect", f"{ROOT}/note", "zigbee2mqtt/pir"}
 
 
@@ -37,7 +38,7 @@ def test_a_camera_a_zone_and_a_label_that_are_no_more_leave_no_topic(
         agent.stop(within_s=PATIENCE_S)
     front = camera("front", zones={"road": ZONES["road"]}, detect={"labels": ["person"]}, **LOOP)
     wanted = {f"{ROOT}/{name}" for name in ("status", "health", "capabilities")} | {
-        f"{ROOT}/camera/front/{name}" for name in ("status", "motion", "count/person", "zone/road/count/person")
+        f"{ROOT}/camera/front/{name}" for name in (*STATES, "count/person", "zone/road/count/person")
     }
     (tmp_path / "after").mkdir()
     with program.running(tmp_path / "after", front, mqtt=mqtt) as agent:

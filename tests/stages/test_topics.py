@@ -17,6 +17,9 @@ def topics_of(camera: str, place: str, label: str) -> list[str]:
     return [
         TOPICS.camera_status(camera),
         TOPICS.motion(camera),
+        TOPICS.detect(camera),
+        TOPICS.threshold(camera),
+        TOPICS.rate_hz(camera),
         TOPICS.count(camera, None, label),
         TOPICS.count(camera, place, label),
         TOPICS.crossings(camera, place, label, "in"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent.records import Infer, ModelSignature
-from edge_agent.settings import Ratio, Section
+from edge_agent.settings import Ratio, Section, Threshold
 
 Spread = Annotated[float, Field(gt=0)]
 
@@ -53,7 +53,7 @@ class ModelSettings(Section):
     std: tuple[Spread, Spread, Spread] | None = None
     """Divides what is left."""
 
-    threshold: Annotated[Ratio, Field(gt=0)] = 0.4
+    threshold: Threshold = 0.4
     """Least score of a detection; larger means fewer false alarms and more missed objects."""
 
     threads: Annotated[int, Field(ge=1, le=64)] = 1

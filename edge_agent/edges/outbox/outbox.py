@@ -170,9 +170,11 @@ class Outbox:
             self._answers.forget(entry_id, lost=lost)
 
     def redirty(self) -> None:
-        """A new connection knows nothing: every state counts as changed."""
+        """Every state counts as changed: a new connection knows nothing, or somebody wants to hear them again."""
         with self._changed:
             self._dirty = dict.fromkeys(self._states)
+            self._news = True
+            self._changed.notify_all()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until something was put since the last wait; false when nothing was."""

@@ -55,13 +55,21 @@ STALLED_S = 2.0
 STALLED_INTERVALS = 10.0
 """...and for this many times what usually lies between two of its frames."""
 
+ANEW_S = 3.0
+"""A thread that was told to begin anew and has not after this long is silent, and another one begins for it."""
+
 PAST_S = 0.5
 """A frame that is handed on so long after its packet came is one of the past."""
 
 CATCH_UP_S = 5.0
 """For so long at a stretch frames of the past wait for each other, so that the pipeline can catch up."""
 
+_HUNG = "the thread that reads it hung in a library"
 _RATE_WINDOW = 50  # frames over which their rate is measured
+
+
+class _AnewError(PassingError):
+    """Somebody wants the source to be opened again."""
 
 
 class LeftBehindError(Exception):
@@ -205,6 +213,7 @@ class Capture:
         self._charge = threading.Lock()
         self._thread = threading.current_thread()
         self._left_behind: list[threading.Thread] = []
+        self._anew_s = math.inf  # since when somebody waits for it to begin anew
 
     def status(self) -> CaptureStatus:
         """Say how the source is doing; safe from any thread."""
@@ -257,6 +266,15 @@ class Capture:
             with self._in_charge():
                 self._status = replace(self._status, damaged=damaged_before + source.damaged)
 
+    def begin_anew(self) -> None:
+        """Open the source again, at once; safe from any thread."""
+        self._anew_s = self.clock.monotonic_s()
+
+    @property
+    def is_late_to_begin(self) -> bool:
+        """Whether it was told to begin anew and has not for `ANEW_S`: it waits for a camera that keeps silent."""
+        return self.clock.monotonic_s() - self._anew_s > ANEW_S
+
     def leave_behind(self) -> bool:
         """Give up the thread that is in charge, because it hangs, so that another can `run`; called by who watches it.
 
@@ -267,7 +285,8 @@ class Capture:
             if len(self._left_behind) >= MAX_HANGING:
                 return False
             self._left_behind.append(self._thread)
-            reason = "the thread that reads it hung in a library; another one has begun"
+            told = "the thread that reads it did not begin anew when it was told to"
+            reason = f"{told if self.is_late_to_begin else _HUNG}; another one has begun"
             self._begin(reason)
             self._status = replace(self._status, replaced=self._status.replaced + 1)
         _log.error('camera "%s": %s (%d hang)', self.name, reason, len(self._left_behind))
@@ -289,6 +308,9 @@ class Capture:
         """Run once; true when there is nothing to come back for."""
         try:
             self.run_once()
+        except _AnewError as error:
+            _log.info('camera "%s": %s', self.name, error)
+            return False
         except PassingError as error:
             if self._recording and self._status.online and not self.settings.loop:
                 with self._in_charge():
@@ -301,11 +323,14 @@ class Capture:
 
     def _begin(self, reason: str) -> None:
         """Come to the next try; a camera that failed stays so until it gives a frame, for a try is no news."""
+        self._anew_s = math.inf
         self._enter("failed" if self._status.state == "failed" else "connecting", reason)
         self.beat()
 
     def _take(self, frame: Frame | None, source: Source, damaged: int) -> None:
         """Note that the source is alive, and hand its frame on if it made one."""
+        if self._anew_s < math.inf:
+            raise _AnewError("told to begin anew")
         if frame is not None or source.asleep:
             self._come_alive("asleep" if source.asleep else "streaming", frame)
         if frame is not None:
@@ -370,7 +395,7 @@ class Capture:
 
     def _wait(self, seconds: float) -> None:
         until_s = self.clock.monotonic_s() + seconds
-        while (left_s := until_s - self.clock.monotonic_s()) > 0:
+        while (left_s := until_s - self.clock.monotonic_s()) > 0 and self._anew_s == math.inf:
             with self._in_charge():
                 self.beat()
             if self.clock.wait(self.stop, min(left_s, BEAT_S)):

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from edge_agent import geometry
 from edge_agent.records import BoolArray, Detections, FloatArray, Frame, Infer
-from edge_agent.settings import Label, Ratio, Section
+from edge_agent.settings import Label, RateHz, Ratio, Section
 from edge_agent.stages.detect.filters import FilterSettings
 from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.detect.merging import Seen, merge
@@ -33,7 +33,7 @@ _SWITCHES = {"true": 1, "yes": 1, "on": 1, "false": 0, "no": 0, "off": 0}
 class DetectSettings(Section):
     """What to look for, and how often."""
 
-    rate_hz: Annotated[float, Field(gt=0, le=60)] = 5.0
+    rate_hz: RateHz = 5.0
     """How often to look while something moves; larger follows faster things and costs more. A person who walks across
     at 2 m/s is lost below about 4."""
 
@@ -115,12 +115,17 @@ class Detector:
         self._most_parts = settings.zoom
         self._grid = grid_of(settings.tile)
         self._wanted = np.array([label_names.index(label) for label in settings.labels], np.int64)
-        thresholds = [settings.thresholds.get(label, threshold) for label in settings.labels]
-        self._floors = np.array(thresholds, np.float32) * np.float32(settings.weak)
+        self._settings = settings
         self._thresholds = np.ones(len(label_names), np.float32)
-        self._thresholds[self._wanted] = thresholds
+        self.set_threshold(threshold)
         self._preparation = Preparation(head, input_size)
         self._spots = Spots()
+
+    def set_threshold(self, threshold: float) -> None:
+        """From the next frame on: the least score of a detection, for labels without one of their own."""
+        thresholds = [self._settings.thresholds.get(label, threshold) for label in self._settings.labels]
+        self._floors = np.array(thresholds, np.float32) * np.float32(self._settings.weak)
+        self._thresholds[self._wanted] = thresholds
 
     def detect(self, frame: Frame, regions: FloatArray | None = None) -> Detections:
         """Find the wanted things in a frame, and, as far as that is wanted, look closer at parts of it.

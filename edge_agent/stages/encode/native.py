@@ -57,6 +57,18 @@ def report(topic: str, content: Mapping[str, Any]) -> Message:
     return Message(topic=topic, payload=_json(content), kind="state")
 
 
+def in_force(topics: Topics, camera: str, setting: str, value: bool | float) -> Message:  # noqa: FBT001
+    """Write a setting as it is now."""
+    text = ("ON" if value else "OFF") if isinstance(value, bool) else f"{value:.6g}"
+    topic = {"detect": topics.detect, "threshold": topics.threshold, "rate_hz": topics.rate_hz}[setting](camera)
+    return Message(topic=topic, payload=text.encode(), kind="state")
+
+
+def answer(topic: str, content: Mapping[str, Any], correlation: bytes | None) -> Message:
+    """Write what became of a command."""
+    return Message(topic=topic, payload=_json(content), kind="answer", correlation=correlation)
+
+
 def iso_time(utc_ns: int) -> str:
     """ISO 8601 in UTC, to the millisecond: `2026-11-22T13:45:01.250Z`."""
     moment = _EPOCH + timedelta(microseconds=utc_ns // 1000)

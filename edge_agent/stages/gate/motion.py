@@ -31,8 +31,8 @@ class Gate:
         self._settings = settings
         self._attention = None if times is None else Attention(settings, times)
         self._is_off = settings.mode == "off" and times is None
-        self._watch = Pace(LEAST_WATCH_HZ if self._is_off else max(rate_hz, LEAST_WATCH_HZ))
-        self._look = Pace(rate_hz)
+        self._rate_hz = rate_hz
+        self._watch, self._look = self._paces(rate_hz)
         self._background = Background(settings, mask)
         self._moved_s = -math.inf
         self._roused_s = -math.inf
@@ -56,9 +56,19 @@ class Gate:
         look = self._look_at(at_s)
         return Motion(moving=moving, changed=changed, look=look, regions=regions, scene_changed=scene_changed)
 
+    def set_rate(self, rate_hz: float) -> None:
+        """From the next frame on: how often to look while something moves, at most."""
+        if rate_hz != self._rate_hz:
+            self._rate_hz = rate_hz
+            self._watch, self._look = self._paces(rate_hz)
+
     def forget(self) -> None:
         """It was said that nothing moves any more: whatever moves next is news."""
         self._moving = None
+
+    def _paces(self, rate_hz: float) -> tuple[Pace, Pace]:
+        """How often to watch and how often to look."""
+        return Pace(LEAST_WATCH_HZ if self._is_off else max(rate_hz, LEAST_WATCH_HZ)), Pace(rate_hz)
 
     def _look_at(self, at_s: float) -> Look | None:
         is_open = self._is_open(at_s)

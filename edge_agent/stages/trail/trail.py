@@ -7,7 +7,7 @@ view; what is over it hands out as entries, to be kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge_agent.records import Condition, Detections, Event, Frame, Spoken, Step, Track
 from edge_agent.stages.trail.entries import Confirming, Entry, EventEntry, Fate, ObjectEntry
@@ -53,6 +53,10 @@ class Trail:
         self._followed: dict[int, Followed] = {}  # by track id
         self._watched: Watched | None = None
         self._weighed: list[Noted] = []  # in this frame
+
+    def set_thresholds(self, thresholds: Mapping[str, float]) -> None:
+        """From the next stretch of time on: by label, the least score of a box that may begin an object."""
+        self._asked = replace(self._asked, thresholds=thresholds)
 
     def weigh(self, spoken: Spoken, track: Track | None, conditions: tuple[Condition, ...]) -> None:
         """Hear how it stands with a rule in the frame that is shown next."""

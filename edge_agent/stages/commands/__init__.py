@@ -1,0 +1,1 @@
+"""What somebody may ask of the running agent, read and weighed before anything is done."""
