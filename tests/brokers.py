@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,8 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 from ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -28,6 +30,7 @@ needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not
 needs_mosquitto_passwd = pytest.mark.skipif(MOSQUITTO_PASSWD is None, reason="mosquitto_passwd is not installed")
 
 DEADLINE_S = 10.0
+_FOR_EVER_S = 0xFFFFFFFF  # of a session. Source: MQTT version 5.0, section 3.1.2.11.2
 
 
 class Mosquitto:
@@ -114,12 +117,18 @@ def running(folder: Path, *settings: str, anonymous: bool = True) -> Iterator[Mo
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """One message as a subscriber got it, and when, in seconds since 1970."""
+    """One message as a subscriber got it, and when, in seconds since 1970.
+
+    `retain` is how it was published, live messages included; with a broker that knows MQTT 3.1.1 only, it is just
+    whether the broker had kept it from before, and `as_published` says so.
+    """
 
     topic: str
     payload: bytes
     retain: bool
     at_utc_s: float
+    qos: int = 1
+    as_published: bool = False
 
 
 class Listener:
@@ -129,27 +138,62 @@ class Listener:
         port: of the broker, on loopback.
         topic: what to subscribe to.
         session: a name under which the broker keeps messages while this client is away; none when left out.
-        protocol: 3 for MQTT 3.1.1, or 5, where nothing is kept.
+        protocol: 5, which becomes 3.1.1 where the broker knows no other, or 3 for 3.1.1 from the beginning.
     """
 
-    def __init__(self, port: int, topic: str = "#", *, session: str = "", protocol: int = 3) -> None:
+    def __init__(self, port: int, topic: str = "#", *, session: str = "", protocol: int = 5) -> None:
         self.heard: list[Heard] = []
-        self._subscribed = threading.Event()
-        self._client = paho.Client(
+        self._subscribed, self._refused = threading.Event(), threading.Event()
+        first = MQTTProtocolVersion.MQTTv5 if protocol == MQTTProtocolVersion.MQTTv5 else MQTTProtocolVersion.MQTTv311
+        self._client = self._connected(port, topic, session, first)
+        until(lambda: self._subscribed.is_set() or self._refused.is_set(), "the subscription was not confirmed")
+        if self._refused.is_set():
+            self.close()
+            self._client = self._connected(port, topic, session, MQTTProtocolVersion.MQTTv311)
+            self.wait_subscribed()
+
+    def _connected(self, port: int, topic: str, session: str, version: MQTTProtocolVersion) -> paho.Client:
+        """A client that subscribes with QoS 2, so that it hears with which QoS a message was published."""
+        is_new = version == MQTTProtocolVersion.MQTTv5
+        asked = SubscribeOptions(qos=2, retainAsPublished=True) if is_new else 2
+        client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=session,
-            clean_session=None if protocol == MQTTProtocolVersion.MQTTv5 else not session,
-            protocol=MQTTProtocolVersion.MQTTv5 if protocol == MQTTProtocolVersion.MQTTv5 else paho.MQTTv311,
+            clean_session=None if is_new else not session,
+            protocol=version,
         )
-        self._client.reconnect_delay_set(min_delay=1, max_delay=1)
-        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self.heard.append(
-            Heard(topic=message.topic, payload=bytes(message.payload), retain=message.retain, at_utc_s=time.time())
-        )
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        assert self._subscribed.wait(DEADLINE_S), "the subscription was not confirmed"
+        client.reconnect_delay_set(min_delay=1, max_delay=1)
+
+        def subscribe(
+            client: paho.Client, _data: object, _flags: object, code: ReasonCode, _properties: object
+        ) -> None:
+            if code.is_failure:
+                self._refused.set()
+            else:
+                client.subscribe([(topic, asked)])
+
+        def note(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+            self.heard.append(
+                Heard(
+                    topic=message.topic,
+                    payload=bytes(message.payload),
+                    retain=message.retain,
+                    at_utc_s=time.time(),
+                    qos=message.qos,
+                    as_published=is_new,
+                )
+            )
+
+        client.on_connect, client.on_message = subscribe, note
+        client.on_subscribe = lambda *_: self._subscribed.set()
+        if is_new:
+            lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            lasting.SessionExpiryInterval = _FOR_EVER_S if session else 0
+            client.connect("127.0.0.1", port, clean_start=not session, properties=lasting)
+        else:
+            client.connect("127.0.0.1", port)
+        client.loop_start()
+        return client
 
     def payloads(self, topic: str) -> list[bytes]:
         """What was heard on one topic, in order."""
@@ -174,17 +218,23 @@ class Listener:
         self._client.disconnect()
         self._client.loop_stop()
         # Else the client is part of a ring, and its sockets may be found unclosed before it can close them.
-        self._client.on_subscribe = self._client.on_message = None
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+
+
+CHECKS: list[Callable[[Sequence[Heard]], None]] = []
+"""What is done with all that a listener has heard, when it is over; `tests/flow` holds it against the contract."""
 
 
 @contextmanager
-def listening(port: int, topic: str = "#", *, session: str = "", protocol: int = 3) -> Iterator[Listener]:
+def listening(port: int, topic: str = "#", *, session: str = "", protocol: int = 5) -> Iterator[Listener]:
     """A listener for the length of a `with`."""
     listener = Listener(port, topic, session=session, protocol=protocol)
     try:
         yield listener
     finally:
         listener.close()
+    for check in CHECKS:
+        check(listener.heard)
 
 
 def request(port: int, topic: str, payload: bytes, *, answer_topic: str, correlation: bytes) -> None:
