@@ -72,13 +72,14 @@ class Place:
 def addresses_of(device: Device) -> Iterator[Place]:
     """Every topic of a device, those of the whole device first, then camera by camera."""
     known = {"prefix": device.prefix, "device": device.id}
-    for channel in CHANNELS.values():
-        if channel.parameters == ("prefix", "device"):
-            yield Place(channel, channel.name, channel.at(**known))
+    open_in = {name: set(channel.parameters) - known.keys() for name, channel in CHANNELS.items()}
+    for name, channel in CHANNELS.items():
+        if not open_in[name]:
+            yield Place(channel, name, channel.at(**known))
     for camera in device.cameras:
-        for channel in CHANNELS.values():
-            if channel.parameters == ("prefix", "device", "camera"):
-                yield Place(channel, f"{channel.name}.{camera.id}", channel.at(**known, camera=camera.id))
+        for name, channel in CHANNELS.items():
+            if open_in[name] == {"camera"}:
+                yield Place(channel, f"{name}.{camera.id}", channel.at(**known, camera=camera.id))
         yield from _counts(device, camera)
 
 
