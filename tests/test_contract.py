@@ -458,10 +458,24 @@ def test_the_schemas_of_the_document_mean_what_ours_mean() -> None:
         channel = CHANNELS[name]
         older = jsonschema.Draft7Validator(document["components"]["schemas"][channel.schema])
         value = payload.decode() if channel.media_type == "text/plain" else json.loads(payload)
+        newer = jsonschema.Draft202012Validator(contract.schema(channel.schema))
         older.validate(value)
-        if isinstance(value, dict):
-            assert not older.is_valid({**value, "thumbnail": ""})
-            assert not older.is_valid({})
+        for wrong in spoilt(value):
+            assert older.is_valid(wrong) is newer.is_valid(wrong), wrong
+
+
+def spoilt(value: Any) -> Iterator[Any]:
+    """A value with something else in each of its places in turn, without it, and with something more."""
+    yield from ("x" * 1000, -1e18, None, {"thumbnail": ""})
+    if isinstance(value, dict):
+        yield {**value, "thumbnail": ""}
+        for key, child in value.items():
+            yield {name: one for name, one in value.items() if name != key}
+            yield from ({**value, key: wrong} for wrong in spoilt(child))
+    elif isinstance(value, list):
+        yield [*value, *value, "x"]
+        for place, child in enumerate(value):
+            yield from ([*value[:place], wrong, *value[place + 1 :]] for wrong in spoilt(child))
 
 
 IN_BOTH = {
