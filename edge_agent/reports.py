@@ -69,10 +69,10 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
             "dead": waiting.dead,
         },
         "mqtt": {
-            "broker": broker.broker,
+            "broker": None if broker.broker is None else one_line(broker.broker),
             "protocol": broker.protocol,
             "since": None if broker.since_utc_ns is None else iso_time(broker.since_utc_ns),
-            "reason": deliverer.last_failure,
+            "reason": one_line(deliverer.last_failure),
             **asdict(deliverer.counters),
         },
         "commands": {**commands, "answers_lost": waiting.answers_lost},

@@ -21,6 +21,7 @@ from edge_agent import reports
 from edge_agent.commands.desk import Desk
 from edge_agent.config import Settings
 from edge_agent.edges.deliver import DeliveryCounters
+from edge_agent.edges.mqtt import BrokerStatus
 from edge_agent.edges.outbox.stats import OutboxStats
 from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus
@@ -279,7 +280,10 @@ def _report(
     counters: DeliveryCounters,
     commands: dict[str, Any],
 ) -> dict[str, Any]:
-    outbox, deliverer = SimpleNamespace(stats=lambda: stats), SimpleNamespace(counters=counters)
+    outbox = SimpleNamespace(stats=lambda: stats)
+    last_failure = "" if not counters.failures else "broker 192.0.2.1:1883: connection refused; is it running?"
+    deliverer = SimpleNamespace(counters=counters, last_failure=last_failure)
+    there = {"broker": "192.0.2.1:1883", "protocol": "5", "since_utc_ns": UTC_NS} if counters.connects else {}
     return reports.health(
         clock=clock,
         started_s=started_s,
@@ -289,6 +293,7 @@ def _report(
         outbox=outbox,  # type: ignore[arg-type]
         deliverer=deliverer,  # type: ignore[arg-type]
         commands=commands,
+        broker=BrokerStatus(**there),
     )
 
 
