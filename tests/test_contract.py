@@ -507,7 +507,9 @@ def test_with_a_configuration_the_document_has_the_very_topics_and_the_broker_an
     config = tmp_path / "gate.yaml"
     config.write_text(
         "device: {id: gate}\n"
-        "mqtt: {url: 'mqtts://broker.example:8884', username: edge, password: geheim, prefix: site/edge}\n"
+        "mqtt:\n"
+        "  {url: 'mqtts://broker.example:8884', urls: ['mqtts://[::1]'],\n"
+        "   username: edge, password: geheim, prefix: site/edge}\n"
         "cameras:\n"
         "  - id: front\n"
         "    source: rtsp://viewer:geheim@192.0.2.6/\n"
@@ -531,7 +533,9 @@ def test_with_a_configuration_the_document_has_the_very_topics_and_the_broker_an
         f"{front}/line/door/count/person/out",
     }
     assert not any("parameters" in channel for channel in document["channels"].values())
-    [(_name, server)] = document["servers"].items()
+    server = document["servers"]["broker"]
+    second = document["servers"]["broker_2"]
+    assert (second["host"], second["protocol"]) == ("[::1]:8883", "secure-mqtt")
     assert (server["host"], server["protocol"]) == ("broker.example:8884", "secure-mqtt")
     assert server["security"] == [{"$ref": "#/components/securitySchemes/password"}]
     assert server["bindings"]["mqtt"]["lastWill"]["topic"] == "site/edge/gate/status"

@@ -60,13 +60,10 @@ def run(args: argparse.Namespace) -> int:
 
 def device_of(settings: Settings) -> Device:
     """What of a configuration makes topics, and where its broker is."""
-    address = urlsplit(settings.mqtt.url)
-    name = f"[{address.hostname}]" if ":" in (address.hostname or "") else address.hostname
     return Device(
         prefix=settings.mqtt.prefix,
         id=settings.device.id,
-        host=f"{name}:{address.port or _PORTS[address.scheme]}",
-        secure=address.scheme == "mqtts",
+        brokers=[_broker(url) for url in (settings.mqtt.url, *settings.mqtt.urls)],
         has_password=settings.mqtt.username is not None,
         has_certificate=settings.mqtt.cert_file is not None,
         cameras=[
@@ -74,6 +71,13 @@ def device_of(settings: Settings) -> Device:
             for camera in settings.cameras
         ],
     )
+
+
+def _broker(url: str) -> tuple[str, bool]:
+    """Host and port, and whether it is TLS."""
+    address = urlsplit(url)
+    host = f"[{address.hostname}]" if ":" in (address.hostname or "") else address.hostname
+    return f"{host}:{address.port or _PORTS[address.scheme]}", address.scheme == "mqtts"
 
 
 def _list(*, as_json: bool) -> None:

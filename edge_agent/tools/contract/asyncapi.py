@@ -68,8 +68,13 @@ def _servers(device: Device | None) -> dict[str, Any]:
     will = {"topic": topic, "qos": QOS, "message": "offline", "retain": status.retained}
     if device:
         asked = [("password", device.has_password), ("certificate", device.has_certificate)]
-        protocol = "secure-mqtt" if device.secure else "mqtt"
-        return {"broker": _server(device.host, protocol, [name for name, used in asked if used], will)}
+        ways = [name for name, used in asked if used]
+        return {
+            "broker" if number == 1 else f"broker_{number}": _server(
+                host, "secure-mqtt" if secure else "mqtt", ways, will
+            )
+            for number, (host, secure) in enumerate(device.brokers, 1)
+        }
     variables = {"host": {"description": "Where the broker is.", "default": "127.0.0.1"}}
     return {
         "broker": _server("{host}:1883", "mqtt", (), will) | {"variables": variables},

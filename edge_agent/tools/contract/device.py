@@ -38,8 +38,7 @@ class Device:
     Attributes:
         prefix: first part of every topic.
         id: its name in topics.
-        host: of its broker, with the port.
-        secure: whether it speaks TLS to it.
+        brokers: the host and port of each of its brokers, the preferred one first, and whether it speaks TLS to it.
         has_password: whether it gives the broker a name and a password.
         has_certificate: whether it shows the broker a certificate of its own.
         cameras: its cameras.
@@ -47,8 +46,7 @@ class Device:
 
     prefix: str
     id: str
-    host: str
-    secure: bool
+    brokers: Sequence[tuple[str, bool]]
     has_password: bool
     has_certificate: bool
     cameras: Sequence[Watched]
