@@ -18,11 +18,12 @@ demo: $(VENV)/.demo ## real people in a real clip become events on a real MQTT b
 test: $(VENV)/.dev ## all tests, with a real broker, real video, real models
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(VENV)/.dev ## formatting, lint, types, the unit file
+check: $(VENV)/.dev ## formatting, lint, types, the unit file, the contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	scripts/check-unit
+	scripts/check-contract $(BIN)/python
 
 format: $(VENV)/.dev ## format the code and mend what lint can mend
 	$(BIN)/ruff format .
@@ -35,7 +36,7 @@ wheel: $(VENV)/.dev ## build dist/*.whl
 	$(BIN)/python -m pip wheel --no-deps -w dist .
 
 clean: ## remove what make made
-	rm -rf $(VENV) dist build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis scripts/contract/node_modules
 
 $(VENV)/.demo: pyproject.toml scripts/venv
 	scripts/venv $(VENV) demo

@@ -11,6 +11,7 @@ from edge_agent.config import Settings
 from edge_agent.edges import host
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.mqtt import BrokerStatus
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus
@@ -19,6 +20,7 @@ from edge_agent.edges.turns import LooksStatus
 from edge_agent.health import Load, Meter, percentile_ms
 from edge_agent.records import Message
 from edge_agent.stages.encode.native import iso_time
+from edge_agent.stages.encode.words import MAX_NAME, one_line
 from edge_agent.stages.nuisance.learnt import Learnt
 from edge_agent.stages.nuisance.nuisances import Nuisance, nuisances
 from edge_agent.stages.track.tracker import Scene
@@ -28,6 +30,7 @@ MOST_NUISANCES = 3
 """So many of those that cry wolf are shown, the worst: health of many cameras is one message."""
 
 _BOX_DIGITS = 4
+_MOST_FPS = 1000.0  # two frames that came at once would be any number
 
 
 def health(  # noqa: PLR0913  (all that can do well or badly)
@@ -39,6 +42,7 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
     load: Load,
     outbox: Outbox,
     deliverer: Deliverer,
+    broker: BrokerStatus,
     commands: Mapping[str, Any],
 ) -> dict[str, Any]:
     """How the agent is doing; `cameras` are what `camera_health` says of each, `commands` what their office does."""
@@ -52,7 +56,7 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
         "temperature_celsius": host.temperature_celsius(),
         "load": {
             "places": load.places,
-            "busy": round(load.busy, 3),
+            "busy": round(min(load.busy, 1.0), 3),
             "overloaded": load.overloaded,
             "since": iso_time(load.since_utc_ns),
         },
@@ -64,7 +68,13 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
             "given_up": waiting.given_up,
             "dead": waiting.dead,
         },
-        "mqtt": asdict(deliverer.counters),
+        "mqtt": {
+            "broker": None if broker.broker is None else one_line(broker.broker),
+            "protocol": broker.protocol,
+            "since": None if broker.since_utc_ns is None else iso_time(broker.since_utc_ns),
+            "reason": one_line(deliverer.last_failure),
+            **asdict(deliverer.counters),
+        },
         "commands": {**commands, "answers_lost": waiting.answers_lost},
     }
 
@@ -87,9 +97,9 @@ def camera_health(  # noqa: PLR0913  (all of a camera that can do well or badly)
     """How one camera is doing."""
     return {
         "state": status.state,
-        "reason": status.reason,
+        "reason": one_line(status.reason),
         "since": iso_time(status.since_utc_ns),
-        "fps": round(status.fps, 2),
+        "fps": round(min(status.fps, _MOST_FPS), 2),
         "frames": status.frames,
         "drops": status.drops,
         "damaged": status.damaged,
@@ -100,7 +110,7 @@ def camera_health(  # noqa: PLR0913  (all of a camera that can do well or badly)
         "height": status.height,
         "triggers": {
             "state": triggers.state,
-            "reason": triggers.reason,
+            "reason": one_line(triggers.reason),
             "heard": triggers.heard,
             "failures": triggers.failures,
             "last": None if triggers.last_utc_ns is None else iso_time(triggers.last_utc_ns),
@@ -134,21 +144,21 @@ def capabilities(
     """What the agent is made of; `cameras` tells of each which pictures are decoded, by what, and why."""
     return {
         "version": edge_agent.__version__,
-        "device": {"id": settings.device.id, "name": settings.device.name or settings.device.id},
+        "device": {"id": settings.device.id, "name": one_line(settings.device.name or settings.device.id)},
         "model": {
-            "name": vision.name,
+            "name": one_line(vision.name, MAX_NAME),
             "family": vision.head.family,
             "sha256": vision.sha256,
             "input": list(vision.input_size),
             "ms": vision.ms,
             "memory_bytes": vision.memory_bytes,
             "threads": vision.threads,
-            "tuned": vision.tuned,
+            "tuned": None if vision.tuned is None else one_line(vision.tuned),
         },
         "provider": {
             "requested": settings.model.require_provider or settings.model.provider,
             "active": vision.provider,
-            "why": vision.provider_why,
+            "why": one_line(vision.provider_why),
             "nodes": vision.nodes,
             "fallback_nodes": vision.fallback_nodes,
         },
@@ -159,7 +169,7 @@ def capabilities(
                 "lines": list(camera.lines),
                 "rules": [rule.name for rule in camera.rules],
                 "gate": camera.gate.mode,
-                "decodes": cameras[camera.id].basis,
+                "decodes": one_line(cameras[camera.id].basis),
                 "clock": cameras[camera.id].stamped_by,
                 "decoder": _decoder(cameras[camera.id].decoder),
             }
@@ -172,4 +182,4 @@ def capabilities(
 def _decoder(status: DecoderStatus | None) -> dict[str, str] | None:
     if status is None:
         return None
-    return {"requested": status.requested, "active": status.active, "why": status.why}
+    return {"requested": status.requested, "active": status.active, "why": one_line(status.why)}

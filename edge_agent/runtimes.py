@@ -25,6 +25,7 @@ INSTALL = {
     "astral": "pip install astral",
     "pycocotools": "pip install 'edge-agent[eval]'",
     "scipy": "pip install 'edge-agent[eval]'",
+    "jsonschema": "pip install 'edge-agent[schema]'",
 }
 """How a person gets each of them."""
 

@@ -15,6 +15,7 @@ from edge_agent.commands.reload import Reload
 from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.mqtt import Brokers
 from edge_agent.edges.notebook import Notebook
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import LeftBehindError, State
@@ -89,6 +90,7 @@ class Supervisor:
         turns: where they wait for each other.
         outbox: where states and reports go.
         deliverer: who takes them on.
+        brokers: where to.
         progress: whether every thread moves on.
         office: what others ask for, and what was changed by that.
         reload: what is to come after this run.
@@ -106,6 +108,7 @@ class Supervisor:
     turns: Turns
     outbox: Outbox
     deliverer: Deliverer
+    brokers: Brokers
     progress: Progress
     office: Office
     reload: Reload
@@ -240,6 +243,7 @@ class Supervisor:
                 load=self._load,
                 outbox=self.outbox,
                 deliverer=self.deliverer,
+                broker=self.brokers.status,
                 commands=self.office.report(),
             )
         except StorageError as error:  # a disk that cannot be read now is no reason to stop watching

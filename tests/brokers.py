@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +19,18 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 from ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 MOSQUITTO_PASSWD = shutil.which("mosquitto_passwd")
-OPENSSL = shutil.which("openssl")
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 needs_mosquitto_passwd = pytest.mark.skipif(MOSQUITTO_PASSWD is None, reason="mosquitto_passwd is not installed")
-needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
 
 DEADLINE_S = 10.0
+_FOR_EVER_S = 0xFFFFFFFF  # of a session. Source: MQTT version 5.0, section 3.1.2.11.2
 
 
 class Mosquitto:
@@ -94,8 +95,13 @@ class Mosquitto:
     def _listens(self) -> bool:
         assert self._process
         assert self._process.poll() is None, self.log.read_text()
-        with closing(socket.socket()) as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return listens(self.port)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -111,12 +117,18 @@ def running(folder: Path, *settings: str, anonymous: bool = True) -> Iterator[Mo
 
 @dataclass(frozen=True, kw_only=True)
 class Heard:
-    """One message as a subscriber got it, and when, in seconds since 1970."""
+    """One message as a subscriber got it, and when, in seconds since 1970.
+
+    `retain` is how it was published, live messages included; with a broker that knows MQTT 3.1.1 only, it is just
+    whether the broker had kept it from before, and `as_published` says so.
+    """
 
     topic: str
     payload: bytes
     retain: bool
     at_utc_s: float
+    qos: int = 1
+    as_published: bool = False
 
 
 class Listener:
@@ -126,21 +138,62 @@ class Listener:
         port: of the broker, on loopback.
         topic: what to subscribe to.
         session: a name under which the broker keeps messages while this client is away; none when left out.
+        protocol: 5, which becomes 3.1.1 where the broker knows no other, or 3 for 3.1.1 from the beginning.
     """
 
-    def __init__(self, port: int, topic: str = "#", *, session: str = "") -> None:
+    def __init__(self, port: int, topic: str = "#", *, session: str = "", protocol: int = 5) -> None:
         self.heard: list[Heard] = []
-        self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
-        self._client.reconnect_delay_set(min_delay=1, max_delay=1)
-        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self.heard.append(
-            Heard(topic=message.topic, payload=bytes(message.payload), retain=message.retain, at_utc_s=time.time())
+        self._subscribed, self._refused = threading.Event(), threading.Event()
+        first = MQTTProtocolVersion.MQTTv5 if protocol == MQTTProtocolVersion.MQTTv5 else MQTTProtocolVersion.MQTTv311
+        self._client = self._connected(port, topic, session, first)
+        until(lambda: self._subscribed.is_set() or self._refused.is_set(), "the subscription was not confirmed")
+        if self._refused.is_set():
+            self.close()
+            self._client = self._connected(port, topic, session, MQTTProtocolVersion.MQTTv311)
+            self.wait_subscribed()
+
+    def _connected(self, port: int, topic: str, session: str, version: MQTTProtocolVersion) -> paho.Client:
+        """A client that subscribes with QoS 2, so that it hears with which QoS a message was published."""
+        is_new = version == MQTTProtocolVersion.MQTTv5
+        asked = SubscribeOptions(qos=2, retainAsPublished=True) if is_new else 2
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=session,
+            clean_session=None if is_new else not session,
+            protocol=version,
         )
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        assert self._subscribed.wait(DEADLINE_S), "the subscription was not confirmed"
+        client.reconnect_delay_set(min_delay=1, max_delay=1)
+
+        def subscribe(
+            client: paho.Client, _data: object, _flags: object, code: ReasonCode, _properties: object
+        ) -> None:
+            if code.is_failure:
+                self._refused.set()
+            else:
+                client.subscribe([(topic, asked)])
+
+        def note(_client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+            self.heard.append(
+                Heard(
+                    topic=message.topic,
+                    payload=bytes(message.payload),
+                    retain=message.retain,
+                    at_utc_s=time.time(),
+                    qos=message.qos,
+                    as_published=is_new,
+                )
+            )
+
+        client.on_connect, client.on_message = subscribe, note
+        client.on_subscribe = lambda *_: self._subscribed.set()
+        if is_new:
+            lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            lasting.SessionExpiryInterval = _FOR_EVER_S if session else 0
+            client.connect("127.0.0.1", port, clean_start=not session, properties=lasting)
+        else:
+            client.connect("127.0.0.1", port)
+        client.loop_start()
+        return client
 
     def payloads(self, topic: str) -> list[bytes]:
         """What was heard on one topic, in order."""
@@ -165,17 +218,23 @@ class Listener:
         self._client.disconnect()
         self._client.loop_stop()
         # Else the client is part of a ring, and its sockets may be found unclosed before it can close them.
-        self._client.on_subscribe = self._client.on_message = None
+        self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
+
+
+CHECKS: list[Callable[[Sequence[Heard]], None]] = []
+"""What is done with all that a listener has heard, when it is over; `tests/flow` holds it against the contract."""
 
 
 @contextmanager
-def listening(port: int, topic: str = "#", *, session: str = "") -> Iterator[Listener]:
+def listening(port: int, topic: str = "#", *, session: str = "", protocol: int = 5) -> Iterator[Listener]:
     """A listener for the length of a `with`."""
-    listener = Listener(port, topic, session=session)
+    listener = Listener(port, topic, session=session, protocol=protocol)
     try:
         yield listener
     finally:
         listener.close()
+    for check in CHECKS:
+        check(listener.heard)
 
 
 def request(port: int, topic: str, payload: bytes, *, answer_topic: str, correlation: bytes) -> None:
@@ -248,35 +307,6 @@ def _read_packet(stream: IO[bytes]) -> tuple[int, bytes] | None:
         shift += 7
         if byte < 0x80:
             return first[0], stream.read(length)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Certificates:
-    """A self-made authority and a broker's certificate that it signed."""
-
-    authority: Path
-    certificate: Path
-    key: Path
-
-
-def make_certificates(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificates:
-    """Make an authority, and a certificate for a broker with these names, with the openssl program."""
-    authority, authority_key = folder / "authority.pem", folder / "authority.key"
-    certificate, key, request = folder / "broker.pem", folder / "broker.key", folder / "broker.csr"
-    extensions = folder / "extensions.cnf"
-    extensions.write_text(f"subjectAltName={names}\n")
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", authority_key, "-out", authority, "-subj", "/CN=test", "-days", "2")
-    openssl("req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=broker")
-    signed_by = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-extfile", extensions, "-days", "2")
-    openssl("x509", "-req", "-in", request, *signed_by, "-out", certificate)
-    return Certificates(authority=authority, certificate=certificate, key=key)
-
-
-def openssl(*arguments: str | Path) -> None:
-    """Run the openssl program."""
-    assert OPENSSL
-    subprocess.run([OPENSSL, *map(str, arguments)], check=True, capture_output=True)
 
 
 def until(

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from edge_agent import app
+from edge_agent.app import agent
 from edge_agent.cli.main import main
 from edge_agent.edges.sources.supervised import Capture, Slot
 from edge_agent.records import Frame
@@ -44,7 +44,7 @@ def watch(notes: TextIO) -> None:
             super().__post_init__()
             self.slot = NotingSlot(self.slot, self.name, notes)
 
-    app.Capture = NotingCapture  # type: ignore[misc]
+    agent.Capture = NotingCapture  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import brokers
 import pytest
 from brokers import Listener, Mosquitto
 from brokers import running as running_broker
-from program import hearing
+from program import check_messages, hearing
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _every_message_keeps_to_the_contract() -> Iterator[None]:
+    """Whatever a listener of these tests hears is checked when it is over, and fails the test that produced it."""
+    brokers.CHECKS.append(check_messages)
+    yield
+    brokers.CHECKS.remove(check_messages)
 
 
 @pytest.fixture

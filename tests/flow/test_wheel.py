@@ -28,6 +28,8 @@ CONTENT = (
     "clips/pedestrians.mp4",
     "clips/pedestrians.md",
     "schemas/event.schema.json",
+    "schemas/examples/event/new.json",
+    "schemas/examples/status/online.txt",
     "models/manifest.json",
     "models/coco80.txt",
     "models/coco91.txt",

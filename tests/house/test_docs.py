@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import inspect
 import itertools
 import json
 import re
@@ -13,36 +12,27 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import av
 import jsonschema
 import pytest
-from fakes import FakeClock
 from pydantic_core import PydanticUndefined
 from settings_tables import table
 from test_architecture import MAY_IMPORT
 
 import edge_agent
-from edge_agent import clips, config, records, reports
+from edge_agent import clips, config, records
 from edge_agent.cli.main import COMMANDS, main
-from edge_agent.commands.desk import DeskCounters
-from edge_agent.commands.office import Office
 from edge_agent.config import dialect
 from edge_agent.config.tree import Fault, Node
-from edge_agent.edges.deliver import DeliveryCounters
 from edge_agent.edges.sources import SOURCES
-from edge_agent.edges.sources.chosen import DecoderStatus
-from edge_agent.edges.sources.supervised import CaptureStatus, State
-from edge_agent.edges.triggers.trigger import TriggerState, TriggerStatus
-from edge_agent.edges.turns import LooksStatus
+from edge_agent.edges.sources.supervised import State
+from edge_agent.edges.triggers.trigger import TriggerState
 from edge_agent.errors import ConfigError
-from edge_agent.health import Load, Meter
 from edge_agent.settings import Section
-from edge_agent.stages.encode.topics import Topics
-from edge_agent.stages.nuisance.learnt import Learnt
-from edge_agent.stages.track.tracker import Scene
+from edge_agent.stages.encode.channels import CHANNELS
+from edge_agent.tools import contract
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG_PAGE = (ROOT / "docs" / "config.md").read_text()
@@ -161,7 +151,7 @@ PAGES = sorted(
 ) + sorted((ROOT / "edge_agent").glob("*/*.md"))
 EVENTS_PAGE = (ROOT / "docs" / "events.md").read_text()
 README = (ROOT / "README.md").read_text()
-SCHEMA = json.loads((ROOT / "edge_agent" / "schemas" / "event.schema.json").read_text())
+SCHEMA = contract.schema("event")
 SOURCE_TEXT = "".join(path.read_text() for path in sorted((ROOT / "edge_agent").rglob("*.py")))
 
 NOT_FOR_PAGES = re.compile(
@@ -382,12 +372,27 @@ def test_a_camera_of_ones_own_takes_five_lines() -> None:
 # Events
 
 
-def fields_of(schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, child in schema["properties"].items():
-        if "properties" in child:
-            yield from fields_of(child, f"{prefix}{name}.")
-        else:
-            yield prefix + name
+def fields_of(schema: dict[str, Any], part: dict[str, Any] | None = None, prefix: str = "") -> Iterator[str]:
+    """The fields of a payload as its page names them, with braces where users give names."""
+    part = schema if part is None else part
+    if "$ref" in part and "properties" in (meant := schema["$defs"][part["$ref"].removeprefix("#/$defs/")]):
+        part = meant
+    named = NAMED_BY_USERS.get(prefix.rstrip("."))
+    if named:
+        yield from fields_of(schema, part["additionalProperties"], f"{prefix}{{{named}}}.")
+    elif "properties" in part:
+        for name, child in part["properties"].items():
+            yield from fields_of(schema, child, f"{prefix}{name}.")
+    else:
+        yield prefix.rstrip(".")
+
+
+NAMED_BY_USERS = {
+    "cameras": "camera",
+    "cameras.{camera}.filtered": "label",
+    "cameras.{camera}.filtered.{label}": "condition",
+    "cameras.{camera}.stages": "stage",
+}
 
 
 def test_the_events_page_has_a_row_for_each_field_of_an_event() -> None:
@@ -406,83 +411,32 @@ def test_the_events_page_names_each_type_and_reason() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_the_events_on_a_page_are_valid(page: Path) -> None:
+def test_the_payloads_on_a_page_are_valid(page: Path) -> None:
+    validators = [jsonschema.Draft202012Validator(contract.schema(name)) for name in contract.schema_names()]
     for fence in fences(page.read_text()):
         if fence.info == "json":
-            jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(fence.text))
+            payload = json.loads(fence.text)
+            assert any(validator.is_valid(payload) for validator in validators), fence.text
 
 
-def topics() -> Iterator[str]:
-    """Every topic that there is, with names in braces for what differs."""
-    device = Topics(prefix="p", device="d")
-    for name, member in vars(Topics).items():
-        if isinstance(member, property) and name != "root":
-            yield getattr(device, name)
-        elif inspect.isfunction(member) and not name.startswith("_"):
-            parameters = [one for one in inspect.signature(member).parameters.values() if one.name != "self"]
-            choices = [[f"{{{one.name}}}", *([None] if "None" in str(one.annotation) else [])] for one in parameters]
-            yield from (member(device, *choice) for choice in itertools.product(*choices))
+def test_the_events_page_has_a_row_for_each_topic_and_says_whether_it_is_retained() -> None:
+    documented = {codes(row[0])[0]: row[1].startswith("yes") for row in rows(part(EVENTS_PAGE, "Topics"))}
+    assert documented == {
+        channel.at(prefix="p", device="d").replace("p/d", "P", 1): channel.retained for channel in CHANNELS.values()
+    }
 
 
-def test_the_events_page_has_a_row_for_each_topic() -> None:
-    documented = {codes(row[0])[0] for row in rows(part(EVENTS_PAGE, "Topics"))}
-    assert documented == {topic.replace("p/d", "P", 1) for topic in topics()}
+@pytest.mark.parametrize(("heading", "name"), [("Health", "health"), ("Capabilities", "capabilities")])
+def test_the_events_page_has_a_row_for_each_field_of_a_report(heading: str, name: str) -> None:
+    # Each field is needed, and no other may stand there: `tests/test_contract.py`.
+    documented = [field for row in rows(part(EVENTS_PAGE, heading)) for field in codes(row[0])]
+    assert sorted(documented) == sorted(fields_of(contract.schema(name)))
 
 
-def leaves(content: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in content.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name
-
-
-def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None:
-    clock = FakeClock()
-    meter = Meter(clock.monotonic_s)
-    meter.timed("{stage}", lambda: None)()
-    status = CaptureStatus(state="streaming", reason="", since_utc_ns=0)
-    stats = SimpleNamespace(waiting=0, in_memory=0, bytes=0, given_up=0, dead=0, answers_lost=0)
-    taken = {"{label}": {"{condition}": 0}}
-    scene, learnt = Scene(held=False, changes=0), Learnt.nothing(("person",))
-    desk, changes = SimpleNamespace(counters=DeskCounters()), SimpleNamespace(report=list)
-    office = Office(topics=Topics(prefix="p", device="d"), changes=changes, doings=None, desk=desk)  # type: ignore[arg-type]
-    camera = reports.camera_health(
-        status, TriggerStatus(), LooksStatus(), meter, taken=taken, scene=scene, learnt=learnt
-    )
-    content = reports.health(
-        clock=clock,
-        started_s=0.0,
-        run_id="0" * 16,
-        cameras={"{camera}": camera},
-        load=Load(1, clock.utc_ns),
-        outbox=SimpleNamespace(stats=lambda: stats),  # type: ignore[arg-type]
-        deliverer=SimpleNamespace(counters=DeliveryCounters()),  # type: ignore[arg-type]
-        commands=office.report(),
-    )
-    documented = [field for row in rows(part(EVENTS_PAGE, "Health")) for field in codes(row[0])]
-    assert sorted(documented) == sorted(leaves(content))
-    states = next(row[1] for row in rows(part(EVENTS_PAGE, "Health")) if codes(row[0]) == ["cameras.{camera}.state"])
-    assert codes(states) == list(get_args(State))
-    triggers = next(
-        row[1] for row in rows(part(EVENTS_PAGE, "Health")) if codes(row[0]) == ["cameras.{camera}.triggers.state"]
-    )
-    assert codes(triggers) == list(get_args(TriggerState))
-
-
-def test_the_events_page_has_a_row_for_each_field_of_the_capabilities() -> None:
-    settings = config.load(EXAMPLE, {})
-    head = SimpleNamespace(family="nanodet")
-    told = {"provider": "x", "provider_why": "x", "nodes": None, "fallback_nodes": None}
-    told |= {"ms": 1.0, "memory_bytes": 1, "threads": 1, "tuned": None}
-    vision = SimpleNamespace(name="x", head=head, sha256="0", input_size=(416, 256), **told)
-    decoder = DecoderStatus(requested="auto", active="software", why="x")
-    status = CaptureStatus(state="streaming", reason="", since_utc_ns=0, decoder=decoder)
-    statuses = {camera.id: status for camera in settings.cameras}
-    content = reports.capabilities(settings, vision, statuses, FakeClock())  # type: ignore[arg-type]
-    fields = {re.sub(r"^cameras\.\w+", "cameras.{camera}", field) for field in leaves(content)}
-    documented = [field for row in rows(part(EVENTS_PAGE, "Capabilities")) for field in codes(row[0])]
-    assert sorted(documented) == sorted(fields)
+def test_the_events_page_names_each_state_of_a_camera_and_of_its_triggers() -> None:
+    fields = {codes(row[0])[0]: codes(row[1]) for row in rows(part(EVENTS_PAGE, "Health"))}
+    assert fields["cameras.{camera}.state"] == list(get_args(State))
+    assert fields["cameras.{camera}.triggers.state"] == list(get_args(TriggerState))
 
 
 # Words, rooms, decisions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from importlib import resources
 from typing import Any, get_args
 
@@ -165,76 +164,6 @@ def test_every_topic_begins_with_prefix_and_device() -> None:
 
 
 # The schema
-
-
-def parts(schema: Any, place: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every sub-schema with its place."""
-    if isinstance(schema, dict):
-        if "type" in schema or "enum" in schema or "const" in schema:
-            yield place, schema
-        for key, value in schema.items():
-            yield from parts(value, f"{place}/{key}")
-    elif isinstance(schema, list):
-        for index, value in enumerate(schema):
-            yield from parts(value, f"{place}/{index}")
-
-
-MAY_BE_LEFT_OUT = {
-    "#": {"object", "rule"},
-    "#/properties/object": {"speed_kmh"},
-    "#/properties/rule": {"direction", "count", "active", "speed_kmh"},
-}
-"""What an event need not have, by the place of the sub-schema that says so."""
-
-
-def is_open(place: str, part: dict[str, Any]) -> bool:
-    """Whether a sub-schema leaves room for what was not thought of."""
-    if {"enum", "const"} & part.keys():
-        return False
-    if part["type"] == "object":
-        needed = set(part.get("properties", ())) - MAY_BE_LEFT_OUT.get(place, set())
-        return part.get("additionalProperties") is not False or set(part.get("required", ())) != needed
-    if part["type"] == "array":
-        return "maxItems" not in part or not isinstance(part.get("items"), dict)
-    if part["type"] == "string":
-        return "maxLength" not in part
-    return part["type"] not in ("integer", "number", "boolean")
-
-
-def open_places(schema: dict[str, Any]) -> list[str]:
-    return [place for place, part in parts(schema) if is_open(place, part)]
-
-
-def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-
-
-def test_the_schema_is_closed_everywhere() -> None:
-    assert open_places(SCHEMA) == []
-    assert len(list(parts(SCHEMA))) > 20  # the walk has seen it
-
-
-def test_every_property_of_the_schema_has_a_type_or_a_fixed_set_of_values() -> None:
-    for _, part in parts(SCHEMA):
-        for name, child in part.get("properties", {}).items():
-            assert {"type", "enum", "const", "$ref"} & child.keys(), name
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        {"type": "string"},
-        {"type": "array", "items": {"type": "boolean"}},
-        {"type": "array", "maxItems": 3},
-        {"type": "object", "properties": {}, "required": []},
-        {"type": "object", "additionalProperties": True, "properties": {}, "required": []},
-        {"type": "object", "additionalProperties": False, "properties": {"a": {"const": 1}}, "required": []},
-        {"type": ["string", "null"], "maxLength": 3},
-        {"type": "null"},
-    ],
-)
-def test_an_open_place_in_a_schema_would_be_found(part: dict[str, Any]) -> None:
-    assert open_places({"$defs": {"anything": part}}) == ["#/$defs/anything"]
 
 
 def with_change(content: dict[str, Any], place: tuple[str, ...], value: Any) -> dict[str, Any]:
