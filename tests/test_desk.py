@@ -472,7 +472,7 @@ def served(bench: Bench, broker: Mosquitto) -> Iterator[None]:
     for thread in threads:
         thread.start()
     try:
-        until(lambda: deliverer.connected)
+        until(lambda: deliverer.counters.acked)  # states are sent once it has subscribed
         yield
         assert all(thread.is_alive() for thread in threads)
     finally:
