@@ -32,7 +32,7 @@ Reason = Literal[
 ]  # fmt: skip
 RuleKind = Literal["line", "zone", "dwell", "occupancy", "still", "left_behind", "removed", "speed"]
 Direction = Literal["in", "out"]
-MessageKind = Literal["new", "update", "end", "state"]
+MessageKind = Literal["new", "update", "end", "state", "answer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -365,9 +365,12 @@ class Message:
     Attributes:
         topic: where to.
         payload: UTF-8 JSON or a plain word; at most `MAX_PAYLOAD_BYTES`.
-        kind: `state` has only a newest value and is retained; the others are events, kept until acknowledged.
+        kind: `state` has only a newest value and is retained; `answer` says what became of a command, to whoever waits
+            for it now; the others are events, kept until acknowledged.
         late_topic: where to instead when it is no news any more; empty for a state.
         utc_ns: when it happened.
+        correlation: which request it answers, in the words of whoever asked (MQTT 5 Correlation Data); None for all
+            others.
     """
 
     topic: str
@@ -375,11 +378,31 @@ class Message:
     kind: MessageKind
     late_topic: str = ""
     utc_ns: int = 0
+    correlation: bytes | None = None
 
     def __post_init__(self) -> None:
         """Refuse what could hold more than an event."""
         if len(self.payload) > MAX_PAYLOAD_BYTES[self.kind]:
             raise ValueError(f"{self.topic}: {len(self.payload)} bytes, the limit is {MAX_PAYLOAD_BYTES[self.kind]}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """One MQTT message as the broker hands it on.
+
+    Attributes:
+        topic: where it came.
+        payload: what it says, unread.
+        retained: the broker had kept it from before; nobody has just sent it.
+        answer_topic: where the sender waits for an answer (MQTT 5 Response Topic); None when it does not say.
+        correlation: what the answer is to carry, so that the sender knows it (MQTT 5 Correlation Data).
+    """
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    answer_topic: str | None = None
+    correlation: bytes | None = None
 
 
 MAX_EVENT_BYTES = 2048
@@ -389,6 +412,7 @@ MAX_PAYLOAD_BYTES: Mapping[MessageKind, int] = {
     "update": MAX_EVENT_BYTES,
     "end": MAX_EVENT_BYTES,
     "state": MAX_STATE_BYTES,  # health of many cameras in one JSON
+    "answer": MAX_EVENT_BYTES,
 }
 
 

@@ -16,7 +16,9 @@ from typing import IO
 
 import pytest
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -174,6 +176,18 @@ def listening(port: int, topic: str = "#", *, session: str = "") -> Iterator[Lis
         yield listener
     finally:
         listener.close()
+
+
+def request(port: int, topic: str, payload: bytes, *, answer_topic: str, correlation: bytes) -> None:
+    """Publish with MQTT 5 and say where the answer is to go; wait until the broker has it."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ResponseTopic, properties.CorrelationData = answer_topic, correlation
+    client.publish(topic, payload, qos=1, properties=properties).wait_for_publish(DEADLINE_S)
+    client.disconnect()
+    client.loop_stop()
 
 
 Answer = Callable[[int, bytes], bytes | None]

@@ -79,7 +79,7 @@ def test_detections_refuse_boxes_that_have_not_four_sides() -> None:
         dataclasses.replace(detections_of((0.0, 0.0, 1.0, 1.0)), boxes=np.zeros((1, 5), np.float32))
 
 
-@pytest.mark.parametrize("kind", ["new", "update", "end", "state"])
+@pytest.mark.parametrize("kind", ["new", "update", "end", "state", "answer"])
 def test_a_message_may_be_as_long_as_its_kind_allows_and_not_a_byte_longer(kind: MessageKind) -> None:
     limit = MAX_STATE_BYTES if kind == "state" else MAX_EVENT_BYTES
     assert MAX_PAYLOAD_BYTES[kind] == limit

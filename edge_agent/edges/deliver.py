@@ -11,7 +11,7 @@ from typing import Protocol
 
 from edge_agent.edges.clock import Backoff, Clock
 from edge_agent.errors import BrokerError, PassingError
-from edge_agent.records import Message
+from edge_agent.records import Heard, Message
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,14 @@ class Box(Protocol):
         """Let every state count as changed."""
         ...
 
+    def answers(self, limit: int, after: int = 0) -> Sequence[Waiting]:
+        """The oldest answers to commands with an id above `after`."""
+        ...
+
+    def forget_answer(self, entry_id: int, *, lost: bool = False) -> None:
+        """The broker has an answer, or will never take it."""
+        ...
+
     def wait(self, timeout_s: float) -> bool:
         """Wait until something is put."""
         ...
@@ -131,8 +139,12 @@ class Line(Protocol):
         """Why it is gone; None as long as it is there."""
         ...
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int:
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int:
         """Send a message and return its token."""
+        ...
+
+    def subscribe(self, topic_filter: str, hear: Callable[[Heard], None], /) -> None:
+        """Let `hear` have what matches, or raise BrokerError."""
         ...
 
     def acknowledged(self) -> Sequence[Answer]:
@@ -152,14 +164,28 @@ class Line(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What somebody wants to hear from the broker.
+
+    Attributes:
+        topic_filter: the topics, with `+` and `#` as in MQTT.
+        hear: takes note of each message; another thread calls it, and delivery waits for nothing that it does.
+    """
+
+    topic_filter: str
+    hear: Callable[[Heard], None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryCounters:
     """What delivery has done since the start.
 
     Attributes:
-        published: messages sent, events and states, repeats included.
+        published: messages sent, events, states and answers, repeats included.
         acked: of those, confirmed by the broker.
-        refused: messages that the broker will never take: events went to the dead, states are left out for a while.
+        refused: messages that the broker will never take: events went to the dead, states are left out for a while,
+            answers are lost.
         late: events sent to their late topic.
         connects: connections that the broker accepted.
         failures: connections that could not be made, or were lost.
@@ -173,11 +199,21 @@ class DeliveryCounters:
     failures: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _AnswerId:
+    """Which answer; a number alone is an event."""
+
+    id: int
+
+
+_Key = int | str | _AnswerId
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sent:
-    """A message under way; `key` is an event's id or a state's topic."""
+    """A message under way; `key` is an event's id, a state's topic, or which answer it is."""
 
-    key: int | str
+    key: _Key
     at_s: float
 
 
@@ -188,6 +224,9 @@ class _Flight:
     line: Line
     sent: dict[int, _Sent] = field(default_factory=dict)
     newest_id: int = 0
+    newest_answer: int = 0
+    unheard: list[Subscription] = field(default_factory=list)
+    asked_s: float = -math.inf
     arrived: list[int] = field(default_factory=list)
     arrived_s: float = 0.0
     answered: bool = False
@@ -201,9 +240,9 @@ class _Flight:
 class Deliverer:
     """Sends states and events to the broker for as long as it is asked to.
 
-    States go before events, events in the order of their ids, and after a lost connection everything begins again from
-    the oldest event that the broker has not confirmed: each arrives at least once. One thread calls `run`; any thread
-    may read `connected` and `counters`.
+    Answers go before states, states before events, events in the order of their ids, and after a lost connection
+    everything begins again from the oldest event that the broker has not confirmed: each arrives at least once. One
+    thread calls `run`; any thread may read `connected` and `counters`.
 
     Args:
         outbox: where messages wait.
@@ -211,10 +250,11 @@ class Deliverer:
         clock: tells the age of an event and how long an acknowledgement takes.
         settings: how patient to be.
         backoff: how long to wait between connections.
-        beat: called at least every `_TURN_S` unless a connection is being made; for the watchdog.
+        subscriptions: what others want to hear; subscribed to anew on every connection.
+        beat: called at least every `_TURN_S` unless a connection is being made or subscribed on; for the watchdog.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it works between, and what others want of it)
         self,
         *,
         outbox: Box,
@@ -222,6 +262,7 @@ class Deliverer:
         clock: Clock,
         settings: Patience,
         backoff: Backoff,
+        subscriptions: Sequence[Subscription] = (),
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._outbox = outbox
@@ -229,10 +270,11 @@ class Deliverer:
         self._clock = clock
         self._settings = settings
         self._backoff = backoff
+        self._subscriptions = tuple(subscriptions)
         self._beat = beat
         self._connected = False
         self._counters = DeliveryCounters()
-        self._suspect: int | str | None = None
+        self._suspect: _Key | None = None
         self._strikes = 0
         self._one_by_one = 0
         self._muted_until_s: dict[str, float] = {}
@@ -267,7 +309,7 @@ class Deliverer:
             StorageError: the outbox cannot be read.
         """
         self._beat()
-        flight = _Flight(line=self._connect())
+        flight = _Flight(line=self._connect(), unheard=list(self._subscriptions))
         self._add(connects=1)
         self._connected = True
         self._outbox.redirty()
@@ -286,6 +328,7 @@ class Deliverer:
 
     def _turn(self, flight: _Flight) -> None:
         self._beat()
+        self._subscribe(flight)
         self._send(flight)
         if not flight.sent:
             self._outbox.wait(_TURN_S)
@@ -301,13 +344,37 @@ class Deliverer:
             self._turn(flight)
             self._send(flight)  # else answers to all that was under way would look like the end of all there is
 
+    def _subscribe(self, flight: _Flight) -> None:
+        """Ask for what others want to hear; once a minute again for what was refused, for a broker's rules may change.
+
+        Raises:
+            BrokerError: the connection is lost; a refusal is none.
+        """
+        if not flight.unheard or self._clock.monotonic_s() - flight.asked_s < _MINUTE_S:
+            return
+        flight.asked_s = self._clock.monotonic_s()
+        for subscription in tuple(flight.unheard):
+            self._beat()
+            try:
+                flight.line.subscribe(subscription.topic_filter, subscription.hear)
+            except BrokerError as error:
+                if flight.line.lost:
+                    raise
+                self._say(str(error))
+            else:
+                flight.unheard.remove(subscription)
+
     def _room(self, flight: _Flight) -> int:
         """How many more may be sent now: one at a time where something has just broken a connection."""
         return (1 if self._one_by_one else flight.line.window) - len(flight.sent)
 
     def _send(self, flight: _Flight) -> None:
-        """Fill the window: changed states first, then the oldest events."""
-        room = self._room(flight)
+        """Fill the window: answers first, then changed states, then the oldest events."""
+        if (room := self._room(flight)) <= 0:
+            return
+        for answer in self._outbox.answers(room, flight.newest_answer):
+            self._send_answer(flight, answer)
+            room -= 1
         if room <= 0:
             return
         states = self._outbox.dirty_states(room)
@@ -316,6 +383,10 @@ class Deliverer:
         if room > len(states):
             for entry in self._outbox.peek(room - len(states), flight.newest_id):
                 self._send_event(flight, entry)
+
+    def _send_answer(self, flight: _Flight, entry: Waiting) -> None:
+        self._publish(flight, _AnswerId(entry.id), entry.message, entry.message.topic)
+        flight.newest_answer = entry.id
 
     def _send_state(self, flight: _Flight, state: Message) -> None:
         if self._clock.monotonic_s() >= self._muted_until_s.get(state.topic, -math.inf):
@@ -327,8 +398,9 @@ class Deliverer:
         flight.newest_id = entry.id
         self._add(late=int(late))
 
-    def _publish(self, flight: _Flight, key: int | str, message: Message, topic: str) -> None:
-        token = flight.line.publish(topic, message.payload, retain=message.kind == "state")
+    def _publish(self, flight: _Flight, key: _Key, message: Message, topic: str) -> None:
+        retain = message.kind == "state"
+        token = flight.line.publish(topic, message.payload, retain=retain, correlation=message.correlation)
         flight.sent[token] = _Sent(key=key, at_s=self._clock.monotonic_s())
         self._add(published=1)
 
@@ -366,6 +438,8 @@ class Deliverer:
             self._give_up(sent.key, f"the broker refuses it: {answer.reason} (0x{answer.refused:02X})")
             return
         self._add(acked=1)
+        if isinstance(sent.key, _AnswerId):
+            self._outbox.forget_answer(sent.key.id)
         if isinstance(sent.key, int):
             flight.arrived_s = flight.arrived_s if flight.arrived else self._clock.monotonic_s()
             flight.arrived.append(sent.key)
@@ -391,12 +465,15 @@ class Deliverer:
             self._suspect = None
             self._give_up(head.key, f"{self._strikes} connections in a row broke on it")
 
-    def _give_up(self, key: int | str, reason: str) -> None:
-        """Do not try this message again: an event goes to the dead, a state is left out for an hour."""
+    def _give_up(self, key: _Key, reason: str) -> None:
+        """Do not try this again: an event goes to the dead, a state is left out for an hour, an answer is lost."""
         self._add(refused=1)
         if isinstance(key, int):
             self._say(f"outbox: an event is set aside: {reason}")
             self._outbox.bury(key, reason)
+        elif isinstance(key, _AnswerId):
+            self._say(f"an answer to a command is lost: {reason}")
+            self._outbox.forget_answer(key.id, lost=True)
         else:
             self._say(f"{key}: not sent for {_MUTE_S / _MINUTE_S:.0f} min: {reason}")
             self._muted_until_s[key] = self._clock.monotonic_s() + _MUTE_S

@@ -18,12 +18,13 @@ from urllib.parse import unquote, urlsplit
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import Field, SecretStr
 
 from edge_agent.errors import BrokerError, ConfigError
-from edge_agent.records import Message
+from edge_agent.records import Heard, Message
 from edge_agent.settings import Seconds, Section
 
 log = logging.getLogger(__name__)
@@ -142,12 +143,22 @@ class Connection:
         ended = self._notes.ended
         return ended and f"broker {self._accepted.broker}: {ended}"
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> int:
-        """Send a message at QoS 1 and return its token, which comes back in a `Receipt`, on a lost line never."""
-        if len(topic.encode()) + len(payload) + _HEADER_BYTES > self._accepted.packet_bytes:
+    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int:
+        """Send a message at QoS 1 and return its token, which comes back in a `Receipt`, on a lost line never.
+
+        Args:
+            topic: where to.
+            payload: what to say.
+            retain: whether the broker shall keep it.
+            correlation: which request it answers; left out where MQTT 3.1.1 has no place for it.
+        """
+        properties = self._correlating(correlation)
+        size_bytes = len(topic.encode()) + len(payload) + _HEADER_BYTES + _size_bytes(properties)
+        if size_bytes > self._accepted.packet_bytes:
             return self._refuse(_PACKET_TOO_LARGE, f"the broker takes {self._accepted.packet_bytes} bytes at most")
+        retain = retain and self._accepted.retains
         try:
-            return self._client.publish(topic, payload, qos=1, retain=retain and self._accepted.retains).mid
+            return self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
         except ValueError as error:
             return self._refuse(_TOPIC_INVALID, str(error))
 
@@ -159,8 +170,8 @@ class Connection:
         """Wait until there is something new: a receipt, or that the connection is gone."""
         self._notes.wait_for(lambda: bool(self._notes.receipts or self._notes.ended), timeout_s)
 
-    def subscribe(self, topic_filter: str, hear: Callable[[str, bytes], None], *, retained: bool = True) -> None:
-        """Let `hear` have topic and payload of what matches; paho's thread calls it, so it only takes note.
+    def subscribe(self, topic_filter: str, hear: Callable[[Heard], None], *, retained: bool = True) -> None:
+        """Let `hear` have what matches; paho's thread calls it, so it only takes note.
 
         Args:
             topic_filter: what to hear; once a connection.
@@ -173,7 +184,7 @@ class Connection:
 
         def note(_client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
             if retained or not message.retain:
-                hear(message.topic, bytes(message.payload))
+                hear(_heard(message))
 
         self._client.message_callback_add(topic_filter, note)
         token = self._client.subscribe(topic_filter, qos=1)[1]
@@ -196,6 +207,13 @@ class Connection:
     def cut(self) -> None:
         """Go without a word, so that the broker publishes the last will."""
         _hang_up(self._client)
+
+    def _correlating(self, correlation: bytes | None) -> Properties | None:
+        if correlation is None or self._accepted.protocol != _VERSION_NAMES[MQTTProtocolVersion.MQTTv5]:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho's types end here
+        properties.CorrelationData = correlation
+        return properties
 
     def _refuse(self, code: int, reason: str) -> int:
         token = next(self._refused_here)
@@ -262,7 +280,7 @@ class Listener:
         # A name of its own each time, or the broker would end one watcher for the sake of the next.
         client_id = f"edge-agent-watch-{secrets.token_hex(4)}"
         self._connection = connect(settings, client_id=client_id, will=None)
-        self._connection.subscribe(topic_filter, lambda topic, payload: self._heard.put((topic, payload)))
+        self._connection.subscribe(topic_filter, lambda heard: self._heard.put((heard.topic, heard.payload)))
 
     def messages(self, stop: threading.Event) -> Iterator[tuple[str, bytes]]:
         """Topic and payload of each message as it comes, until `stop` is set and it has been quiet for a moment.
@@ -514,6 +532,21 @@ def _refusal(address: _Address, notes: _Notes, settings: MqttSettings) -> Broker
         return BrokerError(f"broker {address}: no answer within {settings.ack_timeout_s:g} s; is it an MQTT broker?")
     wants = "does it want a certificate (mqtt.cert_file)" if address.scheme == "mqtts" else "does it want mqtts://"
     return _VersionRefusedError(f"broker {address}: hangs up without an answer; {wants}, and is it an MQTT broker?")
+
+
+def _size_bytes(properties: Properties | None) -> int:
+    return len(properties.pack()) if properties else 0  # type: ignore[no-untyped-call]  # paho's types end here
+
+
+def _heard(message: paho.MQTTMessage) -> Heard:
+    """A message as paho hands it on; in MQTT 3.1.1 nobody says where an answer should go."""
+    return Heard(
+        topic=message.topic,
+        payload=bytes(message.payload),
+        retained=bool(message.retain),
+        answer_topic=getattr(message.properties, "ResponseTopic", None),
+        correlation=getattr(message.properties, "CorrelationData", None),
+    )
 
 
 def _in_words(code: ReasonCode) -> str:

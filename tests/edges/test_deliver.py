@@ -16,16 +16,18 @@ import brokers
 import pytest
 from brokers import ACCEPT_5, CONNECT, PUBLISH, Mosquitto, ScriptedBroker, packet_id, until
 from fakes import FakeClock
+from paho.mqtt import publish
 
 from edge_agent.edges import deliver, mqtt
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
-from edge_agent.edges.deliver import Deliverer, Line
+from edge_agent.edges.deliver import Deliverer, Line, Subscription
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxSettings
 from edge_agent.errors import BrokerError, ConfigError
-from edge_agent.records import Message
+from edge_agent.records import Heard, Message
 
 EVENT, LATE, STATUS = "edge/pi/camera/a/event", "edge/pi/camera/a/event/late", "edge/pi/status"
+ANSWER = "edge/pi/command/result"
 WILL = Message(topic=STATUS, payload=b"offline", kind="state")
 ONLINE = Message(topic=STATUS, payload=b"online", kind="state")
 NOW_NS = 1_800_000_000_000_000_000
@@ -46,6 +48,7 @@ class Bench:
     outbox: Outbox
     clock: Clock
     path: Path
+    subscriptions: tuple[Subscription, ...] = ()
 
     def deliverer(self, url: str, **settings: Any) -> Deliverer:
         own: dict[str, Any] = {"ack_timeout_s": 5, "retry_first_s": 0.02, "retry_cap_s": 0.1, **settings}
@@ -61,6 +64,7 @@ class Bench:
             clock=self.clock,
             settings=patience,
             backoff=Backoff(first_s=patience.retry_first_s, cap_s=patience.retry_cap_s, uniform=lambda _, high: high),
+            subscriptions=self.subscriptions,
             beat=beat,
         )
 
@@ -122,6 +126,9 @@ def scripted(on_publish: Callable[[bytes], bytes | None]) -> closing[ScriptedBro
 
 def puback(body: bytes, code: int = 0) -> bytes:
     return b"\x40\x03" + packet_id(body) + bytes([code])
+
+
+SUBSCRIBE, NOT_AUTHORIZED = 0x82, 0x87
 
 
 # --- the good day ---------------------------------------------------------------------------------------------------
@@ -350,6 +357,104 @@ def test_a_state_on_which_the_broker_hangs_up_is_left_out_for_a_while(
             bench.wait_empty()
     assert "edge/pi/health: not sent for 60 min: 3 connections in a row broke on it" in caplog.text
     assert bench.dead() == []
+
+
+# --- what others want to hear, and what they are answered -----------------------------------------------------------
+
+
+def answer(number: int, *, topic: str = ANSWER, correlation: bytes | None = None) -> Message:
+    return Message(topic=topic, payload=str(number).encode(), kind="answer", correlation=correlation)
+
+
+@brokers.needs_mosquitto
+@pytest.mark.parametrize("protocol", [5, 3])
+def test_subscriptions_are_made_on_every_connection(bench: Bench, broker: Mosquitto, protocol: int) -> None:
+    heard: list[Heard] = []
+    bench.subscriptions = (Subscription("edge/pi/command", heard.append), Subscription("edge/+/set", heard.append))
+    with bench.delivering(broker.url, protocol=protocol) as deliverer:
+        for round_ in range(2):
+            bench.outbox.put([event(round_)])
+            bench.wait_empty()  # what is subscribed to before the first message is sent
+            publish.single("edge/pi/command", b"1", qos=1, port=broker.port)
+            publish.single("edge/x/set", b"2", qos=1, port=broker.port)
+            until(lambda: len(heard) == 2)
+            assert sorted(one.payload for one in heard) == payloads(1, 2)
+            heard.clear()
+            broker.stop()
+            until(lambda: not deliverer.connected)
+            broker.start()
+            until(lambda: deliverer.connected)
+
+
+def test_a_refused_subscription_is_said_and_asked_for_again_and_the_rest_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[bytes] = []
+
+    def reply(first: int, body: bytes) -> bytes:
+        if first == CONNECT:
+            return ACCEPT_5
+        if first == SUBSCRIBE:
+            asked.append(topic := body[5:-1])
+            return b"\x90\x04" + body[:2] + bytes([0, NOT_AUTHORIZED if topic == b"secret/x" else 0])
+        return puback(body) if first & 0xF0 == PUBLISH else b""
+
+    clock = FakeClock()
+    with bench_with(clock, tmp_path / "outbox.db") as bench, closing(ScriptedBroker(reply)) as broker:
+        bench.subscriptions = (Subscription("secret/x", lambda _: None), Subscription("edge/pi/x", lambda _: None))
+        bench.outbox.put([event(0)])
+        with bench.delivering(broker.url) as deliverer:
+            until(lambda: deliverer.counters.acked == 1)
+            assert asked == [b"secret/x", b"edge/pi/x"]
+            clock.advance(60)
+            until(lambda: asked[2:] == [b"secret/x"])
+            assert (deliverer.counters.connects, deliverer.counters.failures) == (1, 0)
+    said = [line for line in caplog.messages if "secret/x cannot be subscribed to: not authorized" in line]
+    assert len(said) == 2
+
+
+@brokers.needs_mosquitto
+def test_answers_go_first_and_are_not_kept_by_the_broker(bench: Bench, broker: Mosquitto) -> None:
+    bench.outbox.put([event(0), ONLINE, answer(1), answer(2)])
+    with brokers.listening(broker.port) as listener, bench.delivering(broker.url):
+        until(lambda: len(listener.heard) == 4)
+        assert [one.topic for one in listener.heard] == [ANSWER, ANSWER, STATUS, EVENT]
+        bench.outbox.put([answer(3)])
+        listener.wait_for(ANSWER, *payloads(1, 2, 3))
+    with brokers.listening(broker.port) as later:
+        later.wait_for(STATUS, b"offline")
+        assert later.payloads(ANSWER) == []
+    assert bench.outbox.answers(10) == ()
+    assert bench.outbox.stats().answers_lost == 0
+
+
+def test_an_answer_that_was_not_confirmed_is_sent_again_on_the_next_connection(bench: Bench) -> None:
+    seen: list[bytes] = []
+
+    def hang_up_once(body: bytes) -> bytes | None:
+        seen.append(body[-1:])
+        return None if len(seen) == 1 else puback(body)
+
+    bench.outbox.put([answer(7)])
+    with scripted(hang_up_once) as broker, bench.delivering(broker.url):
+        until(lambda: bench.outbox.answers(1) == ())
+    assert seen[:2] == payloads(7, 7)
+    assert bench.outbox.stats().answers_lost == 0
+
+
+@brokers.needs_mosquitto
+def test_an_answer_to_where_the_broker_lets_nobody_speak_is_lost_and_counted(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "acl").write_text("topic readwrite edge/#\n")
+    with brokers.running(tmp_path, f"acl_file {tmp_path}/acl") as broker, brokers.listening(broker.port) as listener:
+        bench.outbox.put([answer(0, topic="secret/x"), answer(1)])
+        with bench.delivering(broker.url) as deliverer:
+            listener.wait_for(ANSWER, b"1")
+            until(lambda: deliverer.counters.refused == 1)
+    assert bench.outbox.stats().answers_lost == 1
+    assert bench.dead() == []
+    assert "an answer to a command is lost: the broker refuses it: Not authorized (0x87)" in caplog.text
 
 
 # --- run ------------------------------------------------------------------------------------------------------------

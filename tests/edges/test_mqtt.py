@@ -14,12 +14,13 @@ from typing import Any
 import brokers
 import pytest
 from brokers import ACCEPT_5, ACCEPT_311, CONNECT, LEVEL, PUBLISH, Mosquitto, ScriptedBroker, packet_id, until
+from paho.mqtt import publish
 from ports import free_port
 from pydantic import SecretStr
 
 from edge_agent.edges.mqtt import Connection, MqttSettings, Receipt, check_files, connect, reconnect
 from edge_agent.errors import BrokerError, ConfigError
-from edge_agent.records import Message
+from edge_agent.records import Heard, Message
 
 STATUS = "edge/pi/status"
 WILL = Message(topic=STATUS, payload=b"offline", kind="state")
@@ -31,9 +32,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
         yield broker
 
 
-def open_connection(url: str, **settings: Any) -> Connection:
+def open_connection(url: str, *, client_id: str = "pi", **settings: Any) -> Connection:
     settings = {"ack_timeout_s": 5, **settings}
-    return connect(MqttSettings(url=url, **settings), client_id="pi", will=WILL)
+    return connect(MqttSettings(url=url, **settings), client_id=client_id, will=WILL)
 
 
 @contextmanager
@@ -375,7 +376,7 @@ def test_a_subscription_that_the_broker_refuses_is_an_error_that_names_its_topic
     try:
         with connected(broker.url) as connection:
             with pytest.raises(BrokerError, match=r"home/pir cannot be subscribed to: not authorized"):
-                connection.subscribe("home/pir", lambda _topic, _payload: None)
+                connection.subscribe("home/pir", lambda _heard: None)
             assert connection.lost is None
     finally:
         broker.close()
@@ -385,6 +386,58 @@ def test_a_subscription_that_nobody_answers_is_given_up() -> None:
     broker = ScriptedBroker(lambda kind, _body: ACCEPT_5 if kind == CONNECT else b"")
     try:
         with connected(broker.url, ack_timeout_s=0.5) as connection, pytest.raises(BrokerError, match="no answer"):
-            connection.subscribe("home/pir", lambda _topic, _payload: None)
+            connection.subscribe("home/pir", lambda _heard: None)
     finally:
         broker.close()
+
+
+@brokers.needs_mosquitto
+def test_what_is_heard_comes_with_the_topic_for_its_answer_in_mqtt_5_and_without_in_311(broker: Mosquitto) -> None:
+    with connected(broker.url) as new, connected(broker.url, protocol=3, client_id="old") as old:
+        heard_5: list[Heard] = []
+        heard_311: list[Heard] = []
+        new.subscribe("ask/+", heard_5.append)
+        old.subscribe("ask/+", heard_311.append)
+        brokers.request(broker.port, "ask/me", b"hi", answer_topic="tell/me", correlation=b"\x00\xff")
+        until(lambda: heard_5 and heard_311)
+    assert heard_5 == [Heard(topic="ask/me", payload=b"hi", answer_topic="tell/me", correlation=b"\x00\xff")]
+    assert heard_311 == [Heard(topic="ask/me", payload=b"hi")]
+
+
+@brokers.needs_mosquitto
+@pytest.mark.parametrize("protocol", [5, 3])
+def test_what_the_broker_kept_from_before_is_heard_as_such_or_not_at_all(broker: Mosquitto, protocol: int) -> None:
+    topic = f"kept/{protocol}"
+    publish.single(topic, b"old", qos=1, retain=True, port=broker.port)
+    heard: list[Heard] = []
+    for retained in (True, False):
+        with connected(broker.url, protocol=protocol) as connection:
+            connection.subscribe(topic, heard.append, retained=retained)
+            publish.single(topic, b"new", qos=1, port=broker.port)
+            until(lambda: heard and heard[-1].payload == b"new")
+            if retained:
+                assert heard.pop(0) == Heard(topic=topic, payload=b"old", retained=True)
+            assert heard == [Heard(topic=topic, payload=b"new")]
+            heard.clear()
+
+
+@brokers.needs_mosquitto
+@pytest.mark.parametrize(("protocol", "carried"), [(5, b"\x00which"), (3, None)])
+def test_an_answer_carries_which_request_it_answers_where_the_protocol_can(
+    broker: Mosquitto, protocol: int, carried: bytes | None
+) -> None:
+    heard: list[Heard] = []
+    with connected(broker.url, client_id="ear") as ear, connected(broker.url, protocol=protocol) as connection:
+        ear.subscribe("tell/you", heard.append)
+        token = connection.publish("tell/you", b"done", retain=False, correlation=b"\x00which")
+        assert receipts(connection, 1) == [Receipt(token=token)]
+        until(lambda: heard)
+    assert heard == [Heard(topic="tell/you", payload=b"done", correlation=carried)]
+
+
+@brokers.needs_mosquitto
+def test_what_an_answer_carries_counts_for_the_size_that_the_broker_takes(tmp_path: Path) -> None:
+    with brokers.running(tmp_path, "max_packet_size 300") as small, connected(small.url) as connection:
+        connection.publish("edge/x", bytes(200), retain=False, correlation=bytes(200))
+        connection.publish("edge/x", bytes(200), retain=False, correlation=bytes(50))
+        assert [receipt.refused for receipt in receipts(connection, 2)] == [0x95, None]

@@ -551,3 +551,51 @@ def test_stats_count_this_run(outbox: Outbox, caplog: pytest.LogCaptureFixture) 
     stats = outbox.stats()
     assert (stats.put_total, stats.acked_total, stats.waiting, stats.oldest_utc_ns) == (2, 1, 1, 8)
     assert caplog.text == ""
+
+
+# --- answers --------------------------------------------------------------------------------------------------------
+
+
+def answer(number: int) -> Message:
+    return Message(topic="edge/pi/command/result", payload=b"%d" % number, kind="answer")
+
+
+def test_answers_wait_in_memory_and_never_on_the_disk(outbox: Outbox, path: Path) -> None:
+    outbox.wait(0)
+    outbox.put([answer(0), event(1), answer(2)])
+    assert outbox.wait(0)
+    first, second = outbox.answers(10)
+    assert numbers([first, second]) == [0, 2]
+    assert numbers(outbox.peek(10)) == [1]
+    assert numbers(outbox.answers(1)) == [0]
+    assert numbers(outbox.answers(10, first.id)) == [2]
+    outbox.forget_answer(first.id)
+    assert numbers(outbox.answers(10)) == [2]
+    assert (outbox.stats().answers_lost, outbox.stats().waiting) == (0, 1)
+    with reopened(path) as later:
+        assert later.answers(10) == ()
+
+
+def test_of_too_many_answers_the_oldest_are_lost_and_counted(outbox: Outbox) -> None:
+    outbox.put([answer(number) for number in range(103)])
+    assert numbers(outbox.answers(1000)) == list(range(3, 103))
+    assert outbox.stats().answers_lost == 3
+
+
+def test_after_a_minute_nobody_waits_for_an_answer(outbox: Outbox, clock: FakeClock) -> None:
+    outbox.put([answer(0)])
+    clock.advance(30)
+    outbox.put([answer(1)])
+    clock.advance(30)
+    assert numbers(outbox.answers(10)) == [0, 1]
+    clock.advance(0.1)
+    assert numbers(outbox.answers(10)) == [1]
+    assert outbox.stats().answers_lost == 1
+
+
+def test_an_answer_that_the_broker_never_takes_is_lost_once(outbox: Outbox) -> None:
+    outbox.put([answer(0)])
+    [entry] = outbox.answers(10)
+    outbox.forget_answer(entry.id, lost=True)
+    outbox.forget_answer(entry.id, lost=True)
+    assert outbox.stats().answers_lost == 1

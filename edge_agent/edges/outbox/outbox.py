@@ -17,6 +17,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field
 
 from edge_agent.edges.clock import Clock
+from edge_agent.edges.outbox.answers import Answers
 from edge_agent.edges.outbox.damage import is_damage, salvage, set_aside
 from edge_agent.edges.outbox.file import CHUNK_ROWS, Ballast, File, in_words
 from edge_agent.edges.outbox.rows import EPOCH_IDS, Entry
@@ -52,7 +53,8 @@ class OutboxSettings(Section):
 class Outbox:
     """Where events wait until the broker has them, and states until the next value replaces them.
 
-    A state has only a newest value and stays in memory; an event has a history and is on the disk when `put` returns.
+    A state has only a newest value and stays in memory, an answer to a command waits there for a short while; an event
+    has a history and is on the disk when `put` returns.
     Any thread may call it.
 
     Args:
@@ -72,6 +74,7 @@ class Outbox:
         self._news = False
         self._states: dict[str, Message] = {}
         self._dirty: dict[str, None] = {}
+        self._answers = Answers(clock)
         self._memory: deque[Entry] = deque()
         self._acked: set[int] = set()
         self._tally = Tally(settings.path, clock)
@@ -93,14 +96,17 @@ class Outbox:
         """
         with self._changed:
             states = [message for message in messages if message.kind == "state"]
-            events = [message for message in messages if message.kind != "state"]
+            answers = [message for message in messages if message.kind == "answer"]
+            events = [message for message in messages if message.kind not in {"state", "answer"}]
             fresh = [state for state in states if self._remember(state)]
+            for answer in answers:
+                self._answers.put(answer)
             if events:
                 self._memory.extend(map(self._entry, events))
                 self._put_total += len(events)
                 self._flush()
                 self._tidy()
-            if events or fresh:
+            if events or fresh or answers:
                 self._news = True
                 self._changed.notify_all()
 
@@ -153,6 +159,16 @@ class Outbox:
                 del self._dirty[topic]
             return tuple(self._states[topic] for topic in topics)
 
+    def answers(self, limit: int, after: int = 0) -> tuple[Entry, ...]:
+        """The oldest answers with an id above `after`; their ids are their own, and not those of events."""
+        with self._changed:
+            return self._answers.peek(limit, after)
+
+    def forget_answer(self, entry_id: int, *, lost: bool = False) -> None:
+        """The broker has an answer, or it is `lost`: the broker will never take it."""
+        with self._changed:
+            self._answers.forget(entry_id, lost=lost)
+
     def redirty(self) -> None:
         """A new connection knows nothing: every state counts as changed."""
         with self._changed:
@@ -185,6 +201,7 @@ class Outbox:
                 put_total=self._put_total,
                 acked_total=self._acked_total,
                 in_memory=len(self._memory),
+                answers_lost=self._answers.lost,
             )
 
     def close(self) -> None:

@@ -35,11 +35,13 @@ class OutboxStats(FileStats):
         put_total: events put by this run.
         acked_total: events acknowledged in this run.
         in_memory: events that wait in memory because the disk does not take them.
+        answers_lost: answers to commands that were given up: too many, too old, or refused by the broker.
     """
 
     put_total: int
     acked_total: int
     in_memory: int
+    answers_lost: int
 
 
 def file_stats(database: sqlite3.Connection) -> FileStats:

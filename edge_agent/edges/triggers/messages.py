@@ -13,6 +13,7 @@ from pydantic import Field
 
 from edge_agent.edges.triggers.trigger import Trigger
 from edge_agent.errors import BrokerError
+from edge_agent.records import Heard
 from edge_agent.settings import Section
 
 _WAIT_S = 0.5
@@ -46,8 +47,8 @@ class Connection(Protocol):
         """Why it is gone; None as long as it is there."""
         ...
 
-    def subscribe(self, topic_filter: str, hear: Callable[[str, bytes], None], /, *, retained: bool) -> None:
-        """Let `hear` have topic and payload of what matches."""
+    def subscribe(self, topic_filter: str, hear: Callable[[Heard], None], /, *, retained: bool) -> None:
+        """Let `hear` have what matches."""
         ...
 
     def wait(self, timeout_s: float, /) -> None:
@@ -118,9 +119,9 @@ class Messages:
         return True
 
 
-def _hear(waiting: Sequence[tuple[MqttTriggerSettings, Trigger]], _topic: str, payload: bytes) -> None:
+def _hear(waiting: Sequence[tuple[MqttTriggerSettings, Trigger]], heard: Heard) -> None:
     for settings, trigger in waiting:
-        if matches(settings, payload):
+        if matches(settings, heard.payload):
             trigger.pull()
 
 
