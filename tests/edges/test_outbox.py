@@ -572,6 +572,7 @@ def test_answers_wait_in_memory_and_never_on_the_disk(outbox: Outbox, path: Path
     outbox.forget_answer(first.id)
     assert numbers(outbox.answers(10)) == [2]
     assert (outbox.stats().answers_lost, outbox.stats().waiting) == (0, 1)
+    outbox.close()
     with reopened(path) as later:
         assert later.answers(10) == ()
 

@@ -6,30 +6,37 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edge_agent.records import Message
 
 APPLICATION_ID = 0x65646765
 """Stands in the head of the file: "edge", so that `file` and we know our own."""
 
-LAYOUT = 1
-"""The version of what follows; a file of another is no outbox."""
+LAYOUT = 2
+"""The version of what follows; a file of an earlier one is brought up to it, one of a later one is not ours."""
 
 PAGE_BYTES = 4096
 """How large a page of the file is; a row fits into one."""
 
+# The order of the first layout, to which others are added at the end.
 _ROW = (
     "id INTEGER PRIMARY KEY, kind TEXT NOT NULL, topic TEXT NOT NULL, late_topic TEXT NOT NULL, payload BLOB NOT NULL, "
     "utc_ns INTEGER NOT NULL, put_utc_ns INTEGER NOT NULL, put_s REAL NOT NULL, crc INTEGER NOT NULL"
 )
 
+_SUBJECT = "subject TEXT NOT NULL DEFAULT ''"
+
+COLUMNS = "id, kind, topic, late_topic, payload, utc_ns, put_utc_ns, put_s, crc, subject"
+"""What every table has of a message, in the order of `to_row`."""
+
 TABLES = ("lasting", "passing")
 """`passing` holds the updates: deleted first, they leave whole pages behind and not holes between the others."""
 
 SCHEMA = (
-    *(f"CREATE TABLE {table} ({_ROW})" for table in TABLES),
+    *(f"CREATE TABLE {table} ({_ROW}, {_SUBJECT})" for table in TABLES),
     "CREATE VIEW message AS SELECT * FROM lasting UNION ALL SELECT * FROM passing",
-    f"CREATE TABLE dead ({_ROW}, reason TEXT NOT NULL, dead_utc_ns INTEGER NOT NULL)",
+    f"CREATE TABLE dead ({_ROW}, reason TEXT NOT NULL, dead_utc_ns INTEGER NOT NULL, {_SUBJECT})",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     "INSERT INTO meta VALUES ('epoch', 0), ('given_up', 0)",
     f"PRAGMA application_id={APPLICATION_ID}",
@@ -37,8 +44,19 @@ SCHEMA = (
 )
 """The statements that lay out a new file."""
 
+UPGRADES = {
+    1: (
+        *(f"ALTER TABLE {table} ADD COLUMN {_SUBJECT}" for table in (*TABLES, "dead")),
+        "PRAGMA user_version=2",
+    )
+}
+"""What brings a file of an earlier layout up to the next one: no row is written anew, so even a full disk lets it."""
+
 EPOCH_IDS = 10**12
 """An id is the number of the run times this, plus a count: none comes twice."""
+
+
+_COLUMN_COUNT = len(COLUMNS.split(","))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,21 +77,28 @@ class Entry:
 
 
 def to_row(entry: Entry) -> tuple[object, ...]:
-    """An entry in the order of `_ROW`."""
+    """An entry in the order of `COLUMNS`."""
     message = entry.message
     fields = (entry.id, message.kind, message.topic, message.late_topic, message.payload, message.utc_ns)
     stamped = (*fields, entry.put_utc_ns, entry.put_s)
-    return (*stamped, _crc(stamped))
+    return (*stamped, _crc(stamped, message.subject), message.subject)
 
 
 def to_entry(row: Sequence[object]) -> Entry | None:
-    """A row as an entry; None when its checksum is wrong, or it holds what no message may hold."""
-    *stamped, crc = row
-    if _crc(stamped) != crc:
+    """A row as an entry, also one of the first layout; None when its checksum is wrong, or it holds what it may not."""
+    *stamped, crc, subject = row if len(row) == _COLUMN_COUNT else (*row, "")
+    if _crc(stamped, subject) != crc:
         return None
     entry_id, kind, topic, late_topic, payload, utc_ns, put_utc_ns, put_s = stamped
     try:
-        message = Message(topic=topic, payload=payload, kind=kind, late_topic=late_topic, utc_ns=utc_ns)  # type: ignore[arg-type]
+        message = Message(
+            topic=topic,  # type: ignore[arg-type]
+            payload=payload,  # type: ignore[arg-type]
+            kind=kind,  # type: ignore[arg-type]
+            late_topic=late_topic,  # type: ignore[arg-type]
+            utc_ns=utc_ns,  # type: ignore[arg-type]
+            subject=subject,  # type: ignore[arg-type]
+        )
     except (ValueError, KeyError):
         return None
     return Entry(id=entry_id, message=message, put_s=put_s, put_utc_ns=put_utc_ns)  # type: ignore[arg-type]
@@ -82,9 +107,24 @@ def to_entry(row: Sequence[object]) -> Entry | None:
 def select(database: sqlite3.Connection, limit: int, after: int) -> tuple[list[Entry], list[int]]:
     """The oldest entries above an id, and the ids of damaged rows among them."""
     query = "SELECT * FROM message WHERE id > ? ORDER BY id LIMIT ?"
-    decoded = [(row[0], to_entry(row)) for row in database.execute(query, (after, limit))]
+    return _decoded(database.execute(query, (after, limit)))
+
+
+def _decoded(rows: Iterable[Sequence[Any]]) -> tuple[list[Entry], list[int]]:
+    decoded = [(row[0], to_entry(row)) for row in rows]
     damaged = [entry_id for entry_id, entry in decoded if entry is None]
     return [entry for _, entry in decoded if entry], damaged
+
+
+def index(database: sqlite3.Connection, limit: int, after: int) -> list[tuple[int, str]]:
+    """The ids and topics of the oldest messages above an id."""
+    return database.execute("SELECT id, topic FROM message WHERE id > ? ORDER BY id LIMIT ?", (after, limit)).fetchall()
+
+
+def fetch(database: sqlite3.Connection, ids: Sequence[int]) -> tuple[list[Entry], list[int]]:
+    """Those of these entries that are there, oldest first, and the ids of damaged rows among them."""
+    query = f"SELECT * FROM message WHERE id IN ({','.join('?' * len(ids))}) ORDER BY id"  # noqa: S608 - question marks
+    return _decoded(database.execute(query, ids))
 
 
 def lenient_text(text: bytes) -> str:
@@ -92,5 +132,6 @@ def lenient_text(text: bytes) -> str:
     return text.decode(errors="replace")
 
 
-def _crc(fields: Iterable[object]) -> int:
-    return zlib.crc32("\0".join(map(ascii, fields)).encode())
+def _crc(fields: Iterable[object], subject: object) -> int:
+    """Over all fields; an empty subject counts as none, so that rows of the first layout keep their checksums."""
+    return zlib.crc32("\0".join(map(ascii, (*fields, *([subject] if subject else [])))).encode())
