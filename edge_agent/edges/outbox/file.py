@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_agent.edges.outbox.priorities import Orphans
 from edge_agent.edges.outbox.rows import (
@@ -22,10 +22,12 @@ from edge_agent.edges.outbox.rows import (
     TABLES,
     UPGRADES,
     Entry,
+    ends_of,
     fetch,
     index,
     lenient_text,
     select,
+    table_of,
     to_row,
 )
 from edge_agent.edges.outbox.stats import FileStats, file_stats, oldest_utc_ns, used_bytes
@@ -66,6 +68,15 @@ _VICTIMS = (  # updates, then objects that have begun here, then what is left
     "SELECT id FROM lasting WHERE kind = 'new' OR subject = '' ORDER BY id LIMIT ?",
     "SELECT id FROM lasting ORDER BY id LIMIT ?",
 )
+
+
+class Age(NamedTuple):
+    """When a row was put, as `Entry` has it."""
+
+    id: int
+    put_s: float
+    put_utc_ns: int
+    put_synced: int
 
 
 class File:
@@ -130,8 +141,7 @@ class File:
         with self._transaction():
             for start in range(0, len(entries), _INSERT_ROWS):
                 for entry in entries[start : start + _INSERT_ROWS]:
-                    table = "passing" if entry.message.kind == "update" else "lasting"
-                    self._database.execute(_INSERT[table], to_row(entry))
+                    self._database.execute(_INSERT[table_of(entry.message)], to_row(entry))
                 given_up += self._make_room()
             self._note_given_up(lost)
         self._count(waiting=len(entries) - given_up, given_up=given_up + lost)
@@ -170,13 +180,13 @@ class File:
             self._note_given_up(forgotten)
         self._count(waiting=-copied, dead=copied - forgotten, given_up=forgotten)
 
-    def expire(self, too_old: Callable[[int, int, float], bool]) -> int:
-        """Give up the oldest rows as long as they are too old (told id, put_utc_ns and put_s); says how many."""
+    def expire(self, too_old: Callable[[Age], bool]) -> int:
+        """Give up the oldest rows as long as they are too old; says how many."""
         given_up = 0
         while True:
-            query = "SELECT id, put_utc_ns, put_s FROM message ORDER BY id LIMIT ?"
-            rows = self._database.execute(query, (CHUNK_ROWS,)).fetchall()
-            ids = [row[0] for row in itertools.takewhile(lambda row: too_old(*row), rows)]
+            query = "SELECT id, put_s, put_utc_ns, put_synced FROM message ORDER BY id LIMIT ?"
+            ages = [Age(*row) for row in self._database.execute(query, (CHUNK_ROWS,))]
+            ids = [age.id for age in itertools.takewhile(too_old, ages)]
             if not ids:
                 return given_up
             with self._transaction():
@@ -227,16 +237,9 @@ class File:
 
     def _give_up(self, ids: Sequence[int]) -> int:
         """Delete rows, and with each `new` its `end`; says how many went."""
-        query = f"SELECT subject FROM lasting WHERE kind = 'new' AND subject <> '' AND id IN ({_marks(ids)})"  # noqa: S608
-        begun = [row[0] for row in self._database.execute(query, ids)]
-        # An `end` comes soon after its `new` as a rule: in the order of ids the search is over with the last one.
-        query = (
-            f"SELECT id, subject FROM lasting WHERE kind = 'end' AND subject IN ({_marks(begun)}) "  # noqa: S608
-            "ORDER BY id LIMIT ?"
-        )
-        ended = self._database.execute(query, (*begun, len(begun))).fetchall() if begun else []
-        self._orphaned |= set(begun) - {subject for _, subject in ended}
-        return self._delete([*ids, *(entry_id for entry_id, _ in ended)])
+        ends, orphans = ends_of(self._database, ids)
+        self._orphaned |= orphans
+        return self._delete([*ids, *ends])
 
     def _delete(self, ids: Sequence[int]) -> int:
         rows = [(entry_id,) for entry_id in ids]
@@ -269,10 +272,6 @@ class File:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
             raise
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
 
 
 class Ballast:

@@ -20,7 +20,7 @@ from edge_agent.edges.clock import Clock
 from edge_agent.edges.outbox.answers import Answers
 from edge_agent.edges.outbox.course import Course
 from edge_agent.edges.outbox.damage import is_damage, salvage, set_aside
-from edge_agent.edges.outbox.file import CHUNK_ROWS, Ballast, File, in_words
+from edge_agent.edges.outbox.file import CHUNK_ROWS, Age, Ballast, File, in_words
 from edge_agent.edges.outbox.lock import Lock
 from edge_agent.edges.outbox.priorities import Orphans, victims
 from edge_agent.edges.outbox.rows import EPOCH_IDS, Entry
@@ -38,7 +38,6 @@ T = TypeVar("T")
 _MEMORY_EVENTS = 1000
 _SALVAGE_ROWS = 2000
 _MINUTE_S = 60.0
-_SET_CLOCK_NS = 1_700_000_000_000_000_000  # November 2023: an earlier time comes from a clock that was never set
 
 
 class OutboxSettings(Section):
@@ -245,6 +244,7 @@ class Outbox:
             message=message,
             put_s=self._clock.monotonic_s(),
             put_utc_ns=self._clock.utc_ns(),
+            put_synced=self._clock.utc_synced(),
         )
 
     def _dated(self, entry: Entry) -> Entry:
@@ -355,10 +355,13 @@ class Outbox:
             self._tally.add("older than outbox.max_age", self._make_way(lambda file: file.expire(self._too_old)))
         self._ballast.take()
 
-    def _too_old(self, entry_id: int, put_utc_ns: int, put_s: float) -> bool:
-        if entry_id // EPOCH_IDS == self._epoch:
-            return self._clock.monotonic_s() - put_s > self._max_age_s
-        return put_utc_ns > _SET_CLOCK_NS and (self._clock.utc_ns() - put_utc_ns) / 1e9 > self._max_age_s
+    def _too_old(self, age: Age) -> bool:
+        """By the monotonic clock; what an earlier run put, by clocks for which a time server vouched, then and now."""
+        if age.id // EPOCH_IDS == self._epoch:
+            return self._clock.monotonic_s() - age.put_s > self._max_age_s
+        if not (age.put_synced and self._clock.utc_synced()):
+            return False
+        return (self._clock.utc_ns() - age.put_utc_ns) / 1e9 > self._max_age_s
 
     def _make_way(self, action: Callable[[File], T]) -> T:
         """Do what leads to more room on the disk; when that is full, with the room that is held back for it."""
