@@ -81,6 +81,7 @@ class Outbox:
         self._answers = Answers(clock)
         self._memory: deque[Entry] = deque()
         self._acked: set[int] = set()
+        self._doomed: dict[int, str] = {}  # to be set aside, and why
         self._orphans = Orphans()
         self._tally = Tally(settings.path, clock)
         self._lost_in_memory = 0
@@ -132,10 +133,9 @@ class Outbox:
         """
         with self._disk:
             self._settle()
-            on_disk = self._whole_rows(lambda file: file.select(limit + len(self._acked), after))
-            waiting = [entry for entry in on_disk if entry.id not in self._acked]
-            waiting += [entry for entry in self._in_memory() if entry.id > after]
-            return tuple(map(self._dated, waiting[:limit]))
+            on_disk = self._whole_rows(lambda file: file.select(limit + len(self._unseen), after))
+            waiting = [*on_disk, *(entry for entry in self._in_memory() if entry.id > after)]
+            return tuple(self._dated(entry) for entry in waiting if entry.id not in self._unseen)[:limit]
 
     def course(self, skip: Container[int] = ()) -> Course:
         """The order in which events leave over a new connection, or over one on which those of `skip` are under way."""
@@ -154,15 +154,16 @@ class Outbox:
     def bury(self, entry_id: int, reason: str) -> None:
         """Set an event aside that the broker will never take.
 
+        While the disk takes nothing it waits, unseen, to be set aside.
+
         Raises:
-            StorageError: the disk does not take it; the event stays where it is.
+            StorageError: the disk does not let it be moved; it is unseen, and moved with the next one.
         """
         with self._disk:
+            self._doomed[entry_id] = reason
             self._flush()
-            if self._forget_in_memory({entry_id}):
-                self._lose(f"the disk takes nothing and {reason}", 1)
-            else:
-                self._bury([entry_id], reason)
+            if not self._waits_in_memory(entry_id):
+                self._bury_doomed()
 
     def states(self) -> tuple[Message, ...]:
         """The newest value of every state."""
@@ -225,6 +226,8 @@ class Outbox:
         with self._disk:
             self._flush()
             self._delete_acked()
+            with self._tally.trouble("events wait to be set aside"):
+                self._bury_doomed()
             if self._memory:
                 log.warning("outbox %s: %d events in memory are lost", self._path, len(self._memory))
             if self._file:
@@ -255,21 +258,28 @@ class Outbox:
         """The ids and topics of the oldest events above an id."""
         with self._disk:
             self._settle()
-            found = self._on_file(lambda file: file.index(limit + len(self._acked), after))
+            found = self._on_file(lambda file: file.index(limit + len(self._unseen), after))
             found += [(entry.id, entry.message.topic) for entry in self._in_memory() if entry.id > after]
-            return [(entry_id, topic) for entry_id, topic in found if entry_id not in self._acked][:limit]
+            return [(entry_id, topic) for entry_id, topic in found if entry_id not in self._unseen][:limit]
 
     def _fetch(self, ids: Sequence[int]) -> list[Entry]:
         """Those of these events that still wait, oldest first."""
         with self._disk:
             on_disk = self._whole_rows(lambda file: file.fetch(ids))
-            wanted = set(ids) - self._acked
+            wanted = set(ids) - self._unseen
             entries = [entry for entry in (*on_disk, *self._in_memory()) if entry.id in wanted]
             return list(map(self._dated, entries))
+
+    @property
+    def _unseen(self) -> set[int]:
+        """What lies in the file and waits no more, for the disk did not let it be deleted or moved."""
+        return self._acked | self._doomed.keys()
 
     def _settle(self) -> None:
         """What is due before anybody looks."""
         self._flush()
+        with self._tally.trouble("events wait to be set aside"):
+            self._bury_doomed()
         self._tidy()
         self._changed_outside |= self._on_file(File.changed_outside)
 
@@ -341,6 +351,12 @@ class Outbox:
                 return entries
             log.warning("outbox %s: %d damaged rows are set aside among its dead messages", self._path, len(damaged))
             self._bury(damaged, "its checksum is wrong")
+
+    def _bury_doomed(self) -> None:
+        for entry_id, reason in tuple(self._doomed.items()):
+            if not self._waits_in_memory(entry_id):
+                self._bury([entry_id], reason)
+                del self._doomed[entry_id]
 
     def _bury(self, ids: Sequence[int], reason: str) -> None:
         utc_ns = self._clock.utc_ns()
