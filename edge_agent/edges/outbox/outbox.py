@@ -90,6 +90,8 @@ class Outbox:
         self._tidied_s = clock.monotonic_s()
         self._epoch = 0
         self._ids = itertools.count()
+        self._tried_id = 0  # all events up to it are on the disk, or the disk did not take them
+        self._committing = False
         self._changed_outside = False
         self._ballast = Ballast(settings.path)
         self._file: File | None = None
@@ -116,10 +118,7 @@ class Outbox:
             self._memory.extend(entries)
             self._put_total += len(entries)
         if entries:
-            with self._disk:
-                if self._waits_in_memory(entries[-1].id):  # else whoever had the disk before has committed it too
-                    self._flush()
-                    self._tidy()
+            self._commit(entries[-1].id)
         if entries or answers or any(fresh):
             with self._changed:
                 self._news = True
@@ -291,8 +290,25 @@ class Outbox:
         with self._changed:
             return any(entry.id == entry_id for entry in self._memory)
 
+    def _commit(self, newest_id: int) -> None:
+        """Have everything up to an id committed: by who is at it already, or by this thread, with all that has come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._tried_id >= newest_id or not self._committing)
+            if self._tried_id >= newest_id:
+                return
+            self._committing = True
+        try:
+            with self._disk:
+                self._flush()
+                self._tidy()
+        finally:
+            with self._changed:
+                self._committing = False
+                self._changed.notify_all()
+
     def _flush(self) -> None:
         """Commit what waits in memory; when the disk does not take it, it goes on waiting there."""
+        taken = False
         with self._tally.trouble("events wait in memory"):
             while chunk := self._chunk():
                 lost = self._lost_in_memory
@@ -300,7 +316,17 @@ class Outbox:
                 self._tally.add("the file has reached outbox.max_bytes", given_up)
                 self._lost_in_memory -= lost
                 self._forget_in_memory({entry.id for entry in chunk})
+                self._note_tried(chunk)
+            taken = True
+        if not taken:
+            self._note_tried(self._in_memory())
         self._bound_memory()
+
+    def _note_tried(self, entries: Sequence[Entry]) -> None:
+        """Who waits for these to be committed waits no more."""
+        with self._changed:
+            self._tried_id = max(self._tried_id, entries[-1].id) if entries else self._tried_id
+            self._changed.notify_all()
 
     def _chunk(self) -> list[Entry]:
         """What to commit next, without an `end` whose `new` was given up."""
