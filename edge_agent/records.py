@@ -369,6 +369,8 @@ class Message:
             for it now; the others are events, kept until acknowledged.
         late_topic: where to instead when it is no news any more; empty for a state.
         utc_ns: when it happened.
+        subject: whose life it tells of, a name that is never used again: `new` begins it and `end` is its end; empty
+            where it tells of no single thing.
         correlation: which request it answers, in the words of whoever asked (MQTT 5 Correlation Data); None for all
             others.
     """
@@ -378,6 +380,7 @@ class Message:
     kind: MessageKind
     late_topic: str = ""
     utc_ns: int = 0
+    subject: str = ""
     correlation: bytes | None = None
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ class _Connection:
         self.server = server
         self.swallow_bytes = 0
         self.left_bytes: int | None = None  # until it is cut off
+        self.left_upward_bytes: int | None = None
 
     def pump(self, source: socket.socket) -> bool:
         """Take some bytes on; false when that was all."""
@@ -29,8 +30,11 @@ class _Connection:
         if not data:
             return False
         if source is self.client:
+            if self.left_upward_bytes is not None:
+                data = data[: self.left_upward_bytes]
+                self.left_upward_bytes -= len(data)
             self.server.sendall(data)
-            return True
+            return self.left_upward_bytes != 0
         swallowed = min(self.swallow_bytes, len(data))
         self.swallow_bytes -= swallowed
         data = data[swallowed:]
@@ -84,6 +88,12 @@ class Proxy:
         with self._lock:
             for connection in self._connections:
                 connection.left_bytes = size
+
+    def truncate_upward(self, size: int) -> None:
+        """Let so many more bytes from the client through, then hang up."""
+        with self._lock:
+            for connection in self._connections:
+                connection.left_upward_bytes = size
 
     def reset(self) -> None:
         """Break off every connection, as a router does that has forgotten it."""

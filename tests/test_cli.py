@@ -128,6 +128,8 @@ def test_the_outbox_shows_what_waits_while_it_is_in_use_and_changes_nothing(outb
         "oldest_utc_ns": 1,
     }
     lines = printed(tmp_path, "outbox", "stats", "--path", outbox).splitlines()
+    assert lines.pop() == "  1 dead: the broker refuses it"
+    assert stats.pop("dead_reasons") == {"the broker refuses it": 1}
     assert {name: value for name, value in map(str.split, lines) if name != "bytes"} == {
         name: str(value) for name, value in stats.items() if name != "bytes"
     }

@@ -1,10 +1,11 @@
 """WIRING: settings become objects, objects become threads; the only room that knows all others."""
 
 from edge_agent.app.agent import Agent
-from edge_agent.app.asked import camera_of, new_run_id, one_camera, replay_run_id
+from edge_agent.app.asked import age_s, camera_of, new_run_id, one_camera, replay_run_id
 from edge_agent.app.models import demand_of, load_model
 from edge_agent.app.opening import (
     demo_broker,
+    edit_outbox,
     listen,
     open_camera,
     open_outbox,
@@ -19,12 +20,14 @@ from edge_agent.commands.reload import Reload
 __all__ = [
     "Agent",
     "Reload",
+    "age_s",
     "almanac_of",
     "build_pipeline",
     "build_replay",
     "camera_of",
     "demand_of",
     "demo_broker",
+    "edit_outbox",
     "listen",
     "load_model",
     "new_run_id",

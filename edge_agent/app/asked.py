@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from edge_agent.app.opening import recording_url
 from edge_agent.config import CameraSettings, Settings, fingerprint
 from edge_agent.errors import ConfigError, SourceError
+from edge_agent.settings import parse_seconds
 
 _RUN_ID_BYTES = 8  # even ten thousand boxes that start ten times a day for ten years hardly meet the same one twice
 _CHUNK_BYTES = 1 << 20
@@ -47,6 +48,18 @@ def one_camera(clip: Path, model: str, detect: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         wrong = error.errors()[0]
         raise ConfigError(f"{wrong['loc'][-1]}: {wrong['msg']}") from error
+
+
+def age_s(text: str) -> float:
+    """A duration as people write it, `30s`, `5m` or `7d`, in seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    seconds = parse_seconds(text)
+    if not isinstance(seconds, float) or seconds < 0:
+        raise ValueError("must not be below zero")
+    return seconds
 
 
 def new_run_id() -> str:

@@ -11,7 +11,7 @@ from edge_agent.config import CameraSettings
 from edge_agent.edges.broker import embedded_broker
 from edge_agent.edges.clock import SystemClock
 from edge_agent.edges.mqtt import Listener, MqttSettings
-from edge_agent.edges.outbox import OutboxReader
+from edge_agent.edges.outbox import OutboxEditor, OutboxReader
 from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.source import PIPELINE, Recording, Source, redact
 from edge_agent.edges.sources.supervised import CaptureSettings
@@ -58,3 +58,8 @@ def listen(settings: MqttSettings, topic_filter: str) -> Listener:
 def open_outbox(path: Path) -> OutboxReader:
     """Look into an outbox that may be in use."""
     return OutboxReader(path)
+
+
+def edit_outbox(path: Path) -> OutboxEditor:
+    """Open an outbox that may be in use, to change what waits in it."""
+    return OutboxEditor(path)

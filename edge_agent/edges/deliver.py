@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge_agent.edges.clock import Backoff, Clock
 from edge_agent.errors import BrokerError, PassingError
@@ -24,6 +24,9 @@ _GLANCE_S = 0.05
 _ACK_EVERY_S = 1.0
 _ACK_ROWS = 64
 """Confirmed events are deleted together, this late or this many: each commit wears the disk, a crash repeats them."""
+
+_BURST_S = 0.1
+"""How much of the pace may be made up for after a rest, for turns have a length of their own."""
 
 _GRACE_S = 3.0
 """How long to go on after the wish to stop."""
@@ -51,6 +54,11 @@ class Patience(Protocol):
         """From which age on an event is no news any more, in seconds."""
         ...
 
+    @property
+    def drain_per_s(self) -> float:
+        """How many events that are no news any more may be sent a second."""
+        ...
+
 
 class Waiting(Protocol):
     """An event as the outbox shows it."""
@@ -71,11 +79,32 @@ class Waiting(Protocol):
         ...
 
 
+class Course(Protocol):
+    """The order in which events leave over one connection."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the outbox was changed by somebody else, so that another course must be begun."""
+        ...
+
+    def look(self) -> None:
+        """Note what was put since the last look."""
+        ...
+
+    def heads(self) -> Sequence[Waiting]:
+        """The next event of each camera; first that of the camera whose last turn is longest ago."""
+        ...
+
+    def passed(self, entry: Any, /) -> None:
+        """It is under way."""
+        ...
+
+
 class Box(Protocol):
     """The outbox."""
 
-    def peek(self, limit: int, after: int = 0) -> Sequence[Waiting]:
-        """The oldest events with an id above `after`."""
+    def course(self, skip: Container[int] = (), /) -> Course:
+        """All events that wait but those of `skip`, in the order in which they leave."""
         ...
 
     def ack(self, ids: Iterable[int]) -> None:
@@ -227,14 +256,15 @@ class _Flight:
     """What is under way on one connection, in the order it was sent, and what has arrived."""
 
     line: Line
+    course: Course
     sent: dict[int, _Sent] = field(default_factory=dict)
-    newest_id: int = 0
     newest_answer: int = 0
     unheard: list[Subscription] = field(default_factory=list)
     asked_s: float = -math.inf
     arrived: list[int] = field(default_factory=list)
     arrived_s: float = 0.0
     answered: bool = False
+    rest_s: float = math.inf
 
     @property
     def head(self) -> _Sent | None:
@@ -242,12 +272,37 @@ class _Flight:
         return next(iter(self.sent.values()), None)
 
 
+class _Pace:
+    """So many a second, and after a rest a tenth of that at once.
+
+    Args:
+        per_s: how many.
+        clock: tells the time.
+    """
+
+    def __init__(self, per_s: float, clock: Clock) -> None:
+        self._every_s = 1.0 / per_s
+        self._saved_s = max(_BURST_S, self._every_s)
+        self._clock = clock
+        self._due_s = -math.inf
+
+    @property
+    def wait_s(self) -> float:
+        """How long the next one has to wait; 0 when it may go now."""
+        return max(0.0, self._due_s - self._clock.monotonic_s())
+
+    def passed(self) -> None:
+        """One has gone."""
+        self._due_s = max(self._due_s, self._clock.monotonic_s() - self._saved_s + self._every_s) + self._every_s
+
+
 class Deliverer:
     """Sends states and events to the broker for as long as it is asked to.
 
-    Answers go before states, states before events, events in the order of their ids, and after a lost connection
-    everything begins again from the oldest event that the broker has not confirmed: each arrives at least once. One
-    thread calls `run`; any thread may read `connected` and `counters`.
+    Answers go before states, states before events. Of the events each camera's leave in the order of their ids, and the
+    cameras take turns: first those whose next event is news, at once, then those that have something to catch up on, so
+    many a second. After a lost connection everything begins again from the oldest event that the broker has not
+    confirmed: each arrives at least once. One thread calls `run`; any thread may read `connected` and `counters`.
 
     Args:
         outbox: where messages wait.
@@ -277,6 +332,7 @@ class Deliverer:
         self._backoff = backoff
         self._subscriptions = tuple(subscriptions)
         self._beat = beat
+        self._pace = _Pace(settings.drain_per_s, clock)
         self._connected = False
         self._counters = DeliveryCounters()
         self._last_failure = ""
@@ -321,7 +377,7 @@ class Deliverer:
             StorageError: the outbox cannot be read.
         """
         self._beat()
-        flight = _Flight(line=self._connect(), unheard=list(self._subscriptions))
+        flight = _Flight(line=self._connect(), course=self._outbox.course(), unheard=list(self._subscriptions))
         self._add(connects=1)
         self._connected = True
         self._outbox.redirty()
@@ -343,9 +399,9 @@ class Deliverer:
         self._subscribe(flight)
         self._send(flight)
         if not flight.sent:
-            self._outbox.wait(_TURN_S)
+            self._outbox.wait(min(_TURN_S, flight.rest_s))
         else:
-            flight.line.wait(_GLANCE_S if self._room(flight) > 0 else _TURN_S)
+            flight.line.wait(min(_GLANCE_S, flight.rest_s) if self._room(flight) > 0 else _TURN_S)
         self._receive(flight)
 
     def _finish(self, flight: _Flight) -> None:
@@ -392,9 +448,24 @@ class Deliverer:
         states = self._outbox.dirty_states(room)
         for state in states:
             self._send_state(flight, state)
-        if room > len(states):
-            for entry in self._outbox.peek(room - len(states), flight.newest_id):
-                self._send_event(flight, entry)
+        self._send_events(flight, room - len(states))
+
+    def _send_events(self, flight: _Flight, room: int) -> None:
+        """Send what is next, and note for how long nothing more may be sent although something waits."""
+        if flight.course.stale:
+            under_way = {sent.key for sent in flight.sent.values()} | set(flight.arrived)
+            flight.course = self._outbox.course({key for key in under_way if isinstance(key, int)})
+        flight.course.look()
+        flight.rest_s = math.inf
+        for _ in range(room):
+            heads = flight.course.heads()
+            news = next((entry for entry in heads if not self._is_late(entry)), None)
+            if not heads:
+                return
+            if news is None and self._pace.wait_s > 0:
+                flight.rest_s = self._pace.wait_s
+                return
+            self._send_event(flight, news or heads[0])
 
     def _send_answer(self, flight: _Flight, entry: Waiting) -> None:
         self._publish(flight, _AnswerId(entry.id), entry.message, entry.message.topic)
@@ -405,16 +476,21 @@ class Deliverer:
             self._publish(flight, state.topic, state, state.topic)
 
     def _send_event(self, flight: _Flight, entry: Waiting) -> None:
-        late = bool(entry.message.late_topic) and not 0 <= self._age_s(entry) <= self._settings.late_after_s
+        late = self._is_late(entry)
         self._publish(flight, entry.id, entry.message, entry.message.late_topic if late else entry.message.topic)
-        flight.newest_id = entry.id
-        self._add(late=int(late))
+        flight.course.passed(entry)
+        if late:
+            self._pace.passed()
+            self._add(late=1)
 
     def _publish(self, flight: _Flight, key: _Key, message: Message, topic: str) -> None:
         retain = message.kind == "state"
         token = flight.line.publish(topic, message.payload, retain=retain, correlation=message.correlation)
         flight.sent[token] = _Sent(key=key, at_s=self._clock.monotonic_s())
         self._add(published=1)
+
+    def _is_late(self, entry: Waiting) -> bool:
+        return bool(entry.message.late_topic) and not 0 <= self._age_s(entry) <= self._settings.late_after_s
 
     def _age_s(self, entry: Waiting) -> float:
         """How long ago it happened; by the wall clock, which may be wrong, only when an earlier run put it."""

@@ -279,9 +279,9 @@ def test_an_event_that_is_too_old_is_given_up(outbox: Outbox, clock: FakeClock) 
 
 
 def test_a_clock_that_jumps_makes_nothing_old(outbox: Outbox, path: Path, clock: FakeClock) -> None:
-    clock.now_utc_ns = 0  # no battery, no network: the year is 1970
+    clock.now_utc_ns, clock.synced = 0, False  # no battery, no network: the year is 1970
     outbox.put([event(0)])
-    clock.now_utc_ns = 1_800_000_000_000_000_000
+    clock.now_utc_ns, clock.synced = 1_800_000_000_000_000_000, True
     clock.advance(61)
     assert numbers(outbox.peek(9)) == [0]
     outbox.close()
@@ -289,6 +289,58 @@ def test_a_clock_that_jumps_makes_nothing_old(outbox: Outbox, path: Path, clock:
     with reopened(path, later) as again:
         later.advance(61)
         assert numbers(again.peek(9)) == [0]
+
+
+def test_what_a_vouched_for_clock_has_dated_grows_not_old_by_one_that_nobody_vouches_for(
+    outbox: Outbox, path: Path, clock: FakeClock
+) -> None:
+    outbox.put([event(0)])
+    outbox.close()
+    later = FakeClock(
+        utc_ns=clock.utc_ns() + 3000 * 86400 * 10**9
+    )  # the battery is empty, and this board begins in 2031
+    later.synced = False
+    with reopened(path, later) as again:
+        later.advance(61)
+        assert numbers(again.peek(9)) == [0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("put"), st.integers(1, 4)),
+            st.tuples(st.just("step"), st.integers(-(10**18), 10**18)),  # 31 years at most
+            st.tuples(st.just("wait"), st.integers(1, 3600)),
+            st.tuples(st.just("reopen"), st.integers(-(10**18), 10**18)),
+        ),
+        max_size=30,
+    )
+)
+def test_a_clock_that_steps_to_and_fro_expires_reorders_and_loses_nothing(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    path = tmp_path_factory.mktemp("steps") / "outbox.db"
+    clock = FakeClock(utc_ns=2 * 10**18)
+    clock.synced = False
+    outbox = Outbox(OutboxSettings(path=path), clock)
+    put_total = 0
+    for step, amount in steps:
+        if step == "put":
+            outbox.put([event(put_total + number) for number in range(amount)])
+            put_total += amount
+        elif step == "wait":
+            clock.advance(amount)
+        elif step == "step":
+            clock.now_utc_ns = max(0, clock.now_utc_ns + amount)
+        else:
+            outbox.close()
+            clock = FakeClock(monotonic_s=float(amount % 1000), utc_ns=max(0, clock.now_utc_ns + amount))
+            clock.synced = False
+            outbox = Outbox(OutboxSettings(path=path), clock)
+        assert numbers(outbox.peek(1000)) == list(range(put_total))
+    assert outbox.stats().given_up == 0
+    outbox.close()
 
 
 def test_events_of_an_earlier_run_grow_old_by_the_wall_clock(outbox: Outbox, path: Path, clock: FakeClock) -> None:
@@ -572,6 +624,7 @@ def test_answers_wait_in_memory_and_never_on_the_disk(outbox: Outbox, path: Path
     outbox.forget_answer(first.id)
     assert numbers(outbox.answers(10)) == [2]
     assert (outbox.stats().answers_lost, outbox.stats().waiting) == (0, 1)
+    outbox.close()
     with reopened(path) as later:
         assert later.answers(10) == ()
 

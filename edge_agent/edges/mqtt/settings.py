@@ -75,3 +75,6 @@ class MqttSettings(Section):
 
     late_after_s: Annotated[Seconds, Field(gt=0)] = 60.0
     """An event delivered later than this after it happened goes to `…/event/late`."""
+
+    drain_per_s: Annotated[float, Field(ge=1, le=100_000)] = 500.0
+    """How many events a second may go to `…/event/late`; others, and states, are never held back."""

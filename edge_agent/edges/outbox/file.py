@@ -9,18 +9,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from edge_agent.edges.outbox.priorities import Orphans
 from edge_agent.edges.outbox.rows import (
     APPLICATION_ID,
+    COLUMNS,
     EPOCH_IDS,
     LAYOUT,
     PAGE_BYTES,
     SCHEMA,
     TABLES,
+    UPGRADES,
     Entry,
+    ends_of,
+    fetch,
+    index,
     lenient_text,
     select,
+    table_of,
     to_row,
 )
 from edge_agent.edges.outbox.stats import FileStats, file_stats, oldest_utc_ns, used_bytes
@@ -46,17 +53,38 @@ _VICTIM_ROWS = 16  # given up at once: a few pages' worth
 _DEAD_ROWS = 1000
 _DEAD_PART = 8  # and never more than an eighth of the pages
 _BALLAST_BYTES = 2 << 20
+_BLOCK_BYTES = 512  # the unit of st_blocks: stat(3type)
 
 # The names of our own tables stand in these, nothing else does.
-_INSERT = {table: f"INSERT OR REPLACE INTO {table} VALUES (?,?,?,?,?,?,?,?,?)" for table in TABLES}  # noqa: S608
+_MARKS = ",".join("?" * len(COLUMNS.split(",")))
+_INSERT = {table: f"INSERT OR REPLACE INTO {table} ({COLUMNS}) VALUES ({_MARKS})" for table in TABLES}  # noqa: S608
 _DELETE = {table: f"DELETE FROM {table} WHERE id = ?" for table in TABLES}  # noqa: S608
-_OLDEST = {table: f"SELECT id FROM {table} ORDER BY id LIMIT ?" for table in TABLES}  # noqa: S608
+_BURY = (
+    f"INSERT OR REPLACE INTO dead ({COLUMNS}, reason, dead_utc_ns) "  # noqa: S608
+    f"SELECT {COLUMNS}, ?, ? FROM message WHERE id = ?"
+)
+_VICTIMS = (  # updates, then objects that have begun here, then what is left
+    "SELECT id FROM passing ORDER BY id LIMIT ?",
+    "SELECT id FROM lasting WHERE kind = 'new' OR subject = '' ORDER BY id LIMIT ?",
+    "SELECT id FROM lasting ORDER BY id LIMIT ?",
+)
+
+
+class Age(NamedTuple):
+    """When a row was put, as `Entry` has it."""
+
+    id: int
+    put_s: float
+    put_utc_ns: int
+    put_synced: int
 
 
 class File:
     """One open SQLite file: rows in and out, within its bound; raises what sqlite3 raises, knows no threads."""
 
-    def __init__(self, path: Path, max_bytes: int, above_epoch: int) -> None:
+    def __init__(self, path: Path, max_bytes: int, above_epoch: int, orphans: Orphans | None = None) -> None:
+        self._orphans = Orphans() if orphans is None else orphans
+        self._orphaned: set[str] = set()
         max_pages = max_bytes // PAGE_BYTES
         self._most_pages = max_pages - _SPARE_PAGES
         self._most_dead = min(_DEAD_ROWS, max_pages // _DEAD_PART)
@@ -66,6 +94,7 @@ class File:
             for pragma in (*PRAGMAS, f"PRAGMA max_page_count={max_pages}"):
                 self._database.execute(pragma).close()
             self._check()
+            self._version = self._pragma("data_version")
             self._stats: FileStats | None = file_stats(self._database)
             self.epoch = self.begin_epoch(above_epoch)
         except BaseException:
@@ -89,25 +118,46 @@ class File:
 
     def stats(self) -> FileStats:
         """What the file says; counted once, then kept in step."""
+        self.changed_outside()
         if self._stats is None:
             self._stats = file_stats(self._database)
         return replace(self._stats, bytes=used_bytes(self._database), oldest_utc_ns=oldest_utc_ns(self._database))
 
-    def insert(self, entries: Sequence[Entry]) -> int:
-        """Commit entries together; says how many others (or of these) were given up to make room for them."""
+    def changed_outside(self) -> bool:
+        """Whether another program, `outbox purge` say, has changed the file since this was last asked."""
+        version, self._version = self._version, self._pragma("data_version")
+        if version != self._version:
+            self._stats = None
+        return bool(version != self._version)
+
+    def insert(self, entries: Sequence[Entry], lost: int = 0) -> int:
+        """Commit entries together; says how many others (or of these) were given up to make room for them.
+
+        Args:
+            entries: those.
+            lost: how many were given up elsewhere, to be counted in the file from now on.
+        """
         given_up = 0
         with self._transaction():
             for start in range(0, len(entries), _INSERT_ROWS):
                 for entry in entries[start : start + _INSERT_ROWS]:
-                    table = "passing" if entry.message.kind == "update" else "lasting"
-                    self._database.execute(_INSERT[table], to_row(entry))
+                    self._database.execute(_INSERT[table_of(entry.message)], to_row(entry))
                 given_up += self._make_room()
-        self._count(waiting=len(entries) - given_up, given_up=given_up)
+            self._note_given_up(lost)
+        self._count(waiting=len(entries) - given_up, given_up=given_up + lost)
         return given_up
 
     def select(self, limit: int, after: int) -> tuple[list[Entry], list[int]]:
         """The oldest entries above an id, and the ids of damaged rows among them."""
         return select(self._database, limit, after)
+
+    def index(self, limit: int, after: int) -> list[tuple[int, str]]:
+        """The ids and topics of the oldest entries above an id."""
+        return index(self._database, limit, after)
+
+    def fetch(self, ids: Sequence[int]) -> tuple[list[Entry], list[int]]:
+        """Those of these entries that are still there, and the ids of damaged rows among them."""
+        return fetch(self._database, ids)
 
     def delete(self, ids: Sequence[int]) -> None:
         """Delete rows in one transaction; those that are gone already do no harm."""
@@ -119,7 +169,7 @@ class File:
         """Move rows among the dead, and forget the oldest of those when they are too many."""
         with self._transaction():
             copied = self._database.executemany(
-                "INSERT OR REPLACE INTO dead SELECT *, ?, ? FROM message WHERE id = ?",
+                _BURY,
                 [(reason, utc_ns, entry_id) for entry_id in ids],
             ).rowcount
             self._delete(ids)
@@ -130,26 +180,30 @@ class File:
             self._note_given_up(forgotten)
         self._count(waiting=-copied, dead=copied - forgotten, given_up=forgotten)
 
-    def expire(self, too_old: Callable[[int, int, float], bool]) -> int:
-        """Give up the oldest rows as long as they are too old (told id, put_utc_ns and put_s); says how many."""
+    def expire(self, too_old: Callable[[Age], bool]) -> int:
+        """Give up the oldest rows as long as they are too old; says how many."""
         given_up = 0
         while True:
-            query = "SELECT id, put_utc_ns, put_s FROM message ORDER BY id LIMIT ?"
-            rows = self._database.execute(query, (CHUNK_ROWS,)).fetchall()
-            ids = [row[0] for row in itertools.takewhile(lambda row: too_old(*row), rows)]
+            query = "SELECT id, put_s, put_utc_ns, put_synced FROM message ORDER BY id LIMIT ?"
+            ages = [Age(*row) for row in self._database.execute(query, (CHUNK_ROWS,))]
+            ids = [age.id for age in itertools.takewhile(too_old, ages)]
             if not ids:
                 return given_up
             with self._transaction():
-                self._delete(ids)
-                self._note_given_up(len(ids))
-            self._count(waiting=-len(ids), given_up=len(ids))
-            given_up += len(ids)
+                gone = self._give_up(ids)
+                self._note_given_up(gone)
+            self._count(waiting=-gone, given_up=gone)
+            given_up += gone
 
     def _check(self) -> None:
         """Lay out a new file; refuse, as damaged, one that is not ours or does not hold together."""
         if self._pragma("application_id") == 0 and self._pragma("page_count") <= 1:
             with self._transaction():
                 for statement in SCHEMA:
+                    self._database.execute(statement)
+        while self._pragma("application_id") == APPLICATION_ID and self._pragma("user_version") in UPGRADES:
+            with self._transaction():
+                for statement in UPGRADES[self._pragma("user_version")]:
                     self._database.execute(statement)
         if (self._pragma("application_id"), self._pragma("user_version")) != (APPLICATION_ID, LAYOUT):
             raise sqlite3.DatabaseError(f"it is not an outbox of layout {LAYOUT}")
@@ -170,16 +224,22 @@ class File:
     def _make_room(self) -> int:
         given_up = 0
         while used_bytes(self._database) > self._most_pages * PAGE_BYTES and (victims := self._victims()):
-            given_up += self._delete(victims)
+            given_up += self._give_up(victims)
         self._note_given_up(given_up)
         return given_up
 
     def _victims(self) -> list[int]:
-        """Who goes next: the oldest updates, or when there are none, the oldest of the others."""
-        for table in ("passing", "lasting"):
-            if oldest := [row[0] for row in self._database.execute(_OLDEST[table], (_VICTIM_ROWS,))]:
+        """Who goes next: the oldest updates, then the oldest objects, then an `end` whose `new` has arrived."""
+        for query in _VICTIMS:
+            if oldest := [row[0] for row in self._database.execute(query, (_VICTIM_ROWS,))]:
                 return oldest
         return []
+
+    def _give_up(self, ids: Sequence[int]) -> int:
+        """Delete rows, and with each `new` its `end`; says how many went."""
+        ends, orphans = ends_of(self._database, ids)
+        self._orphaned |= orphans
+        return self._delete([*ids, *ends])
 
     def _delete(self, ids: Sequence[int]) -> int:
         rows = [(entry_id,) for entry_id in ids]
@@ -204,7 +264,10 @@ class File:
         try:
             yield
             self._database.execute("COMMIT")
+            self._orphans.add(self._orphaned)
+            self._orphaned = set()
         except BaseException:
+            self._orphaned = set()
             self._stats = None  # what a failed commit has left behind, only the file knows
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
@@ -221,7 +284,11 @@ class Ballast:
         self._path = Path(f"{path}.ballast")
 
     def take(self) -> None:
-        """Hold the room back, if there is any."""
+        """Hold the room back, if there is any; what is held already is left alone, for a card wears."""
+        with suppress(OSError):
+            held = self._path.stat()
+            if min(held.st_size, held.st_blocks * _BLOCK_BYTES) >= _BALLAST_BYTES:
+                return
         try:
             with self._path.open("ab") as file:
                 os.posix_fallocate(file.fileno(), 0, _BALLAST_BYTES)

@@ -5,13 +5,32 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edge_agent.edges.outbox.file import in_words
-from edge_agent.edges.outbox.rows import Entry, lenient_text, select
+from edge_agent.edges.outbox.rows import Entry, lenient_text, select, to_entry
 from edge_agent.edges.outbox.stats import FileStats, file_stats
 from edge_agent.errors import StorageError
+from edge_agent.records import Message
+
+_FIRST_COLUMNS = 9  # of the first layout; the later ones stand behind what only the dead have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """A message that was set aside.
+
+    Attributes:
+        message: it, None when it is damaged.
+        reason: why.
+        utc_ns: when.
+    """
+
+    message: Message | None
+    reason: str
+    utc_ns: int
 
 
 class OutboxReader:
@@ -42,6 +61,19 @@ class OutboxReader:
             entries, _ = select(self._database, limit, after)
         return tuple(replace(entry, put_s=None) for entry in entries)
 
+    def dead(self, limit: int) -> tuple[Dead, ...]:
+        """The oldest events that were set aside."""
+        query = "SELECT reason, dead_utc_ns, dead.* FROM dead ORDER BY id LIMIT ?"
+        with self._in_words():
+            rows = self._database.execute(query, (limit,)).fetchall()
+        return tuple(_dead(*row) for row in rows)
+
+    def dead_reasons(self) -> dict[str, int]:
+        """Why how many were set aside, the most frequent first."""
+        query = "SELECT reason, count(*) FROM dead GROUP BY reason ORDER BY count(*) DESC, reason"
+        with self._in_words():
+            return dict(self._database.execute(query).fetchall())
+
     def stats(self) -> FileStats:
         """What the file says."""
         with self._in_words():
@@ -57,3 +89,9 @@ class OutboxReader:
             yield
         except sqlite3.Error as error:
             raise StorageError(f"outbox {self._path}: {in_words(error)}") from error
+
+
+def _dead(reason: str, utc_ns: int, *row: Any) -> Dead:
+    """A row of the table `dead`: a message's fields, the reason and the time, and from layout 2 on the subject."""
+    entry = to_entry((*row[:_FIRST_COLUMNS], *row[_FIRST_COLUMNS + 2 :]))
+    return Dead(message=entry.message if entry else None, reason=reason, utc_ns=utc_ns)

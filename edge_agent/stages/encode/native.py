@@ -86,6 +86,7 @@ def _event(event: Event, names: Names) -> Message:
         payload=_json(_content(event, names)),
         kind=event.event_type,
         utc_ns=event.frame.utc_ns,
+        subject="" if event.track is None else f"{names.run_id}/{_object_id(event.track, names)}",
     )
 
 
@@ -122,7 +123,7 @@ def _span(event: Event) -> tuple[float, float]:
 def _object(track: Track, event: Event, names: Names) -> dict[str, Any]:
     frame, speed_kmh = event.frame, event.speed_kmh
     return {
-        "id": f"{names.camera}-{track.id}",
+        "id": _object_id(track, names),
         "label": track.label,
         "score": round(track.score, _SCORE_DIGITS),
         "top_score": round(track.top_score, _SCORE_DIGITS),
@@ -132,6 +133,10 @@ def _object(track: Track, event: Event, names: Names) -> dict[str, Any]:
         **({} if speed_kmh is None else {"speed_kmh": round(speed_kmh, _SPEED_DIGITS)}),
         "age_s": round(frame.at_s - track.first_s, _SECONDS_DIGITS),
     }
+
+
+def _object_id(track: Track, names: Names) -> str:
+    return f"{names.camera}-{track.id}"
 
 
 def _rule(rule: Spoken) -> dict[str, Any]:
