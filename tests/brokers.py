@@ -216,7 +216,8 @@ class Listener:
     def close(self) -> None:
         """Stop listening."""
         self._client.disconnect()
-        self._client.loop_stop()
+        with suppress(AttributeError):  # paho's thread forgets itself as it ends
+            self._client.loop_stop()
         # Else the client is part of a ring, and its sockets may be found unclosed before it can close them.
         self._client.on_connect = self._client.on_subscribe = self._client.on_message = None
 

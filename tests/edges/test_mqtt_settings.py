@@ -75,8 +75,9 @@ def test_nothing_is_left_of_a_session_unless_asked(protocol: int) -> None:
         assert body[10] == 0  # no properties, so that the session ends with the line
 
 
-def test_a_delayed_will_lets_the_session_last_as_long() -> None:
-    body = connect_packet(will_delay_s=30)
+@pytest.mark.parametrize("will_delay_s", [30, 29.1])
+def test_a_delayed_will_lets_the_session_last_as_long(will_delay_s: float) -> None:
+    body = connect_packet(will_delay_s=will_delay_s)
     assert not body[7] & 0x02  # else the broker would say the will as soon as the agent is back
     assert b"\x11\x00\x00\x00\x1e" in body[10:20]  # Session Expiry Interval, 30 s
     assert b"\x18\x00\x00\x00\x1e" in body  # Will Delay Interval, 30 s

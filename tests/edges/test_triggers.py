@@ -264,6 +264,17 @@ class _Strict:
         self.asked.append("closed")
 
 
+def test_a_broker_that_is_left_for_a_better_one_is_no_failure() -> None:
+    clock, stop = FakeClock(), threading.Event()
+    connection = _Strict(stop)
+    connection.leaving = True
+    front = Triggers("front", clock)
+    [way] = ways_of([("front", front, (mqtt_of("open"),))], WebhookSettings(), lambda: connection, clock)
+    way.listen(stop, lambda: None)  # comes back, to be called again at once
+    assert not stop.is_set()
+    assert front.status().failures == 0
+
+
 def test_a_topic_that_the_broker_refuses_is_asked_for_again_and_spoils_no_other() -> None:
     clock, stop = FakeClock(), threading.Event()
     front, back = Triggers("front", clock), Triggers("back", clock)

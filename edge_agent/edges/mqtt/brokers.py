@@ -136,8 +136,8 @@ class Brokers:
     def _connect(self) -> Connection:
         brokers = addresses(self._settings)
         self._look_back(brokers)
-        if (left_s := self._barred_until_s - self._clock.monotonic_s()) > 0:
-            raise BrokerError(f"{self._why_barred}; not tried again for {left_s:.0f} s")
+        if self._clock.monotonic_s() < self._barred_until_s:
+            raise BrokerError(self._why_barred)
         self._index = self._next % len(brokers)
         try:
             connection = self._call(brokers[self._index], self._caller)
@@ -172,6 +172,7 @@ class Brokers:
                 f" soon after it was made, several times in a row; does another client have the id "
                 f"{self._caller.client_id}, or does the broker not allow a topic?"
             )
+        self._why_barred += f"; not tried again for {away_s:.0f} s"  # the same words each time, for the log
 
     def _call(self, address: Address, caller: Caller) -> Connection:
         """Connect with what the broker is known to take; find that out where nothing is known."""

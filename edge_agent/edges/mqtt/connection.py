@@ -209,7 +209,8 @@ def hang_up(client: paho.Client) -> None:
     if isinstance(sock := client.socket(), socket.socket):
         with suppress(OSError):
             socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not the TLS one, which would pull it from under paho
-    client.loop_stop()
+    with suppress(AttributeError):  # paho 2.2: its thread forgets itself between the question and the wait
+        client.loop_stop()
 
 
 def _size_bytes(properties: Properties | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 
 from paho.mqtt import client as paho
@@ -111,12 +112,12 @@ def _client(caller: Caller, address: Address, version: MQTTProtocolVersion) -> p
 
 def _lasts(caller: Caller, version: MQTTProtocolVersion) -> bool:
     """Whether the broker is to keep the session for a while: a will waits for no longer than the session lasts."""
-    return version == MQTT_5 and caller.will is not None and caller.settings.will_delay_s >= 1
+    return version == MQTT_5 and caller.will is not None and caller.settings.will_delay_s > 0
 
 
 def _session(caller: Caller) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's types end here
-    properties.SessionExpiryInterval = round(caller.settings.will_delay_s)
+    properties.SessionExpiryInterval = math.ceil(caller.settings.will_delay_s)
     return properties
 
 
@@ -124,7 +125,7 @@ def _will_delay(caller: Caller, version: MQTTProtocolVersion) -> Properties | No
     if not _lasts(caller, version):
         return None
     properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]  # paho's types end here
-    properties.WillDelayInterval = round(caller.settings.will_delay_s)
+    properties.WillDelayInterval = math.ceil(caller.settings.will_delay_s)
     return properties
 
 
