@@ -15,6 +15,7 @@ from edge_agent.commands.reload import Reload
 from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.homeassistant import Announcer
 from edge_agent.edges.notebook import Notebook
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import LeftBehindError, State
@@ -89,6 +90,7 @@ class Supervisor:
         turns: where they wait for each other.
         outbox: where states and reports go.
         deliverer: who takes them on.
+        announcer: who tells Home Assistant what there is.
         progress: whether every thread moves on.
         office: what others ask for, and what was changed by that.
         reload: what is to come after this run.
@@ -106,6 +108,7 @@ class Supervisor:
     turns: Turns
     outbox: Outbox
     deliverer: Deliverer
+    announcer: Announcer
     progress: Progress
     office: Office
     reload: Reload
@@ -142,6 +145,7 @@ class Supervisor:
         report_due_s, reported = self._started_s + _REPORT_EVERY_S, self._news()
         while not self.clock.wait(stop, _TICK_S):
             self.say_states()
+            self.announcer.step(connected=self.deliverer.connected)
             self._note_load()
             self.keep_learnt()
             self.keep_trails()

@@ -17,6 +17,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 from edge_agent.app.asked import new_run_id
+from edge_agent.app.homeassistant import announcer_of, subscriptions
 from edge_agent.app.models import load_model
 from edge_agent.app.office import build_office, configured
 from edge_agent.app.pipelines import almanac_of, build_pipeline
@@ -27,6 +28,7 @@ from edge_agent.config import CameraSettings, Settings
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.homeassistant import Announcer
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
 from edge_agent.edges.notebook import Page
@@ -113,6 +115,7 @@ class Agent:
             pages = notebook.read()
             files = trails.open_trails(self.settings.explain, self.settings.outbox.path.parent, self.clock)
             keep = trails.keep_in(files) if files else None
+            announcer = announcer_of(self.settings, outbox, self.clock)
             cameras = self.settings.cameras
             lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, done) for camera in cameras}
             office = build_office(self.settings, lines, outbox, self.clock, self.reload)
@@ -125,7 +128,8 @@ class Agent:
                 trails=files,
                 turns=turns,
                 outbox=outbox,
-                deliverer=self._deliverer(outbox, office),
+                deliverer=self._deliverer(outbox, office, announcer),
+                announcer=announcer,
                 progress=self._progress,
                 office=office,
                 reload=self.reload,
@@ -225,7 +229,7 @@ class Agent:
             beat=beat,
         )
 
-    def _deliverer(self, outbox: Outbox, office: Office) -> Deliverer:
+    def _deliverer(self, outbox: Outbox, office: Office, announcer: Announcer) -> Deliverer:
         settings = self.settings.mqtt
         client_id = f"edge-agent-{self.settings.device.id}"
         will = native.status(self._topics.status, online=False)
@@ -235,7 +239,7 @@ class Agent:
             clock=self.clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
-            subscriptions=office.subscriptions(),
+            subscriptions=(*office.subscriptions(), *subscriptions(self.settings, announcer)),
             beat=self._progress.watch(
                 "delivery", _SILENCE_S + 4 * settings.ack_timeout_s
             ),  # two versions, each asked twice,

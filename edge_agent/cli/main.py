@@ -29,6 +29,7 @@ COMMANDS = {
     "explain": "why an event was said, or why none was",
     "nuisance": "places that cry wolf again and again, and the lines that leave them out",
     "outbox": "what waits for the broker",
+    "ha": "what Home Assistant is told, and taking it back",
 }
 """Each is the module of that name beside this one, with `arguments(parser)` and `run(args)`."""
 

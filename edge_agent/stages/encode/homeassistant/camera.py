@@ -120,9 +120,7 @@ def _state(found: Parts, camera: ShownCamera, topics: Topics, agent: Part) -> No
     )
 
 
-def _settings(
-    found: Parts, camera: ShownCamera, topics: Topics, settable: frozenset[Setting], agent: Part
-) -> None:
+def _settings(found: Parts, camera: ShownCamera, topics: Topics, settable: frozenset[Setting], agent: Part) -> None:
     """What may be set, whether the camera is there or not."""
     slider = {"min": 0.01, "max": 1.0, "step": 0.01, "mode": "slider"}
     box = {"min": 0.1, "max": 60.0, "step": 0.1, "mode": "box", "unit_of_measurement": "Hz"}
@@ -187,33 +185,34 @@ def _crossings(found: Parts, camera: ShownCamera, topics: Topics, line: str, lab
 
 def _triggers(found: Parts, camera: ShownCamera, topics: Topics) -> None:
     """What automations may begin with: somebody appears, a line is crossed, a rule speaks."""
-    topic = topics.event(camera.id)
-    label_of_new = "{{ value_json.object.label if value_json.event_type == 'new' else '' }}"
+
+    def trigger(*path: str, kind: str, subject: str, template: str, payload: str) -> None:
+        topic = topics.event(camera.id)
+        found.trigger(*path, kind=kind, subject=subject, topic=topic, template=template, payload=payload)
+
     for label in camera.labels:
-        path = ("appeared", level(label))
-        found.trigger(*path, kind="appeared", subject=label, topic=topic, template=label_of_new, payload=label)
-    which_way = f"{{{{ {_RULE}.name | default('') }}}} {{{{ {_RULE}.direction | default('') }}}}"
+        trigger("appeared", level(label), kind="appeared", subject=label, template=_WHO_IS_NEW, payload=label)
     for line in camera.lines:
-        for direction in ("in", "out"):
-            path, payload = ("crossed", line, direction), f"{line} {direction}"
-            kind = f"crossed {direction}"
-            found.trigger(*path, kind=kind, subject=line, topic=topic, template=which_way, payload=payload)
+        for way in ("in", "out"):
+            said = f"{line} {way}"
+            trigger("crossed", line, way, kind=f"crossed {way}", subject=line, template=_WHICH_WAY, payload=said)
     for rule in camera.rules:
-        for path_end, kind, says in _says(rule):
-            path, payload = ("rule", rule.name, *path_end), f"{rule.name}{says}"
-            template = _ACTIVE if says else f"{{{{ {_RULE}.name | default('') }}}}"
-            found.trigger(*path, kind=kind, subject=rule.name, topic=topic, template=template, payload=payload)
+        for ending, kind, template, payload in _says(rule):
+            trigger("rule", rule.name, *ending, kind=kind, subject=rule.name, template=template, payload=payload)
 
 
-_ACTIVE = f"{{{{ {_RULE}.name | default('') }}}} {{{{ 'on' if {_RULE}.active | default(false) else 'off' }}}}"
+_WHO_IS_NEW = "{{ value_json.object.label if value_json.event_type == 'new' else '' }}"
+_WHICH_RULE = f"{{{{ {_RULE}.name | default('') }}}}"
+_WHICH_WAY = f"{_WHICH_RULE} {{{{ {_RULE}.direction | default('') }}}}"
+_ACTIVE = f"{_WHICH_RULE} {{{{ 'on' if {_RULE}.active | default(false) else 'off' }}}}"
 
 
-def _says(rule: ShownRule) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """What a rule may say: the end of the trigger's path, in words, and what its payload has besides the name."""
+def _says(rule: ShownRule) -> Iterator[tuple[tuple[str, ...], str, str, str]]:
+    """What a rule may say: the end of the trigger's path, in words, by which template, and what that makes of it."""
     if rule.kind == "occupancy":
-        yield ("on",), "reached", " on"
-        yield ("off",), "no longer reached", " off"
+        yield ("on",), "reached", _ACTIVE, f"{rule.name} on"
+        yield ("off",), "no longer reached", _ACTIVE, f"{rule.name} off"
     elif rule.kind == "zone":
-        yield (), "left" if rule.leaves else "entered", ""
+        yield (), "left" if rule.leaves else "entered", _WHICH_RULE, rule.name
     else:
-        yield (), _SPEAKS[rule.kind], ""
+        yield (), _SPEAKS[rule.kind], _WHICH_RULE, rule.name

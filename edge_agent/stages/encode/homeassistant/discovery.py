@@ -149,8 +149,10 @@ def _identifier(*path: str) -> str:
 
 
 def _announcement(topic: str, head: Part, parts: Mapping[str, Part], said: Gone) -> Announcement:
-    """As many parts as there is room for; first what is gone, for Home Assistant may skip what stands after a part it
-    is just setting up."""
+    """As many parts as there is room for.
+
+    What is gone stands first: Home Assistant skips the rest of a message at a part that it is just setting up.
+    """
     tombs = {path: {"platform": platform} for path, platform in said.items() if path not in parts}
     whole = {
         **head,

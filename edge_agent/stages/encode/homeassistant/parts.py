@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 Part = dict[str, Any]
@@ -36,14 +35,15 @@ class Parts:
         Args:
             platform: what kind of entity it is.
             path: its place below the owner.
-            options: the rest, in the words of Home Assistant; one that is None is left out.
+            options: the rest, in the words of Home Assistant. Without a `name` it is called by its `device_class`, in
+                the language of the house.
         """
-        where = ".".join((*self._owner, *path))
+        called = options.get("name", options.get("device_class", ""))
         self.by_path[".".join(path)] = {
             "platform": platform,
-            "unique_id": where,
-            "default_entity_id": f"{platform}.{_slug(where)}",
-            **_without_none(options),
+            "unique_id": ".".join((*self._owner, *path)),
+            "default_entity_id": f"{platform}.{_slug(' '.join((*self._owner, called)))}",
+            **options,
         }
 
     def trigger(self, *path: str, kind: str, subject: str, topic: str, template: str, payload: str) -> None:
@@ -74,7 +74,3 @@ def title(name: str) -> str:
 def _slug(text: str) -> str:
     """Small letters, digits and single underscores, as an entity's id has them."""
     return re.sub("[^a-z0-9]+", "_", text.lower()).strip("_")
-
-
-def _without_none(options: Mapping[str, Any]) -> Part:
-    return {key: value for key, value in options.items() if value is not None}

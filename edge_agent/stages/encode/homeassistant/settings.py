@@ -13,8 +13,8 @@ class HomeAssistantSettings(Section):
     """What Home Assistant is told ([home-assistant.md](home-assistant.md))."""
 
     discovery: bool = False
-    """Whether to tell it which entities there are; with `true` the agent also writes below `prefix`, which is outside of
-    `mqtt.prefix`, and listens there."""
+    """Whether to tell it which entities there are; with `true` the agent also writes below `prefix`, which is outside
+    of `mqtt.prefix`, and listens there."""
 
     prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}(/[a-zA-Z0-9_-]{1,64}){0,7}$")] = "homeassistant"
     """First part of the topics that Home Assistant looks at: its own "discovery prefix"."""
