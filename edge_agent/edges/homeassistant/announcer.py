@@ -80,6 +80,7 @@ class Announcer:
         self._stale = places.read() - self._own
         self._connected_s: float | None = None
         self._said_s: float | None = None
+        self._forgotten = False
 
     @property
     def idle(self) -> bool:
@@ -147,13 +148,14 @@ class Announcer:
         if self._said_s is None and cleared:
             _log.info("Home Assistant: %s", ", ".join(f"{one.topic} is cleared" for one in cleared))
         self._outbox.put([*cleared, *self._write(self._gone)])
-        self._said_s = now_s
+        self._said_s, self._forgotten = now_s, False
 
     def _forget_cleared(self, now_s: float) -> None:
         """What was cleared long enough ago, on a connection that has held since, needs no memory any more."""
-        if self._said_s is None or self._connected_s is None:
+        if self._forgotten or self._said_s is None or self._connected_s is None:
             return
         if now_s - max(self._said_s, self._connected_s) >= self._delivered_s:
+            self._forgotten = True
             self._remember(self._own)
 
     def _remember(self, topics: frozenset[str]) -> None:
