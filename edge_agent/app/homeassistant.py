@@ -11,10 +11,19 @@ from edge_agent.config import CameraSettings, Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Subscription
 from edge_agent.edges.homeassistant import Announcer, Places
+from edge_agent.edges.kept import KeptFile
 from edge_agent.edges.outbox import Outbox
 from edge_agent.records import Message
 from edge_agent.stages.encode import homeassistant
-from edge_agent.stages.encode.homeassistant import Announcement, DiscoveryTopics, ShownCamera, ShownDevice, ShownRule
+from edge_agent.stages.encode.homeassistant import (
+    SETTINGS,
+    Announcement,
+    DiscoveryTopics,
+    Setting,
+    ShownCamera,
+    ShownDevice,
+    ShownRule,
+)
 from edge_agent.stages.rules.zone import PassageSettings
 from edge_agent.supervise import topics_of
 
@@ -43,7 +52,13 @@ def shown_device(settings: Settings) -> ShownDevice:
         version=edge_agent.__version__,
         model=model.path.name if model.path else model.name or "default",
         cameras=tuple(map(_shown_camera, settings.cameras)),
+        settable=_settable(settings),
     )
+
+
+def _settable(settings: Settings) -> frozenset[Setting]:
+    commands = settings.commands
+    return frozenset(one for one in SETTINGS if commands.enabled and one in commands.allow)
 
 
 def _shown_camera(camera: CameraSettings) -> ShownCamera:
@@ -84,7 +99,7 @@ def announcer_of(
     return Announcer(
         write=write,
         read=homeassistant.parts_of,
-        places=Places(settings.outbox.path.parent / _FILE),
+        places=Places(KeptFile(settings.outbox.path.parent / _FILE)),
         outbox=outbox,
         clock=clock,
         jitter_s=lambda: uniform(0.0, settings.homeassistant.jitter_s),

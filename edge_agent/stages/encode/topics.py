@@ -55,18 +55,6 @@ class Topics:
         """Retained `ON` or `OFF`."""
         return f"{self.root}/camera/{camera}/motion"
 
-    def detect(self, camera: str) -> str:
-        """Retained `ON` or `OFF`: whether it is looked at, as it is in force now."""
-        return f"{self.root}/camera/{camera}/detect"
-
-    def threshold(self, camera: str) -> str:
-        """Retained number: the least score of a detection, as it is in force now."""
-        return f"{self.root}/camera/{camera}/threshold"
-
-    def rate_hz(self, camera: str) -> str:
-        """Retained number: how often it is looked at, as it is in force now."""
-        return f"{self.root}/camera/{camera}/rate_hz"
-
     def count(self, camera: str, zone: str | None, label: str) -> str:
         """Retained number of objects in view, or in a zone."""
         place = "" if zone is None else f"/zone/{zone}"
@@ -98,28 +86,6 @@ class Topics:
     def late_event(self, camera: str) -> str:
         """The same JSON when it is no news any more."""
         return f"{self.event(camera)}/late"
-
-    def set_detect(self, camera: str) -> str:
-        """Heard: `ON` or `OFF`."""
-        return f"{self.root}/camera/{camera}/set/detect"
-
-    def set_threshold(self, camera: str) -> str:
-        """Heard: a number."""
-        return f"{self.root}/camera/{camera}/set/threshold"
-
-    def set_rate_hz(self, camera: str) -> str:
-        """Heard: a number."""
-        return f"{self.root}/camera/{camera}/set/rate_hz"
-
-    @property
-    def command(self) -> str:
-        """Heard: JSON, what to do."""
-        return f"{self.root}/command"
-
-    @property
-    def command_result(self) -> str:
-        """JSON, what became of it."""
-        return f"{self.command}/result"
 
 
 def level(label: str) -> str:

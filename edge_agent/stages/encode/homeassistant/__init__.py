@@ -16,13 +16,15 @@ from edge_agent.stages.encode.homeassistant.discovery import (
     parts_of,
 )
 from edge_agent.stages.encode.homeassistant.settings import HomeAssistantSettings
-from edge_agent.stages.encode.homeassistant.shown import ShownCamera, ShownDevice, ShownRule
+from edge_agent.stages.encode.homeassistant.shown import SETTINGS, Setting, ShownCamera, ShownDevice, ShownRule
 
 __all__ = [
     "ORIGIN",
+    "SETTINGS",
     "Announcement",
     "DiscoveryTopics",
     "HomeAssistantSettings",
+    "Setting",
     "ShownCamera",
     "ShownDevice",
     "ShownRule",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from edge_agent.records import RuleKind
 from edge_agent.stages.encode.topics import Topics
 
 Setting = Literal["detect", "threshold", "rate_hz"]
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
 """What may be changed while the agent runs."""
 
 
