@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import Listener, Mosquitto, listening, needs_mosquitto, until
+from brokers import Listener, Mosquitto, listening, needs_mosquitto, say, until
 from brokers import running as running_broker
 from discovery_rules import DEVICE_MESSAGE
 from jsonschema import Draft202012Validator
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from program import DEVICE, LOOP, PATIENCE_S, ROOT, ZONES, Agent, camera, run_program
 
 pytestmark = needs_mosquitto
@@ -42,28 +39,9 @@ def an_agent(folder: Path, broker: Mosquitto, *cameras: Mapping[str, Any], **hom
 def retained(port: int) -> dict[str, bytes]:
     """What the broker keeps now."""
     with listening(port) as listener:
-        with closing(_publisher(port)) as publisher:
-            publisher.say("test/last", b"x")
+        say(port, "test/last", b"x")
         listener.wait_for("test/last", b"x")
         return {heard.topic: heard.payload for heard in listener.heard if heard.retain}
-
-
-class _Publisher:
-    def __init__(self, port: int) -> None:
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-def _publisher(port: int) -> _Publisher:
-    return _Publisher(port)
 
 
 def announced(kept: Mapping[str, bytes], topic: str) -> dict[str, Any]:
@@ -107,11 +85,11 @@ def test_all_that_is_announced_has_a_value_and_comes_again_when_home_assistant_s
         kept = retained(broker.port)
         read = {topic for one in (BOX, FRONT) for topic in topics_read(announced(kept, one))}
         assert read - kept.keys() == {f"{ROOT}/camera/front/event"}  # the only one that is no state
-        with listening(broker.port) as listener, closing(_publisher(broker.port)) as house:
+        with listening(broker.port) as listener:
             listener.wait_for("test/none")
             until(lambda: any(heard.topic == BOX for heard in listener.heard))
             since = len(listener.heard)
-            house.say("homeassistant/status", b"online")
+            say(broker.port, "homeassistant/status", b"online")
             states = read & kept.keys()
             until(lambda: is_said_again(listener, since, BOX, FRONT, *states), within_s=PATIENCE_S)
     finally:
@@ -168,16 +146,15 @@ def houses(broker: Mosquitto) -> Mosquitto:
     """A broker that keeps what two agents and somebody else have said."""
     ours = {"origin": {"name": "edge-agent"}, "components": {"status": {"platform": "sensor", "unique_id": "x"}}}
     others = {**ours, "origin": {"name": "zigbee2mqtt"}}
-    with closing(_publisher(broker.port)) as publisher:
-        for topic, content, name in (
-            ("homeassistant/device/old/config", ours, "Old"),
-            ("homeassistant/device/old/front/config", ours, "Old front"),
-            ("homeassistant/device/old/lamp/config", others, "Lamp"),
-            ("homeassistant/device/new/config", ours, "New"),
-            ("homeassistant/sensor/old/config", ours, "Single"),
-        ):
-            publisher.say(topic, json.dumps({**content, "device": {"name": name}}).encode(), retain=True)
-        publisher.say("homeassistant/device/old/broken/config", b"{", retain=True)
+    for topic, content, name in (
+        ("homeassistant/device/old/config", ours, "Old"),
+        ("homeassistant/device/old/front/config", ours, "Old front"),
+        ("homeassistant/device/old/lamp/config", others, "Lamp"),
+        ("homeassistant/device/new/config", ours, "New"),
+        ("homeassistant/sensor/old/config", ours, "Single"),
+    ):
+        say(broker.port, topic, json.dumps({**content, "device": {"name": name}}).encode(), retain=True)
+    say(broker.port, "homeassistant/device/old/broken/config", b"{", retain=True)
     return broker
 
 
@@ -216,8 +193,7 @@ def test_purge_says_what_it_may_not_do(tmp_path: Path) -> None:
     users.write_text("topic readwrite #\n")
     ours = {"origin": {"name": "edge-agent"}, "device": {"name": "Old"}, "components": {}}
     with running_broker(tmp_path, f"acl_file {users}") as broker:
-        with closing(_publisher(broker.port)) as publisher:
-            publisher.say("homeassistant/device/old/config", json.dumps(ours).encode(), retain=True)
+        say(broker.port, "homeassistant/device/old/config", json.dumps(ours).encode(), retain=True)
         users.write_text("topic read #\n")
         broker.reload()
         done = run_program("ha", "purge", "--broker", broker.url, "--device", "old", cwd=tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,8 +66,8 @@ class House:
         return (self.folder / "process.log").read_text()
 
     def complaints(self) -> list[str]:
-        """Lines of its log in which something of MQTT is a warning or worse."""
-        return [line for line in self.log.splitlines() if "mqtt" in line and (" WARNING " in line or " ERROR " in line)]
+        """Lines of its log in which something of MQTT is a warning or worse, but for how it was started."""
+        return [line for line in self.log.splitlines() if re.search(r" (WARNING|ERROR) .*components\.mqtt", line)]
 
     def start(self) -> None:
         """Start it, and wait until it has."""

@@ -18,7 +18,7 @@ from typing import Any
 from homeassistant import bootstrap, loader
 from homeassistant.config_entries import ConfigEntries, ConfigEntryState
 from homeassistant.const import EVENT_STATE_CHANGED, __version__
-from homeassistant.core import Event, HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.core_config import async_process_ha_core_config
 from homeassistant.helpers import device_registry, entity_registry, trigger
 from homeassistant.setup import async_setup_component
@@ -33,6 +33,7 @@ class House:
         self._pulled: list[str] = []
         hass.bus.async_listen(EVENT_STATE_CHANGED, self._note)
 
+    @callback
     def _note(self, event: Event) -> None:
         old, new = event.data["old_state"], event.data["new_state"]
         entity_id = event.data["entity_id"]
