@@ -28,7 +28,7 @@ from edge_agent.stages.commands.bucket import Bucket
 from edge_agent.stages.commands.command import SETTING_NAMES, Command, CommandsSettings, Refusal
 from edge_agent.stages.commands.reading import MOST_BYTES, is_empty, read_command, read_setting
 from edge_agent.stages.encode import native
-from edge_agent.stages.encode.topics import Topics
+from edge_agent.stages.encode.topics import Topics, split_set
 
 _log = logging.getLogger(__name__)
 
@@ -164,17 +164,15 @@ class Desk:
 
     def _unread(self, heard: Heard, why: str) -> Refusal:
         """A refusal that says what the topic alone tells."""
-        camera, name = self._topics.split_set(heard.topic) or ("", "")
+        camera, name = split_set(self._topics, heard.topic) or ("", "")
         known = camera if camera in self._doings.lines else None
         return Refusal(reason=why, name=next((one for one in SETTING_NAMES if one == name), None), camera=known)
 
     def _about_retained(self, topic: str) -> str:
         """What to do about a command that the broker would repeat at every connection."""
-        where = self._topics.split_set(topic)
-        is_ours = topic == self._topics.command or (
-            where is not None and topic in {self._topics.set(camera, where[1]) for camera in self._doings.lines}
-        )
-        named = topic if is_ours and topic.isprintable() and len(topic) <= _MOST_REASON // 2 else _UNKNOWN_PLACE
+        camera, name = split_set(self._topics, topic) or ("", "")
+        is_ours = topic == self._topics.command or (camera in self._doings.lines and name in SETTING_NAMES)
+        named = topic if is_ours else _UNKNOWN_PLACE
         reason = f"it is retained, so it would be repeated for ever; clear it: mosquitto_pub -r -n -t {named}"
         if named not in self._said_retained:
             self._said_retained.add(named)
@@ -183,7 +181,7 @@ class Desk:
 
     def _read(self, heard: Heard) -> Command | Refusal:
         cameras = self._doings.lines.keys()
-        where = self._topics.split_set(heard.topic)
+        where = split_set(self._topics, heard.topic)
         if where is None:
             return read_command(heard.payload, cameras)
         return read_setting(*where, heard.payload, cameras)

@@ -37,7 +37,8 @@ class Office:
         """What it listens to."""
         if self.desk is None:
             return ()
-        return tuple(Subscription(one, self.desk.hear) for one in (self.topics.command, self.topics.set("+", "+")))
+        settings = f"{self.topics.root}/camera/+/set/+"  # of cameras and settings that are not there, too: answered
+        return tuple(Subscription(one, self.desk.hear) for one in (self.topics.command, settings))
 
     def open(self) -> None:
         """Take up what an earlier run has kept, where commands count at all, and say what is in force."""

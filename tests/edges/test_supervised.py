@@ -19,6 +19,7 @@ from edge_agent.edges.latest import Latest
 from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.source import Source
 from edge_agent.edges.sources.supervised import (
+    ANEW_S,
     BEAT_S,
     MAX_HANGING,
     Capture,
@@ -589,6 +590,56 @@ def test_after_three_that_hang_no_further_thread_is_begun_until_one_comes_back()
         thread.join(PATIENCE_S)
     assert all(trap.closed.is_set() for trap in traps)
     assert not stage.latest.closed  # it is for the thread in charge to say that no more will come
+
+
+def test_a_camera_that_is_told_to_begins_anew_with_its_next_frame_and_without_a_wait() -> None:
+    stage = Stage()
+
+    def script() -> Iterator[float]:
+        yield 0.0
+        capture.begin_anew()
+        yield 0.1
+        raise AssertionError("it goes on")
+
+    capture = stage.capture(script(), [0.1, 0.1])
+    began_s = stage.clock.now_s
+    story = stage.story(capture)
+    assert [status.state for status in story] == ["connecting", "streaming", "connecting", "streaming", "stopped"]
+    assert stage.clock.now_s - began_s == pytest.approx(0.3)
+    assert (capture.status().frames, capture.status().reconnects) == (3, 0)
+    assert not capture.is_late_to_begin
+
+
+def test_a_camera_that_waits_for_its_next_try_is_tried_at_once_when_it_is_told_to() -> None:
+    stage = Stage()
+    capture = stage.capture(*[[DARK]] * 6, [0.0])  # waits of 1, 2, 4, 8, 16 and 30 s
+    stage.beats_s.clear()
+
+    def beat() -> None:
+        stage.beats_s.append(stage.clock.now_s)
+        if stage.clock.now_s == 1000.0 + 1 + 2 + 4 + 8 + 2:  # two seconds into the wait of 16
+            capture.begin_anew()
+
+    capture.beat = beat
+    capture.run()
+    assert stage.clock.now_s == 1000.0 + 1 + 2 + 4 + 8 + 2 + 1 + 30
+
+
+def test_a_thread_that_was_told_to_begin_anew_and_hears_nothing_is_late(caplog: pytest.LogCaptureFixture) -> None:
+    stage, trap = Stage(), Trap("reading")
+    capture = stage.capture_of(trap.open)
+    hanging = _run_in_thread(capture, [])
+    assert trap.entered.wait(PATIENCE_S)
+    capture.begin_anew()
+    stage.clock.advance(ANEW_S)
+    assert not capture.is_late_to_begin
+    stage.clock.advance(0.1)
+    assert capture.is_late_to_begin
+    assert capture.leave_behind()
+    assert not capture.is_late_to_begin
+    assert "did not begin anew when it was told to; another one has begun" in caplog.text
+    trap.let_go.set()
+    hanging.join(PATIENCE_S)
 
 
 def test_the_same_complaint_stands_in_the_log_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -417,6 +417,18 @@ def test_what_is_given_up_is_what_was_wanted_less_what_was_looked_at(
     assert (status.given_up > 0) is (1 / took_s < wanted_hz)
 
 
+def test_at_another_rate_what_falls_due_is_counted_by_that() -> None:
+    camera = Camera(fps=25, rate_hz=0.1, took_s=lambda _: 0.15)
+    before = camera.run(100).wanted
+    assert before == pytest.approx(10, abs=1)
+    camera.looks.set_rate(10)
+    camera.rate_hz = 10
+    status = camera.run(100)
+    assert status.wanted - before == pytest.approx(1000, rel=0.03)
+    assert status.wanted == camera.looked + status.given_up
+    assert status.given_up > 0
+
+
 def test_one_look_that_takes_long_gives_up_those_that_fell_due_but_the_last() -> None:
     camera = Camera(fps=25, rate_hz=5, took_s=lambda index: 0.95 if index == 10 else 0.01)
     assert camera.run(20).given_up == 3  # after 0.2, 0.4 and 0.6 s; that after 0.8 s is made up for at once

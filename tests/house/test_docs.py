@@ -27,6 +27,8 @@ from test_architecture import MAY_IMPORT
 import edge_agent
 from edge_agent import clips, config, records, reports
 from edge_agent.cli.main import COMMANDS, main
+from edge_agent.commands.desk import DeskCounters
+from edge_agent.commands.office import Office
 from edge_agent.config import dialect
 from edge_agent.config.tree import Fault, Node
 from edge_agent.edges.deliver import DeliveryCounters
@@ -440,9 +442,11 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
     meter = Meter(clock.monotonic_s)
     meter.timed("{stage}", lambda: None)()
     status = CaptureStatus(state="streaming", reason="", since_utc_ns=0)
-    stats = SimpleNamespace(waiting=0, in_memory=0, bytes=0, given_up=0, dead=0)
+    stats = SimpleNamespace(waiting=0, in_memory=0, bytes=0, given_up=0, dead=0, answers_lost=0)
     taken = {"{label}": {"{condition}": 0}}
     scene, learnt = Scene(held=False, changes=0), Learnt.nothing(("person",))
+    desk, changes = SimpleNamespace(counters=DeskCounters()), SimpleNamespace(report=list)
+    office = Office(topics=Topics(prefix="p", device="d"), changes=changes, doings=None, desk=desk)  # type: ignore[arg-type]
     camera = reports.camera_health(
         status, TriggerStatus(), LooksStatus(), meter, taken=taken, scene=scene, learnt=learnt
     )
@@ -454,6 +458,7 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
         load=Load(1, clock.utc_ns),
         outbox=SimpleNamespace(stats=lambda: stats),  # type: ignore[arg-type]
         deliverer=SimpleNamespace(counters=DeliveryCounters()),  # type: ignore[arg-type]
+        commands=office.report(),
     )
     documented = [field for row in rows(part(EVENTS_PAGE, "Health")) for field in codes(row[0])]
     assert sorted(documented) == sorted(leaves(content))

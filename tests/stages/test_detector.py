@@ -231,6 +231,21 @@ def test_a_box_is_strong_from_its_threshold_on_and_weak_from_a_part_of_it(
     assert found.label_names == LABELS
 
 
+def test_another_threshold_counts_from_the_next_frame_on_for_labels_without_one_of_their_own() -> None:
+    settings = DetectSettings(labels=("person", "car"), thresholds={"car": 0.8}, weak=0.5)
+    model = FakeModel((FAR_APART[0], 0.5, 0), (FAR_APART[1], 0.9, 1), (FAR_APART[2], 0.7, 1))
+    detector = detector_of(model, settings=settings)
+    told = []
+    for threshold in (0.4, 0.6, 0.05):
+        detector.set_threshold(threshold)
+        found = detector.detect(frame_of())
+        scores = [round(score, 2) for score in found.scores.tolist()]
+        told.append(sorted(zip(scores, found.strong.tolist(), strict=True)))
+    cars = [(0.7, False), (0.9, True)]
+    assert told == [[(0.5, True), *cars], [(0.5, False), *cars], [(0.5, True), *cars]]
+    assert_allclose([floors for _, floors in model.asked], [[0.2, 0.4], [0.3, 0.4], [0.025, 0.4]])
+
+
 def test_without_weak_boxes_only_strong_ones_come() -> None:
     model = FakeModel((FAR_APART[0], 0.4, 0), (FAR_APART[1], 0.39, 0))
     found = detector_of(model, settings=DetectSettings(labels=("person",), weak=1.0)).detect(frame_of())

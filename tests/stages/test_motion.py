@@ -136,6 +136,18 @@ def test_open_it_looks_rate_hz_times_a_second_whatever_the_camera_does(fps: floa
     assert_allclose(sum(motion.look is not None for motion in motions) / 20, RATE_HZ, rtol=0.03)
 
 
+@pytest.mark.parametrize(("before_hz", "after_hz"), [(5.0, 2.0), (0.2, 10.0), (5.0, 5.0)])
+def test_another_rate_counts_from_the_next_frame_on(before_hz: float, after_hz: float) -> None:
+    gate, frames, looks = Gate(GateSettings(mode="off"), before_hz), film(still, fps=20, seconds=20), []
+    for frame in frames:
+        if frame is frames[200]:
+            gate.set_rate(after_hz)
+        looks.append(gate.observe(frame).look is not None)
+    assert sum(looks[:200]) == pytest.approx(10 * before_hz, abs=1)
+    assert sum(looks[200:]) == pytest.approx(10 * after_hz, abs=1)
+    assert any(looks[200:205])  # what was due long after is due now
+
+
 def test_a_camera_slower_than_rate_hz_is_looked_at_frame_by_frame() -> None:
     assert all(motion.look for motion in watch(film(still, fps=2, seconds=20), GateSettings(mode="off")))
 

@@ -64,6 +64,7 @@ PAST_S = 0.5
 CATCH_UP_S = 5.0
 """For so long at a stretch frames of the past wait for each other, so that the pipeline can catch up."""
 
+_HUNG = "the thread that reads it hung in a library"
 _RATE_WINDOW = 50  # frames over which their rate is measured
 
 
@@ -284,7 +285,8 @@ class Capture:
             if len(self._left_behind) >= MAX_HANGING:
                 return False
             self._left_behind.append(self._thread)
-            reason = "the thread that reads it hung in a library; another one has begun"
+            told = "the thread that reads it did not begin anew when it was told to"
+            reason = f"{told if self.is_late_to_begin else _HUNG}; another one has begun"
             self._begin(reason)
             self._status = replace(self._status, replaced=self._status.replaced + 1)
         _log.error('camera "%s": %s (%d hang)', self.name, reason, len(self._left_behind))

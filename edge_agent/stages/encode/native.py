@@ -60,7 +60,8 @@ def report(topic: str, content: Mapping[str, Any]) -> Message:
 def in_force(topics: Topics, camera: str, setting: str, value: bool | float) -> Message:  # noqa: FBT001
     """Write a setting as it is now."""
     text = ("ON" if value else "OFF") if isinstance(value, bool) else f"{value:.6g}"
-    return Message(topic=topics.in_force(camera, setting), payload=text.encode(), kind="state")
+    topic = {"detect": topics.detect, "threshold": topics.threshold, "rate_hz": topics.rate_hz}[setting](camera)
+    return Message(topic=topic, payload=text.encode(), kind="state")
 
 
 def answer(topic: str, content: Mapping[str, Any], correlation: bytes | None) -> Message:

@@ -37,16 +37,6 @@ class Topics:
         """Retained JSON: what it is made of."""
         return f"{self.root}/capabilities"
 
-    @property
-    def command(self) -> str:
-        """JSON: something to do."""
-        return f"{self.root}/command"
-
-    @property
-    def command_result(self) -> str:
-        """JSON: what became of a command."""
-        return f"{self.command}/result"
-
     def camera_status(self, camera: str) -> str:
         """Retained `online` or `offline`."""
         return f"{self.root}/camera/{camera}/status"
@@ -54,6 +44,18 @@ class Topics:
     def motion(self, camera: str) -> str:
         """Retained `ON` or `OFF`."""
         return f"{self.root}/camera/{camera}/motion"
+
+    def detect(self, camera: str) -> str:
+        """Retained `ON` or `OFF`: whether it is looked at, as it is in force now."""
+        return f"{self.root}/camera/{camera}/detect"
+
+    def threshold(self, camera: str) -> str:
+        """Retained number: the least score of a detection, as it is in force now."""
+        return f"{self.root}/camera/{camera}/threshold"
+
+    def rate_hz(self, camera: str) -> str:
+        """Retained number: how often it is looked at, as it is in force now."""
+        return f"{self.root}/camera/{camera}/rate_hz"
 
     def count(self, camera: str, zone: str | None, label: str) -> str:
         """Retained number of objects in view, or in a zone."""
@@ -64,21 +66,6 @@ class Topics:
         """Retained number of objects that have crossed a line in a direction."""
         return f"{self.root}/camera/{camera}/line/{line}/count/{level(label)}/{direction}"
 
-    def in_force(self, camera: str, setting: str) -> str:
-        """Retained `ON` or `OFF`, or a number: a setting that can be changed while the agent runs, as it is now."""
-        return f"{self.root}/camera/{camera}/{setting}"
-
-    def set(self, camera: str, setting: str) -> str:
-        """What it shall be: `ON`, `OFF`, a number, or `DEFAULT`."""
-        return f"{self.root}/camera/{camera}/set/{setting}"
-
-    def split_set(self, topic: str) -> tuple[str, str] | None:
-        """The camera and the setting of a topic that `set` gives; None for any other."""
-        head, tail = self.set("\0", "\0").split("\0")[:2]
-        camera, found, setting = topic.removeprefix(head).partition(tail)
-        is_one = topic.startswith(head) and found and "/" not in camera and "/" not in setting
-        return (camera, setting) if is_one else None
-
     def event(self, camera: str) -> str:
         """Event JSON, while it is news."""
         return f"{self.root}/camera/{camera}/event"
@@ -86,6 +73,35 @@ class Topics:
     def late_event(self, camera: str) -> str:
         """The same JSON when it is no news any more."""
         return f"{self.event(camera)}/late"
+
+    def set_detect(self, camera: str) -> str:
+        """Heard: `ON` or `OFF`."""
+        return f"{self.root}/camera/{camera}/set/detect"
+
+    def set_threshold(self, camera: str) -> str:
+        """Heard: a number."""
+        return f"{self.root}/camera/{camera}/set/threshold"
+
+    def set_rate_hz(self, camera: str) -> str:
+        """Heard: a number."""
+        return f"{self.root}/camera/{camera}/set/rate_hz"
+
+    @property
+    def command(self) -> str:
+        """Heard: JSON, what to do."""
+        return f"{self.root}/command"
+
+    @property
+    def command_result(self) -> str:
+        """JSON, what became of it."""
+        return f"{self.command}/result"
+
+
+def split_set(topics: Topics, topic: str) -> tuple[str, str] | None:
+    """Camera and setting of a topic `P/camera/{camera}/set/{setting}`, whatever they are; None for any other."""
+    head, _, setting = topic.rpartition("/set/")
+    camera = head.removeprefix(f"{topics.root}/camera/")
+    return (camera, setting) if camera != head and "/" not in camera + setting else None
 
 
 def level(label: str) -> str:
