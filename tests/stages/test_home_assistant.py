@@ -119,7 +119,7 @@ def published(device: ShownDevice) -> set[str]:
         rules = Rules(one.detect.labels, one.zones, one.lines, ())
         found |= {native.encode(word, names).topic for word in rules.begin()}
         found |= {topics.camera_status(camera.id), topics.motion(camera.id), topics.event(camera.id)}
-        found |= {topics.in_force(camera.id, setting) for setting in SETTABLE}
+        found |= {topics.detect(camera.id), topics.threshold(camera.id), topics.rate_hz(camera.id)}
     return found
 
 
@@ -171,7 +171,7 @@ def test_it_is_told_of_no_topic_that_is_not_published_and_of_all_that_have_a_val
 def test_what_can_be_set_is_set_where_the_agent_listens() -> None:
     topics = a_device().topics
     commands = {topic for key, topic in topics_in(said(a_device())) if key == "command_topic"}
-    assert commands == {topics.set("front", setting) for setting in SETTABLE}
+    assert commands == {topics.set_detect("front"), topics.set_threshold("front"), topics.set_rate_hz("front")}
 
 
 def test_without_commands_there_is_nothing_to_set() -> None:

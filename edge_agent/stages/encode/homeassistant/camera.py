@@ -127,14 +127,14 @@ def _settings(found: Parts, camera: ShownCamera, topics: Topics, settable: froze
     switch = {"name": "Detection", "icon": "mdi:eye"}
     threshold = {"name": "Threshold", "icon": "mdi:tune-variant", **slider, **CONFIG}
     rate = {"name": "Looks a second", "device_class": "frequency", **box, **CONFIG}
-    there_are: tuple[tuple[Setting, str, Part], ...] = (
-        ("detect", "switch", switch),
-        ("threshold", "number", threshold),
-        ("rate_hz", "number", rate),
+    there_are: tuple[tuple[Setting, str, str, str, Part], ...] = (
+        ("detect", "switch", topics.detect(camera.id), topics.set_detect(camera.id), switch),
+        ("threshold", "number", topics.threshold(camera.id), topics.set_threshold(camera.id), threshold),
+        ("rate_hz", "number", topics.rate_hz(camera.id), topics.set_rate_hz(camera.id), rate),
     )
-    for which, platform, options in there_are:
+    for which, platform, state_topic, command_topic, options in there_are:
         if which in settable:
-            where = {"state_topic": topics.in_force(camera.id, which), "command_topic": topics.set(camera.id, which)}
+            where = {"state_topic": state_topic, "command_topic": command_topic}
             found.entity(platform, which, **where, **options, **agent, **SURELY)
 
 
