@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import threading
@@ -91,12 +90,6 @@ class Mosquitto:
         """Stop it hard and start it again on the same port; it remembers nothing."""
         self.stop()
         self.start()
-
-    def reload(self) -> None:
-        """Let it read its files anew, and keep what it remembers."""
-        assert self._process
-        self._process.send_signal(signal.SIGHUP)
-        until(lambda: "Reloading config" in self.log.read_text(), f"mosquitto does not read anew: {self.log}")
 
     def _listens(self) -> bool:
         assert self._process

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import Listener, Mosquitto, listening, needs_mosquitto, say, until
+from brokers import Listener, Mosquitto, needs_mosquitto, say, until
 from brokers import running as running_broker
 from discovery_rules import DEVICE_MESSAGE
 from jsonschema import Draft202012Validator
@@ -38,7 +39,7 @@ def an_agent(folder: Path, broker: Mosquitto, *cameras: Mapping[str, Any], **hom
 
 def retained(port: int) -> dict[str, bytes]:
     """What the broker keeps now."""
-    with listening(port) as listener:
+    with closing(Listener(port)) as listener:
         say(port, "test/last", b"x")
         listener.wait_for("test/last", b"x")
         return {heard.topic: heard.payload for heard in listener.heard if heard.retain}
@@ -85,8 +86,7 @@ def test_all_that_is_announced_has_a_value_and_comes_again_when_home_assistant_s
         kept = retained(broker.port)
         read = {topic for one in (BOX, FRONT) for topic in topics_read(announced(kept, one))}
         assert read - kept.keys() == {f"{ROOT}/camera/front/event"}  # the only one that is no state
-        with listening(broker.port) as listener:
-            listener.wait_for("test/none")
+        with closing(Listener(broker.port)) as listener:
             until(lambda: any(heard.topic == BOX for heard in listener.heard))
             since = len(listener.heard)
             say(broker.port, "homeassistant/status", b"online")
@@ -192,10 +192,12 @@ def test_purge_says_what_it_may_not_do(tmp_path: Path) -> None:
     users = tmp_path / "acl"
     users.write_text("topic readwrite #\n")
     ours = {"origin": {"name": "edge-agent"}, "device": {"name": "Old"}, "components": {}}
-    with running_broker(tmp_path, f"acl_file {users}") as broker:
+    keeps = ("persistence true", f"persistence_location {tmp_path}/")
+    with running_broker(tmp_path, f"acl_file {users}", *keeps) as broker:
         say(broker.port, "homeassistant/device/old/config", json.dumps(ours).encode(), retain=True)
         users.write_text("topic read #\n")
-        broker.reload()
+        broker.finish()
+        broker.start()
         done = run_program("ha", "purge", "--broker", broker.url, "--device", "old", cwd=tmp_path)
     assert done.returncode == 69
     assert done.stderr == (

@@ -224,9 +224,41 @@ def test_an_event_fires_once_and_repeats_of_a_delivery_do_not(home: House, agent
         say(broker.port, events[-1].topic, json.dumps(newer).encode())
         until(lambda: fired_ids(home)[-1] == "newer")
         assert fired_ids(home) == [*shown, "newer"]
-        # A trigger has no memory, and goes off at repeats too.
+        # A trigger has no memory, and is pulled by repeats too.
         appeared = sum(json.loads(event.payload)["event_type"] == "new" for event in events)
         assert home.ask("pulled").count("person appeared") >= appeared
+        # What the entity shows it knows over a restart.
+        say(broker.port, f"{ROOT}/status", b"online", retain=True)
+        home.stop()
+        home.start()
+        until(lambda: fired_ids(home) == ["newer"], within_s=MINUTE_S)
+        say(broker.port, events[-1].topic, json.dumps(newer).encode())
+        newest = {**newer, "seq": 100_001, "event_id": "newest"}
+        times = {one["new"] for one in home.ask("fired")} - {"unavailable"}
+        say(broker.port, events[-1].topic, json.dumps(newest).encode())
+        until(lambda: fired_ids(home) == ["newer", "newest"])
+        assert len({one["new"] for one in home.ask("fired")} - {"unavailable"} - times) == 1
+
+
+@pytest.mark.usefixtures("agent")
+def test_triggers_are_pulled_by_people_lines_and_rules(home: House, broker: Mosquitto) -> None:
+    wait_until_right(home, broker)
+    front = home.device_id("box front")
+    for kind, subject in home.ask("triggers", front):
+        home.ask("attach", front, kind, subject)
+    wanted = {"person appeared", "middle crossed in", "middle crossed out", "loiter dwells"}
+    until(lambda: wanted <= set(home.ask("pulled")), "they are not all pulled", 2 * MINUTE_S)
+    # In this clip there are always enough people, so that the beginning and the end of that are made up, of a real event.
+    with listening(broker.port, f"{ROOT}/camera/front/event") as listener:
+        until(lambda: bool(listener.heard), within_s=MINUTE_S)
+        event = json.loads(listener.heard[0].payload)
+    del event["object"]
+    for active, which in ((False, "busy no longer reached"), (True, "busy reached")):
+        spoken = {"name": "busy", "kind": "occupancy", "count": 2, "active": active}
+        before = home.ask("pulled").count(which)
+        said = {**event, "seq": 100_000 + int(active), "reason": ["count_changed"], "rule": spoken}
+        say(broker.port, f"{ROOT}/camera/front/event", json.dumps(said).encode())
+        until(lambda which=which, before=before: home.ask("pulled").count(which) == before + 1)
 
 
 @pytest.mark.usefixtures("agent")
@@ -279,6 +311,11 @@ def test_a_camera_that_is_not_there_has_no_state_but_its_own(tmp_path: Path, hom
         home.wait_for("binary_sensor.box_gone_problem", "on", MINUTE_S)
         home.wait_for("binary_sensor.box_off_problem", "off", MINUTE_S)
         home.wait_for("sensor.box_off_state", "disabled")
+        agent.kill()
+        home.wait_for("binary_sensor.box_connectivity", "off")
+        agent = an_agent(tmp_path, broker, {**FRONT, "enabled": False})  # it was there, and now is not
+        home.wait_for("sensor.box_front_state", "disabled", MINUTE_S)
+        assert home.state("binary_sensor.box_front_motion") == "unavailable"
     finally:
         agent.kill()
 
