@@ -280,7 +280,7 @@ class Agent:
             for line in lines:
                 line.latest.close()  # of a capture that hangs in a library, too
             supervisor.turns.close()
-            wait(pipelines, _STOP_S)
+            wait([*pipelines, commands, *(listeners if self.reload.settings else ())], _STOP_S)
             supervisor.keep_learnt(at_once=True)
             supervisor.keep_trails(at_once=True)
             supervisor.say_states()

@@ -10,16 +10,15 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import queue
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_agent.commands.doing import Doings, NotDoneError
+from edge_agent.commands.known import Known, Memory, digest_of
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.outbox import Outbox
 from edge_agent.records import Heard, Message
@@ -33,9 +32,7 @@ from edge_agent.stages.encode.topics import Topics, split_set
 _log = logging.getLogger(__name__)
 
 _MOST_WAITING = 100
-_TURN_S = 1.0
-_REMEMBERED = 256
-_REMEMBERED_S = 300.0
+_TURN_S = 0.5
 _REFUSALS_PER_MINUTE = 6
 """So many of those that come too fast are told so: nobody can make the agent shout."""
 
@@ -60,15 +57,6 @@ class DeskCounters:
     refused: int = 0
     dropped: int = 0
     unanswered: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Remembered:
-    """A command that was done or refused: its content and its answer; None while that is still to come."""
-
-    digest: bytes
-    at_s: float
-    answer: Message | None
 
 
 class Desk:
@@ -102,7 +90,7 @@ class Desk:
         self._waiting: queue.Queue[Heard] = queue.Queue(_MOST_WAITING)
         self._bucket = Bucket(settings.per_minute, clock.monotonic_s())
         self._refusals = Bucket(_REFUSALS_PER_MINUTE, clock.monotonic_s())
-        self._known: OrderedDict[str, _Remembered] = OrderedDict()
+        self._memory = Memory()
         self._said_retained: set[str] = set()
         self._heard = 0
         self._dropped = 0
@@ -188,19 +176,14 @@ class Desk:
 
     def _is_known(self, heard: Heard, asked: Command) -> bool:
         """Whether it was asked before: then it is answered again and not done again."""
-        now_s = self._clock.monotonic_s()
-        while self._known and now_s - next(iter(self._known.values())).at_s > _REMEMBERED_S:
-            self._known.popitem(last=False)
-        if asked.id is None:
-            return False
-        before = self._known.get(asked.id)
+        before = None if asked.id is None else self._memory.find(asked.id, self._clock.monotonic_s())
         if before is None:
             return False
-        if before.digest != _digest(heard):
+        if before.digest != digest_of(heard):
             self._refuse(heard, _refusal(asked, "its id is that of another command"))
         elif before.answer is not None:
-            topic, correlation = heard.answer_topic or self._topics.command_result, heard.correlation
-            self._outbox.put([replace(before.answer, topic=topic, correlation=correlation)])
+            topic = heard.answer_topic or self._topics.command_result
+            self._outbox.put([replace(before.answer, topic=topic, correlation=heard.correlation)])
         return True
 
     def _do(self, heard: Heard, asked: Command) -> None:
@@ -212,14 +195,11 @@ class Desk:
             answer: Message | None = answering(str(error))
         else:
             self._add(done=1)
-            what = f"{asked.name} of {asked.camera}" if asked.camera else asked.name
-            _log.info("command: %s", what)
+            _log.info("command: %s", f"{asked.name} of {asked.camera}" if asked.camera else asked.name)
             answer = answering(None) if is_done else None
         if asked.id is not None:
             at_s = self._clock.monotonic_s()
-            self._known[asked.id] = _Remembered(digest=_digest(heard), at_s=at_s, answer=answer)
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+            self._memory.add(asked.id, Known(digest=digest_of(heard), at_s=at_s, answer=answer))
         if answer is not None:
             self._outbox.put([answer])
 
@@ -252,10 +232,6 @@ class Desk:
 
 def _refusal(command: Command, reason: str) -> Refusal:
     return Refusal(reason=reason, id=command.id, name=command.name, camera=command.camera)
-
-
-def _digest(heard: Heard) -> bytes:
-    return hashlib.sha256(heard.topic.encode() + b"\0" + heard.payload).digest()
 
 
 def _one_line(text: str) -> str:

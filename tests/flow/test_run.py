@@ -52,9 +52,10 @@ def retained(port: int, expected: set[str]) -> dict[str, str]:
 def states_of(*names: str, zones: tuple[str, ...] = tuple(ZONES)) -> set[str]:
     """Every topic that is retained for a device with these cameras, which all look for persons."""
     topics = {f"{ROOT}/{state}" for state in ("status", "health", "capabilities")}
+    in_force = ("detect", "threshold", "rate_hz")
     for name in names:
         counts = ["count/person", *(f"zone/{zone}/count/person" for zone in zones)]
-        topics |= {f"{ROOT}/camera/{name}/{state}" for state in ("status", "motion", *counts)}
+        topics |= {f"{ROOT}/camera/{name}/{state}" for state in ("status", "motion", *in_force, *counts)}
     return topics
 
 
