@@ -160,9 +160,13 @@ def sent_ids(listener: Listener) -> list[str]:
 
 
 def has_shown_all(house: House, listener: Listener, least: int) -> bool:
-    """Whether the house has shown each event once and in order, from the first one on that it has heard."""
+    """Whether the house has shown each event once and in order, from the first one on that both have heard."""
     shown, sent = fired_ids(house), sent_ids(listener)
-    return len(shown) >= least and sent[sent.index(shown[0]) :] == shown
+    both = next((one for one in sent if one in shown), None)
+    if both is None:
+        return False
+    since = shown[shown.index(both) :]
+    return len(since) >= least and since == sent[sent.index(both) :]
 
 
 def wait_for_events(house: House, listener: Listener, least: int) -> list[str]:
@@ -248,7 +252,7 @@ def test_triggers_are_pulled_by_people_lines_and_rules(home: House, broker: Mosq
         home.ask("attach", front, kind, subject)
     wanted = {"person appeared", "middle crossed in", "middle crossed out", "loiter dwells"}
     until(lambda: wanted <= set(home.ask("pulled")), "they are not all pulled", 2 * MINUTE_S)
-    # In this clip there are always enough people, so that the beginning and the end of that are made up, of a real event.
+    # In this clip there are always enough people: the beginning and the end of that are made up, of a real event.
     with listening(broker.port, f"{ROOT}/camera/front/event") as listener:
         until(lambda: bool(listener.heard), within_s=MINUTE_S)
         event = json.loads(listener.heard[0].payload)
