@@ -85,14 +85,16 @@ class Discovery:
 
     def _await(self, token: int, topic: str) -> None:
         until_s = time.monotonic() + self._patience_s
-        while time.monotonic() < until_s and not self._connection.lost:
+        while True:
+            lost = self._connection.lost  # before the receipts: some brokers refuse, and then hang up
             for receipt in self._connection.acknowledged():
                 if receipt.token == token:
                     if receipt.refused is not None:
                         raise BrokerError(f"{topic} cannot be cleared: {receipt.reason}; what may this user write?")
                     return
+            if lost or time.monotonic() >= until_s:
+                raise BrokerError(lost or f"{topic}: the broker does not confirm that it is cleared")
             self._connection.wait(_QUIET_S)
-        raise BrokerError(self._connection.lost or f"{topic}: the broker does not confirm that it is cleared")
 
 
 @contextmanager
