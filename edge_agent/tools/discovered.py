@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -112,10 +112,10 @@ def discovery_at(settings: MqttSettings, prefix: str) -> Iterator[Discovery]:
         connection.close()
 
 
-def _until_quiet(heard: queue.SimpleQueue[Heard], now_s: Callable[[], float] = time.monotonic) -> Iterator[Heard]:
+def _until_quiet(heard: queue.SimpleQueue[Heard]) -> Iterator[Heard]:
     """What comes, until nothing more does for a moment."""
-    until_s = now_s() + _LISTEN_S
-    while now_s() < until_s:
+    until_s = time.monotonic() + _LISTEN_S
+    while time.monotonic() < until_s:
         try:
             yield heard.get(timeout=_QUIET_S)
         except queue.Empty:

@@ -136,15 +136,13 @@ def test_a_connection_that_does_not_hold_has_delivered_nothing(tmp_path: Path) -
         assert scene.known == [A, B]
 
 
-def test_switched_off_it_takes_back_what_it_said_and_then_is_idle(tmp_path: Path) -> None:
+def test_switched_off_it_takes_back_what_it_said_and_then_says_nothing(tmp_path: Path) -> None:
     Places(KeptFile(tmp_path / "homeassistant.json")).write({A, B})
     with closing(Scene(tmp_path)) as scene:
-        assert not scene.announcer.idle
         assert scene.run(30) == {A: "", B: ""}
         assert scene.known == []
         written = scene.file.stat()
     with closing(Scene(tmp_path)) as scene:
-        assert scene.announcer.idle
         assert scene.run(30) == {}
         assert scene.file.stat().st_ino == written.st_ino
 

@@ -19,7 +19,7 @@ PYTHON = os.environ.get("EDGE_AGENT_HA_PYTHON", "")
 """A Python that has `homeassistant`: `make test-ha` makes one and says where it is."""
 
 needs_home_assistant = pytest.mark.skipif(
-    not PYTHON, reason="needs Home Assistant, some 300 MB of packages on Python 3.13: make test-ha"
+    not PYTHON, reason="needs Home Assistant, 600 MB of packages on Python 3.13: make test-ha"
 )
 
 START_S = 120.0

@@ -82,11 +82,6 @@ class Announcer:
         self._said_s: float | None = None
         self._forgotten = False
 
-    @property
-    def idle(self) -> bool:
-        """Whether there is nothing to say and nothing to take away: nobody need listen."""
-        return not self._own and not self._stale
-
     def hear_birth(self, heard: Heard) -> None:
         """Home Assistant says that it is there. What the broker kept of that is old: who connects says all anyway."""
         if heard.retained or heard.payload != _BORN:
