@@ -11,6 +11,7 @@ from edge_agent.config import Settings
 from edge_agent.edges import host
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.mqtt import BrokerStatus
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus
@@ -39,6 +40,7 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
     load: Load,
     outbox: Outbox,
     deliverer: Deliverer,
+    broker: BrokerStatus,
     commands: Mapping[str, Any],
 ) -> dict[str, Any]:
     """How the agent is doing; `cameras` are what `camera_health` says of each, `commands` what their office does."""
@@ -64,7 +66,13 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
             "given_up": waiting.given_up,
             "dead": waiting.dead,
         },
-        "mqtt": asdict(deliverer.counters),
+        "mqtt": {
+            "broker": broker.broker,
+            "protocol": broker.protocol,
+            "since": None if broker.since_utc_ns is None else iso_time(broker.since_utc_ns),
+            "reason": deliverer.last_failure,
+            **asdict(deliverer.counters),
+        },
         "commands": {**commands, "answers_lost": waiting.answers_lost},
     }
 

@@ -16,6 +16,7 @@ from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.homeassistant import Announcer
+from edge_agent.edges.mqtt import Brokers
 from edge_agent.edges.notebook import Notebook
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources.supervised import LeftBehindError, State
@@ -91,6 +92,7 @@ class Supervisor:
         outbox: where states and reports go.
         deliverer: who takes them on.
         announcer: who tells Home Assistant what there is.
+        brokers: where to.
         progress: whether every thread moves on.
         office: what others ask for, and what was changed by that.
         reload: what is to come after this run.
@@ -109,6 +111,7 @@ class Supervisor:
     outbox: Outbox
     deliverer: Deliverer
     announcer: Announcer
+    brokers: Brokers
     progress: Progress
     office: Office
     reload: Reload
@@ -244,6 +247,7 @@ class Supervisor:
                 load=self._load,
                 outbox=self.outbox,
                 deliverer=self.deliverer,
+                broker=self.brokers.status,
                 commands=self.office.report(),
             )
         except StorageError as error:  # a disk that cannot be read now is no reason to stop watching

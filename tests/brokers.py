@@ -23,11 +23,9 @@ from ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 MOSQUITTO_PASSWD = shutil.which("mosquitto_passwd")
-OPENSSL = shutil.which("openssl")
 
 needs_mosquitto = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 needs_mosquitto_passwd = pytest.mark.skipif(MOSQUITTO_PASSWD is None, reason="mosquitto_passwd is not installed")
-needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed")
 
 DEADLINE_S = 10.0
 
@@ -94,8 +92,13 @@ class Mosquitto:
     def _listens(self) -> bool:
         assert self._process
         assert self._process.poll() is None, self.log.read_text()
-        with closing(socket.socket()) as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return listens(self.port)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -126,12 +129,18 @@ class Listener:
         port: of the broker, on loopback.
         topic: what to subscribe to.
         session: a name under which the broker keeps messages while this client is away; none when left out.
+        protocol: 3 for MQTT 3.1.1, or 5, where nothing is kept.
     """
 
-    def __init__(self, port: int, topic: str = "#", *, session: str = "") -> None:
+    def __init__(self, port: int, topic: str = "#", *, session: str = "", protocol: int = 3) -> None:
         self.heard: list[Heard] = []
         self._subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=session, clean_session=not session)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=session,
+            clean_session=None if protocol == MQTTProtocolVersion.MQTTv5 else not session,
+            protocol=MQTTProtocolVersion.MQTTv5 if protocol == MQTTProtocolVersion.MQTTv5 else paho.MQTTv311,
+        )
         self._client.reconnect_delay_set(min_delay=1, max_delay=1)
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._subscribed.set()
@@ -163,15 +172,16 @@ class Listener:
     def close(self) -> None:
         """Stop listening."""
         self._client.disconnect()
-        self._client.loop_stop()
+        with suppress(AttributeError):  # paho's thread forgets itself as it ends
+            self._client.loop_stop()
         # Else the client is part of a ring, and its sockets may be found unclosed before it can close them.
         self._client.on_subscribe = self._client.on_message = None
 
 
 @contextmanager
-def listening(port: int, topic: str = "#", *, session: str = "") -> Iterator[Listener]:
+def listening(port: int, topic: str = "#", *, session: str = "", protocol: int = 3) -> Iterator[Listener]:
     """A listener for the length of a `with`."""
-    listener = Listener(port, topic, session=session)
+    listener = Listener(port, topic, session=session, protocol=protocol)
     try:
         yield listener
     finally:
@@ -258,35 +268,6 @@ def _read_packet(stream: IO[bytes]) -> tuple[int, bytes] | None:
         shift += 7
         if byte < 0x80:
             return first[0], stream.read(length)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Certificates:
-    """A self-made authority and a broker's certificate that it signed."""
-
-    authority: Path
-    certificate: Path
-    key: Path
-
-
-def make_certificates(folder: Path, names: str = "IP:127.0.0.1,DNS:localhost") -> Certificates:
-    """Make an authority, and a certificate for a broker with these names, with the openssl program."""
-    authority, authority_key = folder / "authority.pem", folder / "authority.key"
-    certificate, key, request = folder / "broker.pem", folder / "broker.key", folder / "broker.csr"
-    extensions = folder / "extensions.cnf"
-    extensions.write_text(f"subjectAltName={names}\n")
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", authority_key, "-out", authority, "-subj", "/CN=test", "-days", "2")
-    openssl("req", *new_key, "-keyout", key, "-out", request, "-subj", "/CN=broker")
-    signed_by = ("-CA", authority, "-CAkey", authority_key, "-CAcreateserial", "-extfile", extensions, "-days", "2")
-    openssl("x509", "-req", "-in", request, *signed_by, "-out", certificate)
-    return Certificates(authority=authority, certificate=certificate, key=key)
-
-
-def openssl(*arguments: str | Path) -> None:
-    """Run the openssl program."""
-    assert OPENSSL
-    subprocess.run([OPENSSL, *map(str, arguments)], check=True, capture_output=True)
 
 
 def until(

@@ -367,6 +367,28 @@ def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str | bytes, 
             ["1:8: mqtt.ca_file: has no effect without TLS; `url` must begin with mqtts://"],
         ),
         ("mqtt: {prefix: a//b}\n", None),
+        ("mqtt: {urls: ['mqtt://b', 'mqtt://[::1]:1884']}\n", []),
+        ("mqtt: {url: 'mqtts://a', urls: ['mqtts://b'], ca_file: a}\n", []),
+        (
+            "mqtt: {urls: ['mqtt://b', 'mqtt://u:hunter2@c', 'mqtt://']}\n",
+            [
+                "1:27: mqtt.urls[1]: holds a user or a password; write `username` and `password_file` instead",
+                "1:49: mqtt.urls[2]: must be mqtt://HOST, mqtt://HOST:PORT or the same with mqtts://",
+            ],
+        ),
+        ("mqtt: {urls: ['http://hunter2']}\n", ["1:15: mqtt.urls[0]: must begin with mqtt:// or mqtts://"]),
+        (
+            "mqtt: {url: 'mqtts://a', urls: ['mqtt://b']}\n",
+            ["1:33: mqtt.urls[0]: must begin with mqtts:// like the others; else the password can be read on its way"],
+        ),
+        (
+            "mqtt: {protocol: 3, expiry_s: 1d, will_delay_s: 5}\n",
+            [
+                "1:21: mqtt.expiry_s: has no effect with `protocol: 3`; MQTT 3.1.1 knows no such thing",
+                "1:35: mqtt.will_delay_s: has no effect with `protocol: 3`; MQTT 3.1.1 knows no such thing",
+            ],
+        ),
+        ("mqtt: {expiry_s: 0}\n", None),
         ("mqtt: {retry_first_s: 1m}\n", ["1:23: mqtt.retry_first_s: `retry_first_s` is longer than `retry_cap_s`"]),
         ("mqtt: {retry_cap_s: 0.5}\n", ["1:21: mqtt.retry_cap_s: `retry_first_s` is longer than `retry_cap_s`"]),
         ("mqtt: {retry_first_s: 30, retry_cap_s: 0.5m}\n", []),

@@ -17,6 +17,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 from edge_agent.app.asked import new_run_id
+from edge_agent.app.brokers import clear_ghosts, delivery_brokers, trigger_brokers
 from edge_agent.app.homeassistant import announcer_of, subscriptions
 from edge_agent.app.models import load_model
 from edge_agent.app.office import build_office, configured
@@ -31,6 +32,7 @@ from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.homeassistant import Announcer
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
+from edge_agent.edges.mqtt import Brokers
 from edge_agent.edges.notebook import Page
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources import open_source
@@ -44,7 +46,6 @@ from edge_agent.errors import PassingError
 from edge_agent.health import Meter, Progress
 from edge_agent.records import Frame
 from edge_agent.stages.detect.filters import Filters
-from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.gate.external import Attention, ExternalGate
 from edge_agent.stages.gate.packets import PacketGate
@@ -118,6 +119,7 @@ class Agent:
             announcer = announcer_of(self.settings, outbox, self.clock)
             cameras = self.settings.cameras
             lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, done) for camera in cameras}
+            brokers = delivery_brokers(self.settings, self.clock)
             office = build_office(self.settings, lines, outbox, self.clock, self.reload)
             supervisor = Supervisor(
                 settings=self.settings,
@@ -128,8 +130,9 @@ class Agent:
                 trails=files,
                 turns=turns,
                 outbox=outbox,
-                deliverer=self._deliverer(outbox, office, announcer),
+                deliverer=self._deliverer(outbox, brokers, office, announcer),
                 announcer=announcer,
+                brokers=brokers,
                 progress=self._progress,
                 office=office,
                 reload=self.reload,
@@ -229,13 +232,11 @@ class Agent:
             beat=beat,
         )
 
-    def _deliverer(self, outbox: Outbox, office: Office, announcer: Announcer) -> Deliverer:
+    def _deliverer(self, outbox: Outbox, brokers: Brokers, office: Office, announcer: Announcer) -> Deliverer:
         settings = self.settings.mqtt
-        client_id = f"edge-agent-{self.settings.device.id}"
-        will = native.status(self._topics.status, online=False)
         return Deliverer(
             outbox=outbox,
-            connect=functools.partial(mqtt.reconnect, settings, client_id=client_id, will=will),
+            connect=brokers.connect,
             clock=self.clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
@@ -247,9 +248,8 @@ class Agent:
 
     def _listenings(self, lines: Sequence[Line]) -> list[Listening]:
         settings = self.settings.mqtt
-        client_id = f"edge-agent-{self.settings.device.id}-triggers"
         cameras = [(line.camera.id, line.triggers, line.camera.triggers) for line in lines if line.camera.enabled]
-        connect = functools.partial(mqtt.reconnect, settings, client_id=client_id, will=None)
+        connect = trigger_brokers(self.settings, self.clock).connect
         return [
             Listening(
                 way=way,
@@ -270,10 +270,11 @@ class Agent:
         delivery = self._start("delivery", lambda: supervisor.deliverer.run(stop_delivery))
         captures = {line.camera.id: supervisor.start_capture(line.camera.id) for line in lines}
         pipelines = [self._start(f"pipeline of {line.camera.id}", line.run_pipeline) for line in lines]
+        ghosts = self._ghosts(supervisor, done)
         listeners = [self._start(one.way.name, functools.partial(one.run, done)) for one in self._listenings(lines)]
         commands = self._commands(supervisor.office, done)
         try:
-            supervisor.watch(captures, pipelines, (delivery, commands, *listeners), stop)
+            supervisor.watch(captures, pipelines, (delivery, commands, ghosts, *listeners), stop)
         finally:
             done.set()  # captures end, then the pipelines, which still have something to say
             wait(captures.values(), _STOP_S)
@@ -286,13 +287,20 @@ class Agent:
             supervisor.say_states()
             stop_delivery.set()
             wait([delivery], _STOP_S)
-        for thread in (*captures.values(), *pipelines, delivery, commands, *listeners):
+        for thread in (*captures.values(), *pipelines, delivery, commands, ghosts, *listeners):
             if thread.done():
                 thread.result()  # what went wrong there goes wrong here: the process ends, and systemd starts it again
 
     def _commands(self, office: Office, done: threading.Event) -> Future[None]:
         beat = self._progress.watch("commands", _SILENCE_S)
         return self._start("commands", lambda: office.run(done, beat))
+
+    def _ghosts(self, supervisor: Supervisor, done: threading.Event) -> Future[None]:
+        beat = self._progress.watch("ghost topics", _SILENCE_S + 5 * self.settings.mqtt.ack_timeout_s)
+        call = functools.partial(
+            clear_ghosts, self.settings, supervisor.brokers, supervisor.outbox, self.clock, beat, done
+        )
+        return self._start("ghost topics", call)
 
     def _start(self, name: str, call: Callable[[], None]) -> Future[None]:
         return start_thread(name, call, self._progress)

@@ -114,13 +114,27 @@ def _mqtt(root: Node) -> Iterator[Fault]:
         file = _stated(root, "mqtt", key)
         if file and not _stated(root, "mqtt", other):
             yield file.key_fault(f"needs `{other}` beside it")
-    url = _stated(root, "mqtt", "url")
-    if url and url.text and url.text.startswith(("mqtt://", _TLS)):
-        yield from _mqtt_url(url, url.text)
-    if url is None or not (url.text or "").startswith(_TLS):
+    yield from _mqtt_urls(root)
+    protocol = _stated(root, "mqtt", "protocol")
+    if protocol and protocol.text == "3":
+        for setting in filter(None, (_stated(root, "mqtt", key) for key in ("expiry_s", "will_delay_s"))):
+            yield setting.key_fault("has no effect with `protocol: 3`; MQTT 3.1.1 knows no such thing")
+    yield from _retries(root.find(("mqtt",)), MqttSettings)
+
+
+def _mqtt_urls(root: Node) -> Iterator[Fault]:
+    url, further = _stated(root, "mqtt", "url"), _stated(root, "mqtt", "urls")
+    nodes = [node for node in (url, *(further.entries if further else ())) if node and node.text]
+    for node in nodes:
+        if (node.text or "").startswith(("mqtt://", _TLS)):
+            yield from _mqtt_url(node, node.text or "")
+    secret = [(node.text or "").startswith(_TLS) for node in nodes]
+    if any(secret):
+        for node in (node for node, has_tls in zip(nodes, secret, strict=True) if not has_tls):
+            yield node.fault(f"must begin with {_TLS} like the others; else the password can be read on its way")
+    else:
         for file in filter(None, (_stated(root, "mqtt", key) for key in ("ca_file", "cert_file"))):
             yield file.key_fault(f"has no effect without TLS; `url` must begin with {_TLS}")
-    yield from _retries(root.find(("mqtt",)), MqttSettings)
 
 
 def _mqtt_url(node: Node, url: str) -> Iterator[Fault]:

@@ -64,7 +64,7 @@ _PLACE_STEP = re.compile(
     r"\[\w*\]|\{\}|[^.\[{]+"
 )  # of a place such as `cameras[].zones{}` or `cameras[].triggers[mqtt]`
 _KIND = "kind"
-_SECRET_KEYS = {"password", "source", "url"}
+_SECRET_KEYS = {"password", "source", "url", "urls"}
 _SHOWN_CHARACTERS = 40
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NUMBER = re.compile(r"[-+]?[0-9.]+")

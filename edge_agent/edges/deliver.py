@@ -139,6 +139,11 @@ class Line(Protocol):
         """Why it is gone; None as long as it is there."""
         ...
 
+    @property
+    def leaving(self) -> bool:
+        """Whether a better broker is there, so that this line is to be closed in order."""
+        ...
+
     def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int:
         """Send a message and return its token."""
         ...
@@ -274,6 +279,7 @@ class Deliverer:
         self._beat = beat
         self._connected = False
         self._counters = DeliveryCounters()
+        self._last_failure = ""
         self._suspect: _Key | None = None
         self._strikes = 0
         self._one_by_one = 0
@@ -290,6 +296,11 @@ class Deliverer:
         """What was done since the start."""
         return self._counters
 
+    @property
+    def last_failure(self) -> str:
+        """Why the last connection was lost or could not be made, one line without secrets; empty when none was."""
+        return self._last_failure
+
     def run(self, stop: threading.Event) -> None:
         """Deliver until `stop` is set, through every failure that may pass."""
         while not stop.is_set():
@@ -297,12 +308,13 @@ class Deliverer:
                 self.run_once(stop)
             except PassingError as error:
                 self._add(failures=1)
+                self._last_failure = str(error)
                 retry_s = self._backoff.next_s()
                 self._say(str(error), f"retry in {retry_s:.0f} s")
                 self._rest(retry_s, stop)
 
     def run_once(self, stop: threading.Event) -> None:
-        """Deliver over one connection until `stop` is set, then say farewell.
+        """Deliver over one connection until `stop` is set or a better broker is there, then say farewell.
 
         Raises:
             BrokerError: there is no connection, or it is lost, or an acknowledgement did not come in time.
@@ -314,7 +326,7 @@ class Deliverer:
         self._connected = True
         self._outbox.redirty()
         try:
-            while not stop.is_set():
+            while not (stop.is_set() or flight.line.leaving):
                 self._turn(flight)
             self._finish(flight)
         except BaseException:

@@ -18,7 +18,8 @@ from paho.mqtt import publish
 from ports import free_port
 from pydantic import SecretStr
 
-from edge_agent.edges.mqtt import Connection, MqttSettings, Receipt, check_files, connect, reconnect
+from edge_agent.edges.clock import SystemClock
+from edge_agent.edges.mqtt import Brokers, Connection, MqttSettings, Receipt, check_files, connect
 from edge_agent.errors import BrokerError, ConfigError
 from edge_agent.records import Heard, Message
 
@@ -210,82 +211,6 @@ def test_a_password_file_that_cannot_be_read_is_for_a_person_to_mend(tmp_path: P
         open_connection("mqtt://127.0.0.1:1", password_file=tmp_path / "nothing")
 
 
-# --- TLS ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> brokers.Certificates:
-    return brokers.make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def secure(tmp_path_factory: pytest.TempPathFactory, certificates: brokers.Certificates) -> Iterator[Mosquitto]:
-    """A broker that speaks TLS only and wants the agent's certificate too."""
-    lines = (
-        f"certfile {certificates.certificate}",
-        f"keyfile {certificates.key}",
-        f"cafile {certificates.authority}",
-        "require_certificate true",
-    )
-    with brokers.running(tmp_path_factory.mktemp("secure"), *lines) as broker:
-        yield broker
-
-
-@brokers.needs_mosquitto
-@brokers.needs_openssl
-def test_tls_works_with_the_authority_and_the_certificate_of_the_agent(
-    secure: Mosquitto, certificates: brokers.Certificates
-) -> None:
-    url = secure.url.replace("mqtt:", "mqtts:")
-    own = {"cert_file": certificates.certificate, "key_file": certificates.key}
-    with connected(url, ca_file=certificates.authority, **own) as connection:
-        token = connection.publish("edge/x", b"", retain=False)
-        assert receipts(connection, 1) == [Receipt(token=token)]
-    with pytest.raises(BrokerError, match=r"hangs up.*mqtt\.cert_file|TLS fails"):
-        open_connection(url, ca_file=certificates.authority)
-
-
-@brokers.needs_mosquitto
-@brokers.needs_openssl
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(secure: Mosquitto) -> None:
-    with pytest.raises(BrokerError, match=r"its certificate is not trusted: .*; check mqtt\.ca_file"):
-        open_connection(secure.url.replace("mqtt:", "mqtts:"))
-
-
-@brokers.needs_mosquitto
-@brokers.needs_openssl
-def test_a_certificate_for_another_name_is_not_trusted(tmp_path: Path) -> None:
-    other = brokers.make_certificates(tmp_path, names="DNS:broker.local")
-    lines = (f"certfile {other.certificate}", f"keyfile {other.key}")
-    with (
-        brokers.running(tmp_path, *lines) as broker,
-        pytest.raises(BrokerError, match=r"not trusted: .*127\.0\.0\.1"),
-    ):
-        open_connection(broker.url.replace("mqtt:", "mqtts:"), ca_file=other.authority)
-
-
-@brokers.needs_mosquitto
-def test_tls_to_a_port_without_it_is_said(broker: Mosquitto) -> None:
-    with pytest.raises(BrokerError, match=r"TLS fails|hangs up|no answer|Connection reset"):
-        open_connection(broker.url.replace("mqtt:", "mqtts:"))
-
-
-@brokers.needs_mosquitto
-@brokers.needs_openssl
-def test_no_tls_to_a_port_with_it_is_said(secure: Mosquitto) -> None:
-    with pytest.raises(BrokerError, match="hangs up without an answer; does it want mqtts://"):
-        open_connection(secure.url)
-
-
-@pytest.mark.parametrize("key", ["ca_file", "cert_file"])
-def test_certificate_files_that_cannot_be_read_are_for_a_person_to_mend(tmp_path: Path, key: str) -> None:
-    with pytest.raises(ConfigError, match=rf"mqtt\.{key} .*/nothing.*: No such file or directory"):
-        open_connection("mqtts://127.0.0.1:1", **{key: tmp_path / "nothing"})
-    (tmp_path / "garbage").write_text("no certificate")
-    with pytest.raises(ConfigError, match=rf"mqtt\.{key} .*/garbage"):
-        open_connection("mqtts://127.0.0.1:1", **{key: tmp_path / "garbage"})
-
-
 # --- nobody there, or not quite -------------------------------------------------------------------------------------
 
 
@@ -357,7 +282,7 @@ def test_a_password_that_is_just_being_replaced_is_read_again_later(tmp_path: Pa
     with pytest.raises(ConfigError, match="No such file"):
         check_files(settings)  # at the start, a person has to do something
     with pytest.raises(BrokerError, match=r"mqtt\.password_file .*No such file"):
-        reconnect(settings, client_id="x", will=None)  # later, it is tried again
+        Brokers(settings, client_id="x", will=None, clock=SystemClock()).connect()  # later, it is tried again
     settings.password_file.write_text("secret")  # type: ignore[union-attr]
     check_files(settings)
 

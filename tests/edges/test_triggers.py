@@ -24,7 +24,7 @@ from paho.mqtt import publish
 from ports import free_port
 
 from edge_agent.edges.clock import Backoff, SystemClock
-from edge_agent.edges.mqtt import MqttSettings, reconnect
+from edge_agent.edges.mqtt import Brokers, MqttSettings
 from edge_agent.edges.triggers import TriggerSettings, ways_of
 from edge_agent.edges.triggers.gpio import GpioTriggerSettings
 from edge_agent.edges.triggers.messages import MqttTriggerSettings, matches
@@ -57,7 +57,8 @@ def ways(
     all_triggers = {camera: Triggers(camera, clock) for camera in cameras}
     found = [(camera, all_triggers[camera], settings) for camera, settings in cameras.items()]
     settings = MqttSettings(url=url or "mqtt://127.0.0.1:1", ack_timeout_s=5)
-    connect = (lambda: reconnect(settings, client_id="box-triggers", will=None)) if url else no_broker
+    brokers = Brokers(settings, client_id="box-triggers", will=None, clock=SystemClock())
+    connect = brokers.connect if url else no_broker
     return all_triggers, list(ways_of(found, WebhookSettings(port=port), connect, clock))
 
 
@@ -241,6 +242,7 @@ class _Strict:
     """Stands in for a connection to a broker that refuses one topic until it has been asked twice."""
 
     lost = None
+    leaving = False
 
     def __init__(self, stop: threading.Event) -> None:
         self.asked: list[str] = []
@@ -260,6 +262,17 @@ class _Strict:
 
     def close(self) -> None:
         self.asked.append("closed")
+
+
+def test_a_broker_that_is_left_for_a_better_one_is_no_failure() -> None:
+    clock, stop = FakeClock(), threading.Event()
+    connection = _Strict(stop)
+    connection.leaving = True
+    front = Triggers("front", clock)
+    [way] = ways_of([("front", front, (mqtt_of("open"),))], WebhookSettings(), lambda: connection, clock)
+    way.listen(stop, lambda: None)  # comes back, to be called again at once
+    assert not stop.is_set()
+    assert front.status().failures == 0
 
 
 def test_a_topic_that_the_broker_refuses_is_asked_for_again_and_spoils_no_other() -> None:

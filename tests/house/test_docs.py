@@ -32,6 +32,7 @@ from edge_agent.commands.office import Office
 from edge_agent.config import dialect
 from edge_agent.config.tree import Fault, Node
 from edge_agent.edges.deliver import DeliveryCounters
+from edge_agent.edges.mqtt import BrokerStatus
 from edge_agent.edges.sources import SOURCES
 from edge_agent.edges.sources.chosen import DecoderStatus
 from edge_agent.edges.sources.supervised import CaptureStatus, State
@@ -457,7 +458,8 @@ def test_the_events_page_has_a_row_for_each_field_of_the_health_report() -> None
         cameras={"{camera}": camera},
         load=Load(1, clock.utc_ns),
         outbox=SimpleNamespace(stats=lambda: stats),  # type: ignore[arg-type]
-        deliverer=SimpleNamespace(counters=DeliveryCounters()),  # type: ignore[arg-type]
+        deliverer=SimpleNamespace(counters=DeliveryCounters(), last_failure=""),  # type: ignore[arg-type]
+        broker=BrokerStatus(),
         commands=office.report(),
     )
     documented = [field for row in rows(part(EVENTS_PAGE, "Health")) for field in codes(row[0])]

@@ -40,11 +40,16 @@ class MqttTriggerSettings(Section):
 
 
 class Connection(Protocol):
-    """A connection to the broker, see `edges/mqtt.py`."""
+    """A connection to the broker, see `edges/mqtt/`."""
 
     @property
     def lost(self) -> str | None:
         """Why it is gone; None as long as it is there."""
+        ...
+
+    @property
+    def leaving(self) -> bool:
+        """Whether a better broker is there, so that this one is to be left."""
         ...
 
     def subscribe(self, topic_filter: str, hear: Callable[[Heard], None], /, *, retained: bool) -> None:
@@ -93,7 +98,7 @@ class Messages:
             for turn in itertools.count():
                 if turn % _ASK_AGAIN_TURNS == 0:
                     refused = [topic for topic in refused if not self._subscribe(connection, topic, beat)]
-                if stop.is_set():
+                if stop.is_set() or connection.leaving:
                     return
                 beat()
                 connection.wait(_WAIT_S)

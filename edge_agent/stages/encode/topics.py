@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+
+_KEPT = (
+    "camera/+/status",
+    "camera/+/motion",
+    "camera/+/detect",
+    "camera/+/threshold",
+    "camera/+/rate_hz",
+    "camera/+/count/+",
+    "camera/+/zone/+/count/+",
+    "camera/+/line/+/count/+/+",
+)
+"""What is retained of cameras, below the device's root; `+` is a name, as in a subscription to MQTT topics."""
+
+_NAME = "[a-zA-Z0-9_-]{1,64}"
+_KEPT_SHAPE = re.compile("|".join(re.escape(shape).replace(r"\+", _NAME) for shape in _KEPT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +119,24 @@ def split_set(topics: Topics, topic: str) -> tuple[str, str] | None:
     head, _, setting = topic.rpartition("/set/")
     camera = head.removeprefix(f"{topics.root}/camera/")
     return (camera, setting) if camera != head and "/" not in camera + setting else None
+
+
+def kept_filters(topics: Topics) -> tuple[str, ...]:
+    """What to subscribe to in order to hear all that is retained of cameras, and nothing else."""
+    return tuple(f"{topics.root}/{shape}" for shape in _KEPT)
+
+
+def ghosts(topics: Topics, found: Iterable[str], alive: Collection[str]) -> tuple[str, ...]:
+    """Topics that an earlier life has left behind: of a camera, a zone, a line or a label that is no more.
+
+    Args:
+        topics: of the device.
+        found: topics that the broker has retained; those whose shape is not ours are none of our business.
+        alive: the topics of all states of this life.
+    """
+    ours = (topic for topic in found if topic.startswith(f"{topics.root}/"))
+    kept = (topic for topic in ours if _KEPT_SHAPE.fullmatch(topic, len(topics.root) + 1))
+    return tuple(sorted(set(kept) - set(alive)))
 
 
 def level(label: str) -> str:
