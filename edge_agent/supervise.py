@@ -15,6 +15,7 @@ from edge_agent.commands.reload import Reload
 from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.homeassistant import Announcer
 from edge_agent.edges.mqtt import Brokers
 from edge_agent.edges.notebook import Notebook
 from edge_agent.edges.outbox import Outbox
@@ -90,6 +91,7 @@ class Supervisor:
         turns: where they wait for each other.
         outbox: where states and reports go.
         deliverer: who takes them on.
+        announcer: who tells Home Assistant what there is.
         brokers: where to.
         progress: whether every thread moves on.
         office: what others ask for, and what was changed by that.
@@ -108,6 +110,7 @@ class Supervisor:
     turns: Turns
     outbox: Outbox
     deliverer: Deliverer
+    announcer: Announcer
     brokers: Brokers
     progress: Progress
     office: Office
@@ -145,6 +148,7 @@ class Supervisor:
         report_due_s, reported = self._started_s + _REPORT_EVERY_S, self._news()
         while not self.clock.wait(stop, _TICK_S):
             self.say_states()
+            self.announcer.step(connected=self.deliverer.connected)
             self._note_load()
             self.keep_learnt()
             self.keep_trails()

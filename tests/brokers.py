@@ -250,6 +250,16 @@ def request(port: int, topic: str, payload: bytes, *, answer_topic: str, correla
     client.loop_stop()
 
 
+def say(port: int, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    """Publish a message as somebody else, and wait until the broker has it."""
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(DEADLINE_S)
+    client.disconnect()
+    client.loop_stop()
+
+
 Answer = Callable[[int, bytes], bytes | None]
 """What a scripted broker says to a packet, told its first byte and its body; None to hang up, b"" to say nothing."""
 

@@ -98,6 +98,7 @@ class Agent:
         webhook: the settings of that section.
         model: the settings of that section.
         explain: the settings of that section.
+        homeassistant: the settings of that section.
         env: its environment; `environment()` when left out.
         program: what Python runs, before the command.
     """
@@ -110,6 +111,7 @@ class Agent:
         webhook: Mapping[str, Any] | None = None,
         model: Mapping[str, Any] | None = None,
         explain: Mapping[str, Any] | None = None,
+        homeassistant: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         program: Sequence[str | Path] = ("-m", "edge_agent"),
     ) -> None:
@@ -124,6 +126,7 @@ class Agent:
                 "webhook": webhook or {},
                 "model": model or {},
                 "explain": explain or {},
+                "homeassistant": homeassistant or {},
                 "outbox": {"path": str(self.outbox)},
             },
         )

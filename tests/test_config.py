@@ -19,7 +19,7 @@ from edge_agent.config import checks, dialect, loading, wording
 from edge_agent.edges.sources import SOURCES
 from edge_agent.errors import ConfigError, Problem
 
-KEYS = "`device`, `mqtt`, `commands`, `model`, `cameras`, `webhook`, `outbox` and `explain`"
+KEYS = "`device`, `mqtt`, `commands`, `model`, `cameras`, `webhook`, `outbox`, `homeassistant` and `explain`"
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 EXAMPLE = (CONFIGS / "example.yaml").read_text()

@@ -2,6 +2,7 @@
 
 from edge_agent.app.agent import Agent
 from edge_agent.app.asked import age_s, camera_of, new_run_id, one_camera, replay_run_id
+from edge_agent.app.homeassistant import announcements
 from edge_agent.app.models import demand_of, load_model
 from edge_agent.app.opening import (
     demo_broker,
@@ -22,6 +23,7 @@ __all__ = [
     "Reload",
     "age_s",
     "almanac_of",
+    "announcements",
     "build_pipeline",
     "build_replay",
     "camera_of",

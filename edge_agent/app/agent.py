@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.app.asked import new_run_id
 from edge_agent.app.brokers import clear_ghosts, delivery_brokers, trigger_brokers
+from edge_agent.app.homeassistant import announcer_of, subscriptions
 from edge_agent.app.models import load_model
 from edge_agent.app.office import build_office, configured
 from edge_agent.app.pipelines import almanac_of, build_pipeline
@@ -28,6 +29,7 @@ from edge_agent.config import CameraSettings, Settings
 from edge_agent.edges import allocator, mqtt
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
 from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.homeassistant import Announcer
 from edge_agent.edges.inference import engines
 from edge_agent.edges.latest import Latest
 from edge_agent.edges.mqtt import Brokers
@@ -114,6 +116,7 @@ class Agent:
             pages = notebook.read()
             files = trails.open_trails(self.settings.explain, self.settings.outbox.path.parent, self.clock)
             keep = trails.keep_in(files) if files else None
+            announcer = announcer_of(self.settings, outbox, self.clock)
             cameras = self.settings.cameras
             lines = {camera.id: self._line(camera, vision, turns, outbox, pages, keep, done) for camera in cameras}
             brokers = delivery_brokers(self.settings, self.clock)
@@ -127,7 +130,8 @@ class Agent:
                 trails=files,
                 turns=turns,
                 outbox=outbox,
-                deliverer=self._deliverer(outbox, brokers, office),
+                deliverer=self._deliverer(outbox, brokers, office, announcer),
+                announcer=announcer,
                 brokers=brokers,
                 progress=self._progress,
                 office=office,
@@ -228,7 +232,7 @@ class Agent:
             beat=beat,
         )
 
-    def _deliverer(self, outbox: Outbox, brokers: Brokers, office: Office) -> Deliverer:
+    def _deliverer(self, outbox: Outbox, brokers: Brokers, office: Office, announcer: Announcer) -> Deliverer:
         settings = self.settings.mqtt
         return Deliverer(
             outbox=outbox,
@@ -236,7 +240,7 @@ class Agent:
             clock=self.clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),
-            subscriptions=office.subscriptions(),
+            subscriptions=(*office.subscriptions(), *subscriptions(self.settings, announcer)),
             beat=self._progress.watch(
                 "delivery", _SILENCE_S + 4 * settings.ack_timeout_s
             ),  # two versions, each asked twice,

@@ -17,9 +17,6 @@ from edge_agent.edges.outbox import Outbox
 from edge_agent.records import InForce
 from edge_agent.supervise import topics_of
 
-_DISCOVERY = "homeassistant"
-"""Whoever speaks below this tells Home Assistant which devices there are."""
-
 
 def configured(camera: CameraSettings, threshold: float) -> InForce:
     """What a camera goes by while nobody has changed anything; `threshold` is that of the model."""
@@ -47,7 +44,7 @@ def build_office(settings: Settings, lines: Mapping[str, Line], outbox: Outbox, 
     desk = Desk(
         settings=settings.commands,
         topics=topics,
-        closed=(settings.mqtt.prefix, _DISCOVERY),
+        closed=(settings.mqtt.prefix, settings.homeassistant.prefix),
         doings=doings,
         outbox=outbox,
         clock=clock,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import threading
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from edge_agent import app
-from edge_agent.cli.files import load_settings
+from edge_agent.cli.files import broker_settings, load_settings
 from edge_agent.cli.live import LiveTable
-from edge_agent.edges.mqtt import MqttSettings
-from edge_agent.errors import ConfigError
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,27 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Watch until interrupted."""
-    settings = load_settings(args.config).mqtt if args.config else _settings(args)
+    settings = (
+        load_settings(args.config).mqtt if args.config else broker_settings(args.broker, args.username, args.prefix)
+    )
     stop = threading.Event()
     with contextlib.closing(app.listen(settings, f"{settings.prefix}/#")) as listener:
         table = LiveTable(Console(), as_json=args.json)
         table.show(listener.messages(stop))
     return 0
-
-
-def _settings(args: argparse.Namespace) -> MqttSettings:
-    try:
-        return MqttSettings.model_validate(
-            {
-                "url": args.broker or "mqtt://127.0.0.1:1883",
-                "username": args.username,
-                "password": os.environ.get("EDGE_AGENT_MQTT_PASSWORD"),
-                "prefix": args.prefix,
-            }
-        )
-    except ValidationError as error:
-        wrong = {problem["loc"][0] for problem in error.errors()}
-        what = (
-            "--broker must be mqtt://host:port or mqtts://host:port" if "url" in wrong else "--prefix must be a topic"
-        )
-        raise ConfigError(what) from error

@@ -18,6 +18,7 @@ from edge_agent.edges.triggers.webhook import WebhookSettings
 from edge_agent.settings import Identifier, Polygon, Section
 from edge_agent.stages.commands.command import CommandsSettings
 from edge_agent.stages.detect.detector import DetectSettings
+from edge_agent.stages.encode.homeassistant.settings import HomeAssistantSettings
 from edge_agent.stages.gate.settings import GateSettings
 from edge_agent.stages.rules.ground import GroundSettings
 from edge_agent.stages.rules.kinds import RuleSettings
@@ -125,6 +126,9 @@ class Settings(Section):
 
     outbox: OutboxSettings = OutboxSettings()
     """Where events wait for the broker, and how many may."""
+
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    """Whether Home Assistant is told what there is, so that it shows it by itself."""
 
     explain: ExplainSettings = ExplainSettings()
     """What is kept so that `edge-agent explain` can tell why: numbers, no picture, on this machine only."""

@@ -77,11 +77,11 @@ class Topics:
     def count(self, camera: str, zone: str | None, label: str) -> str:
         """Retained number of objects in view, or in a zone."""
         place = "" if zone is None else f"/zone/{zone}"
-        return f"{self.root}/camera/{camera}{place}/count/{_level(label)}"
+        return f"{self.root}/camera/{camera}{place}/count/{level(label)}"
 
     def crossings(self, camera: str, line: str, label: str, direction: str) -> str:
         """Retained number of objects that have crossed a line in a direction."""
-        return f"{self.root}/camera/{camera}/line/{line}/count/{_level(label)}/{direction}"
+        return f"{self.root}/camera/{camera}/line/{line}/count/{level(label)}/{direction}"
 
     def event(self, camera: str) -> str:
         """Event JSON, while it is news."""
@@ -139,6 +139,6 @@ def ghosts(topics: Topics, found: Iterable[str], alive: Collection[str]) -> tupl
     return tuple(sorted(set(kept) - set(alive)))
 
 
-def _level(label: str) -> str:
+def level(label: str) -> str:
     """A label in a topic. Some brokers know no spaces there: `traffic light` counts at `…/count/traffic_light`."""
     return label.replace(" ", "_")
