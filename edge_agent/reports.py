@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,7 @@ from edge_agent.edges.triggers.trigger import TriggerStatus
 from edge_agent.edges.turns import LooksStatus
 from edge_agent.health import Load, Meter, percentile_ms
 from edge_agent.records import Message
+from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import iso_time
 from edge_agent.stages.encode.words import MAX_NAME, one_line
 from edge_agent.stages.nuisance.learnt import Learnt
@@ -30,6 +32,9 @@ MOST_NUISANCES = 3
 """So many of those that cry wolf are shown, the worst: health of many cameras is one message."""
 
 _BOX_DIGITS = 4
+
+_DETAILS = ("nuisance", "filtered", "stages", "rules", "lines", "zones", "labels")
+"""What is said of each camera and can be done without, the least needed first."""
 _MOST_FPS = 1000.0  # two frames that came at once would be any number
 
 
@@ -77,6 +82,22 @@ def health(  # noqa: PLR0913  (all that can do well or badly)
         },
         "commands": {**commands, "answers_lost": waiting.answers_lost},
     }
+
+
+def fitting(topic: str, content: Mapping[str, Any]) -> Message | None:
+    """A report as a message; of very many cameras without the details of each that there is no room for.
+
+    Returns:
+        None where not even that fits into a state.
+    """
+    cameras = {camera: dict(told) for camera, told in content["cameras"].items()}
+    for detail in ("", *_DETAILS):
+        for told in cameras.values():
+            if detail in told:
+                told[detail] = type(told[detail])()
+        with suppress(ValueError):
+            return native.report(topic, {**content, "cameras": cameras})
+    return None
 
 
 def camera_status(topic: str, status: CaptureStatus) -> Message:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from edge_agent import reports
 from edge_agent.camera_line import Line
@@ -124,6 +125,7 @@ class Supervisor:
         self._topics = topics_of(self.settings)
         self._started_s = self.clock.monotonic_s()
         self._blamed: set[str] = set()
+        self._unsaid: set[str] = set()
         self._load = Load(self.turns.places, self.clock.utc_ns)
 
     def watch(
@@ -237,7 +239,7 @@ class Supervisor:
         """Say how the agent does and what it is made of; the outbox holds back what has not changed."""
         statuses = {camera: line.capture.status() for camera, line in self.lines.items()}
         capabilities = reports.capabilities(self.settings, self.vision, statuses, self.clock)
-        self.outbox.put([native.report(self._topics.capabilities, capabilities)])
+        self._put_report(self._topics.capabilities, capabilities)
         try:
             health = reports.health(
                 clock=self.clock,
@@ -253,7 +255,15 @@ class Supervisor:
         except StorageError as error:  # a disk that cannot be read now is no reason to stop watching
             _log.warning("no health report: %s", error)
         else:
-            self.outbox.put([native.report(self._topics.health, health)])
+            self._put_report(self._topics.health, health)
+
+    def _put_report(self, topic: str, content: Mapping[str, Any]) -> None:
+        """Say it; of more cameras than fit into a message, nothing is said, once for all."""
+        if message := reports.fitting(topic, content):
+            self.outbox.put([message])
+        elif topic not in self._unsaid:
+            self._unsaid.add(topic)
+            _log.warning("%s is not sent: %d cameras do not fit into a message", topic, len(content["cameras"]))
 
     def _replace_hanging(self, captures: dict[str, Future[None]]) -> None:
         """Let another thread capture where one hangs in a library; of too many, the watchdog is told instead."""

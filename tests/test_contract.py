@@ -408,6 +408,29 @@ def test_names_and_whys_in_capabilities_are_one_line_and_bounded_whatever_came()
     assert len(content["model"]["name"]) == 128
 
 
+@pytest.mark.parametrize("name", ["health", "capabilities"])
+def test_of_very_many_cameras_is_said_what_there_is_room_for_and_no_agent_ends_for_it(name: str) -> None:
+    topic = f"edge/gate-pi/{name}"
+    content = json.loads(GOLDEN[name, "usual"])
+    one = next(iter(content["cameras"].values()))
+
+    def cameras(count: int) -> dict[str, Any]:
+        return {**content, "cameras": {f"camera-{number}": one for number in range(count)}}
+
+    for count in (1, 20):
+        message = reports.fitting(topic, cameras(count))
+        assert message
+        assert json.loads(message.payload) == cameras(count)
+    count = 90
+    message = reports.fitting(topic, cameras(count))
+    assert message
+    assert CONTRACT.faults(topic, message.payload) == []
+    said = json.loads(message.payload)["cameras"]
+    assert len(said) == count
+    assert {camera.get("state") for camera in said.values()} == {one.get("state")}
+    assert reports.fitting(topic, cameras(2000)) is None
+
+
 # AsyncAPI
 
 

@@ -94,6 +94,7 @@ def test_the_kernel_is_told_how_long_to_wait_for_the_other_end() -> None:
     with scripted(lambda *_: ACCEPT_5) as broker, connected(broker.url, user_timeout_s=7) as connection:
         line: socket.socket = connection.notes.line
         assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 7000
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @brokers.needs_mosquitto
