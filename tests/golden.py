@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from builders import UTC_NS, frame_of, track_of
@@ -28,10 +28,18 @@ from edge_agent.edges.sources.supervised import CaptureStatus
 from edge_agent.edges.triggers.trigger import TriggerStatus
 from edge_agent.edges.turns import LooksStatus
 from edge_agent.health import Load, Meter
-from edge_agent.records import Count, Crossings, Event, Heard, Message, Moving, Said, Spoken
+from edge_agent.records import Count, Crossings, Event, Heard, Message, Moving, RuleKind, Said, Spoken
 from edge_agent.stages.commands.command import CommandsSettings
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.channels import CHANNELS
+from edge_agent.stages.encode.homeassistant import (
+    SETTINGS,
+    DiscoveryTopics,
+    ShownCamera,
+    ShownDevice,
+    ShownRule,
+    announce,
+)
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.nuisance.learnt import Learnt
@@ -60,6 +68,8 @@ def golden() -> Golden:
         ("capabilities", "usual"): native.report(TOPICS.capabilities, _capabilities()).payload,
         **{("command", name): _written(content) for name, content in COMMANDS.items()},
         **{("command_result", name): payload for name, payload in _results().items()},
+        **_discovery(),
+        **{("birth", word): word.encode() for word in ("online", "offline")},
     }
 
 
@@ -337,6 +347,41 @@ def _capabilities() -> dict[str, Any]:
     }
     content = reports.capabilities(settings, vision, statuses, FakeClock(utc_ns=UTC_NS))  # type: ignore[arg-type]
     return content | {"version": "0.1.0"}  # that it was made by; it need not be made anew for each
+
+
+def _discovery() -> Golden:
+    """What Home Assistant is told: of a camera that has some of everything, and of one that has lost a zone."""
+    kinds = [kind for kind in get_args(RuleKind) if kind != "line"]
+    rules = [*(ShownRule(name=kind, kind=kind) for kind in kinds), ShownRule(name="gone", kind="zone", leaves=True)]
+    front = ShownCamera(
+        id="front",
+        labels=("person", "traffic light"),
+        zones={"porch": ("person",)},
+        lines={"door": ("person",)},
+        rules=tuple(rules),
+    )
+    topics = DiscoveryTopics(prefix="homeassistant", device="gate-pi")
+    lost = {"zone.lawn.occupancy.person": "binary_sensor", "zone.lawn.count.person": "sensor"}
+    agent, usual = _announced(front, topics, {})
+    _, lost_a_zone = _announced(ShownCamera(id="front", labels=("person",)), topics, {topics.camera("front"): lost})
+    return {
+        ("discovery", "usual"): agent,
+        ("camera_discovery", "usual"): usual,
+        ("camera_discovery", "lost_a_zone"): lost_a_zone,
+    }
+
+
+def _announced(camera: ShownCamera, topics: DiscoveryTopics, gone: dict[str, dict[str, str]]) -> list[bytes]:
+    """The agent's message and the camera's."""
+    device = ShownDevice(
+        topics=TOPICS,
+        name="Gate",
+        version="0.1.0",  # as in capabilities
+        model="default",
+        cameras=(camera,),
+        settable=frozenset(SETTINGS),
+    )
+    return [one.message.payload for one in announce(device, topics, gone)]
 
 
 GOLDEN = golden()

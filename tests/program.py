@@ -27,6 +27,7 @@ PACKAGE = Path(edge_agent.__file__).parent
 
 DEVICE = "box"
 PREFIX = "edge"
+DISCOVERY_PREFIX = "homeassistant"
 ROOT = f"{PREFIX}/{DEVICE}"
 
 ZONES = {
@@ -195,17 +196,20 @@ class Agent:
 
 
 @contextmanager
-def running(
+def running(  # noqa: PLR0913  (as of Agent)
     folder: Path,
     *cameras: Mapping[str, Any],
     mqtt: Mapping[str, Any],
     webhook: Mapping[str, Any] | None = None,
     model: Mapping[str, Any] | None = None,
     explain: Mapping[str, Any] | None = None,
+    homeassistant: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Agent]:
     """An agent for the length of a `with`; it must never have died of something that it did not expect."""
-    agent = Agent(folder, *cameras, mqtt=mqtt, webhook=webhook, model=model, explain=explain, env=env)
+    agent = Agent(
+        folder, *cameras, mqtt=mqtt, webhook=webhook, model=model, explain=explain, homeassistant=homeassistant, env=env
+    )
     agent.start()
     try:
         yield agent
@@ -237,7 +241,11 @@ def faults(message: Heard) -> list[str]:
     if message.topic.startswith(_ANSWERS):
         message = replace(message, topic=_ANSWER)
     found = [
-        one for one in CHANNELS.values() if (at := one.match(message.topic)) and at.get("prefix", PREFIX) == PREFIX
+        one
+        for one in CHANNELS.values()
+        if (at := one.match(message.topic))
+        and at.get("prefix", PREFIX) == PREFIX
+        and at.get("discovery_prefix", DISCOVERY_PREFIX) == DISCOVERY_PREFIX
     ]
     if len(found) != 1:
         return [f"{len(found)} channels of the contract have this topic"]

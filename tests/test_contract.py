@@ -30,7 +30,7 @@ from edge_agent.records import EventType, Reason, RuleKind
 from edge_agent.stages.commands.command import NAMES, Refusal
 from edge_agent.stages.commands.reading import read_command, read_setting
 from edge_agent.stages.encode import native
-from edge_agent.stages.encode.channels import CHANNELS
+from edge_agent.stages.encode.channels import CHANNELS, PARAMETERS
 from edge_agent.stages.nuisance.learnt import Learnt
 from edge_agent.stages.track.tracker import Scene
 from edge_agent.tools import contract
@@ -274,7 +274,7 @@ def test_no_field_of_health_can_be_left_out(place: tuple[str, ...]) -> None:
 @given(st.binary(max_size=64))
 def test_whatever_comes_is_judged_and_raises_nothing(payload: bytes) -> None:
     for channel in CHANNELS.values():
-        topic = channel.at(prefix="edge", device="d", camera="c", zone="z", line="l", label="x", direction="in")
+        topic = channel.at(**{name: parameter.example for name, parameter in PARAMETERS.items()})
         for fault in CONTRACT.faults(topic, payload):
             assert fault.isprintable()
 
@@ -300,6 +300,82 @@ def test_whatever_comes_is_judged_and_raises_nothing(payload: bytes) -> None:
 def test_recorded_lines_are_checked_one_by_one(line: str, faults: list[str]) -> None:
     found = list(contract.faults_in([*[""] * 6, line]))
     assert [one[: len(fault)] for one, fault in zip(found, faults, strict=True)] == faults
+
+
+# Home Assistant
+
+DISCOVERY = GOLDEN["camera_discovery", "usual"]
+DISCOVERY_TOPIC = "homeassistant/device/gate-pi/front/config"
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "fault"),
+    [
+        ("motion", {}, None),
+        ("motion", {"entity_picture": "/9j/"}, "Additional properties are not allowed ('entity_picture' was unexp"),
+        ("motion", {"device_class": "presence"}, ".device_class: 'presence' is not one of"),
+        (
+            "motion",
+            {"state_topic": "edge/gate-pi/camera/front/picture"},
+            ".state_topic: 'edge/gate-pi/camera/front/pic",
+        ),
+        ("motion", {"platform": "camera"}, ".platform: 'camera' is not one of"),
+        ("motion", {"platform": "switch"}, "'name' is a required property"),
+        ("count.person", {"value_template": "x"}, ".value_template: 'x' does not match"),
+        ("count.person", {"unit_of_measurement": "heads"}, ".unit_of_measurement: 'heads' is not one of"),
+        ("event", {"state_topic": "edge/gate-pi/camera/front/event/late"}, ".state_topic: "),
+        ("event", {"qos": 0}, ".qos: 1 was expected"),
+        ("detect", {"command_topic": "edge/gate-pi/command"}, ".command_topic: 'edge/gate-pi/command' does not match"),
+        ("rate_hz", {"max": 1000}, ".max: 1000 is greater than the maximum of 60"),
+        ("rule.dwell", {"type": "lingers"}, ".type: 'lingers' is not one of"),
+        ("rule.dwell", {"payload": "x" * 100}, ".payload: "),
+    ],
+)
+def test_a_component_keeps_to_the_contract_or_it_is_said_why_not(
+    path: str, change: dict[str, Any], fault: str | None
+) -> None:
+    content = json.loads(DISCOVERY)
+    content["components"][path] |= change
+    faults = CONTRACT.faults(DISCOVERY_TOPIC, json.dumps(content).encode())
+    assert bool(faults) is (fault is not None)
+    place = f"$.components.{path}" if "." not in path else f"$.components['{path}']"
+    assert all(one.startswith(f"discovery: {place}") for one in faults)
+    assert fault is None or any(fault in one for one in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "fault"),
+    [
+        (DISCOVERY_TOPIC, b"", None),  # the camera is gone
+        ("homeassistant/device/gate-pi/config", GOLDEN["discovery", "usual"], None),
+        (
+            "homeassistant/device/gate-pi/config",
+            DISCOVERY,
+            "discovery: $.device.identifiers: is ['edge-agent.gate-pi.f",
+        ),
+        ("homeassistant/device/gate-pi/back/config", DISCOVERY, "discovery: $.device.identifiers: is ['edge-agent.gat"),
+        (DISCOVERY_TOPIC, changed(DISCOVERY, ("origin.name", "other")), "discovery: $.origin.name: 'edge-agent' was"),
+        (DISCOVERY_TOPIC, changed(DISCOVERY, ("device.name", "a\nb")), "discovery: $.device.name: 'a\\nb' does not"),
+        (DISCOVERY_TOPIC, b" " * 65537, "65537 bytes, the limit is 65536"),
+        ("homeassistant/status", b"online", None),
+        ("homeassistant/status", b"born", "birth: $: 'born' is not one of ['online', 'offline']"),
+    ],
+)
+def test_a_message_for_home_assistant_keeps_to_the_contract_too(topic: str, payload: bytes, fault: str | None) -> None:
+    found = CONTRACT.faults(topic, payload)
+    assert [one[: len(fault or "")] for one in found] == ([fault] if fault else [])
+
+
+def test_the_golden_discovery_shows_each_platform_and_each_kind_of_trigger() -> None:
+    schema = contract.schema("discovery")["$defs"]
+    said = [json.loads(GOLDEN[key]) for key in GOLDEN if key[0] in {"discovery", "camera_discovery"}]
+    found = [part for content in said for part in content["components"].values()]
+    [known] = [part for part in schema["component"]["else"]["allOf"] if "if" not in part]
+    assert {part["platform"] for part in found} == set(known["properties"]["platform"]["enum"])
+    assert {part["type"] for part in found if "type" in part} == set(schema["trigger"]["properties"]["type"]["enum"])
+    for platform in ("binary_sensor", "sensor", "event", "switch", "number"):  # no key that nobody writes
+        written = {key for part in found if part["platform"] == platform for key in part}
+        assert written == set(schema[platform]["properties"])
 
 
 # Commands
@@ -465,7 +541,7 @@ def test_the_document_says_of_each_channel_who_sends_how() -> None:
         assert operation["action"] == action
         kept = "retained" if channel.retained else "passing"
         assert operation["bindings"] == {"$ref": f"#/components/operationBindings/{kept}"}
-        assert ("reply" in operation) is channel.heard
+        assert ("reply" in operation) is (channel.kind == "command")
     bindings = document["components"]["operationBindings"]
     assert (bindings["retained"]["mqtt"]["retain"], bindings["passing"]["mqtt"]["retain"]) == (True, False)
     assert {binding["mqtt"]["qos"] for binding in bindings.values()} == {1}
@@ -483,8 +559,17 @@ def test_the_schemas_of_the_document_mean_what_ours_mean() -> None:
         value = payload.decode() if channel.media_type == "text/plain" else json.loads(payload)
         newer = jsonschema.Draft202012Validator(contract.schema(channel.schema))
         older.validate(value)
-        for wrong in spoilt(value):
+        for wrong in (wrong for one in handy(value) for wrong in spoilt(one)):
             assert older.is_valid(wrong) is newer.is_valid(wrong), wrong
+
+
+def handy(value: Any) -> Iterator[Any]:
+    """A value; one with many components comes with one at a time, of those with the same keys only the first."""
+    if isinstance(value, dict) and "components" in value:
+        alike = {(part["platform"], *part): path for path, part in reversed(value["components"].items())}
+        yield from ({**value, "components": {path: value["components"][path]}} for path in alike.values())
+    else:
+        yield value
 
 
 def spoilt(value: Any) -> Iterator[Any]:
@@ -564,6 +649,28 @@ def test_with_a_configuration_the_document_has_the_very_topics_and_the_broker_an
     assert server["bindings"]["mqtt"]["lastWill"]["topic"] == "site/edge/gate/status"
     assert "geheim" not in out
     assert "192.0.2.6" not in out.replace("rtsp://192.0.2.6", "").replace("rtsp://192.0.2.7", "")
+
+
+@pytest.mark.parametrize("discovery", [True, False])
+def test_what_is_for_home_assistant_is_in_a_devices_document_where_it_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, discovery: bool
+) -> None:
+    config = tmp_path / "gate.yaml"
+    config.write_text(
+        "device: {id: gate}\n"
+        f"homeassistant: {{discovery: {str(discovery).lower()}, prefix: house/ha}}\n"
+        "cameras: [{id: front, source: 'rtsp://192.0.2.6/'}]\n"
+    )
+    assert main(["schema", "asyncapi", "-c", str(config)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    addresses = {channel["address"] for channel in document["channels"].values()}
+    told = {"house/ha/device/gate/config", "house/ha/device/gate/front/config", "house/ha/status"}
+    assert addresses & told == (told if discovery else set())
+    assert [one for one in addresses if not one.startswith(("edge/gate/", "house/ha/"))] == []
+    for kind, names in (("schemas", {"discovery", "birth"}), ("messages", {"discovery", "camera_discovery", "birth"})):
+        assert document["components"][kind].keys() & names == (names if discovery else set())
+    operations = {"send.discovery", "send.camera_discovery.front", "receive.birth"}
+    assert document["operations"].keys() & operations == (operations if discovery else set())
 
 
 # The command

@@ -70,6 +70,7 @@ def device_of(settings: Settings) -> Device:
             Watched(id=camera.id, labels=camera.detect.labels, zones=camera.zones, lines=camera.lines)
             for camera in settings.cameras
         ],
+        discovery_prefix=settings.homeassistant.prefix if settings.homeassistant.discovery else None,
     )
 
 

@@ -61,6 +61,19 @@ def test_a_message_that_breaks_the_contract_fails_the_test_that_hears_it(
         hear()
 
 
+def test_a_message_for_home_assistant_that_breaks_it_fails_the_test_too(broker: Mosquitto) -> None:
+    broken = with_field(GOLDEN["discovery", "usual"], "components", "uptime")
+
+    def hear() -> None:
+        with listening(broker.port) as news:
+            topic = "homeassistant/device/gate-pi/config"
+            publish.single(topic, broken, qos=1, retain=True, port=broker.port)
+            until(lambda: news.heard)
+
+    with pytest.raises(AssertionError, match=r"discovery: \$.components.uptime: .*'extra' was unexpected"):
+        hear()
+
+
 def test_messages_that_keep_to_it_pass_and_what_others_tell_the_agent_is_their_own_affair(broker: Mosquitto) -> None:
     with listening(broker.port) as news:
         for topic, payload, retain in (
@@ -111,8 +124,10 @@ def test_what_a_device_keeps_with_the_broker_is_what_asyncapi_says_of_it(
         program.camera("left", zones=ZONES, lines=lines, **looks_for, **LOOP),
         program.camera("right", enabled=False),
     ]
-    with program.running(tmp_path, *cameras, mqtt={"url": broker.url}) as agent:
+    told = {"discovery": True}
+    with program.running(tmp_path, *cameras, mqtt={"url": broker.url}, homeassistant=told) as agent:
         program.wait_for_new(news)
+        until(lambda: news.payloads("homeassistant/device/box/right/config"), within_s=SOON_S)
         until(lambda: news.payloads(f"{ROOT}/health"), within_s=SOON_S)
         assert agent.stop() == 0
         printed = program.run_program("schema", "asyncapi", "-c", agent.config, cwd=tmp_path)

@@ -422,7 +422,8 @@ def test_the_payloads_on_a_page_are_valid(page: Path) -> None:
 def test_the_events_page_has_a_row_for_each_topic_and_says_whether_it_is_retained() -> None:
     documented = {codes(row[0])[0]: row[1].startswith("yes") for row in rows(part(EVENTS_PAGE, "Topics"))}
     assert documented == {
-        channel.at(prefix="p", device="d").replace("p/d", "P", 1): channel.retained for channel in CHANNELS.values()
+        channel.at(prefix="p", discovery_prefix="homeassistant").replace("p/{device}", "P", 1): channel.retained
+        for channel in CHANNELS.values()
     }
 
 

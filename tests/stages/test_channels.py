@@ -1,4 +1,4 @@
-"""The table of channels: what `Topics` writes stands in it, and what stands in it `Topics` can write."""
+"""The table of channels: each topic that is written stands in it, and what stands in it can be written."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.stages.encode.channels import CHANNELS, PARAMETERS, Channel, find
+from edge_agent.stages.encode.homeassistant import DiscoveryTopics
 from edge_agent.stages.encode.topics import Topics
 
 
@@ -29,6 +30,9 @@ def addresses() -> Iterator[tuple[str, str]]:
 def test_every_topic_has_a_channel_and_every_channel_a_topic() -> None:
     written = dict(addresses())
     written["zone_count"] = topics_in_a_zone()
+    discovery = DiscoveryTopics(prefix="{discovery_prefix}", device="{device}")
+    written["discovery"], written["birth"] = discovery.agent, discovery.birth
+    written["camera_discovery"] = discovery.camera("{camera}")
     assert written == {name: channel.address for name, channel in CHANNELS.items()}
 
 
@@ -38,8 +42,16 @@ def topics_in_a_zone() -> str:
 
 def test_only_states_are_retained_and_every_command_is_answered() -> None:
     assert {channel.kind for channel in CHANNELS.values() if channel.retained} == {"state"}
-    assert {channel.answered_on for channel in CHANNELS.values() if channel.heard} == {"command_result"}
-    assert {channel.answered_on for channel in CHANNELS.values() if not channel.heard} == {None}
+    assert {channel.answered_on for channel in CHANNELS.values() if channel.kind == "command"} == {"command_result"}
+    assert {channel.answered_on for channel in CHANNELS.values() if channel.kind != "command"} == {None}
+    assert {channel.kind for channel in CHANNELS.values() if channel.heard} == {"command", "notice"}
+
+
+def test_what_is_there_for_home_assistant_only_is_told_apart() -> None:
+    there = [name for name, channel in CHANNELS.items() if channel.for_discovery]
+    assert there == ["discovery", "camera_discovery", "birth"]
+    assert [CHANNELS[name].retained for name in there] == [True, True, False]
+    assert [CHANNELS[name].heard for name in there] == [False, False, True]
 
 
 def test_every_parameter_of_an_address_is_known_and_each_that_is_known_is_used() -> None:
@@ -63,7 +75,16 @@ def test_every_parameter_of_an_address_is_known_and_each_that_is_known_is_used()
         ("edge/box/camera/front/events", None),
         ("edge/box/status\n", None),
         ("/box/status", None),
-        ("box/status", None),
+        ("status", None),
+        ("homeassistant/status", "birth"),
+        ("homeassistant/device/box/config", "discovery"),
+        ("homeassistant/device/device/config", "discovery"),
+        ("homeassistant/device/box/front/config", "camera_discovery"),
+        ("homeassistant/device/device/device/config", "camera_discovery"),
+        ("house/homeassistant/device/box/config", "discovery"),
+        ("house/homeassistant/status", "status"),  # of the device `homeassistant`, as far as anybody can tell
+        ("homeassistant/sensor/box/config", None),
+        ("homeassistant/device/box/front/door/config", None),
         ("", None),
     ],
 )
@@ -93,6 +114,6 @@ def test_whatever_an_address_is_filled_with_it_is_found_again(channel_at: Channe
     }
     topic = channel_at.at(**values)
     assert channel_at.match(topic) is not None
-    prefix = values.get("prefix")
-    alike = [one.name for one in CHANNELS.values() if (at := one.match(topic)) and at.get("prefix") == prefix]
+    first = {name: values[name] for name in ("prefix", "discovery_prefix") if name in values}
+    alike = [one.name for one in CHANNELS.values() if (at := one.match(topic)) and first.items() <= at.items()]
     assert alike == [channel_at.name]

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from discovery_rules import DEVICE_MESSAGE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -31,8 +30,9 @@ from edge_agent.stages.encode.homeassistant.camera import STATES
 from edge_agent.stages.encode.native import Names
 from edge_agent.stages.encode.topics import Topics
 from edge_agent.stages.rules.rules import Rules
+from edge_agent.tools import contract
 
-RULES = Draft202012Validator(DEVICE_MESSAGE)
+RULES = Draft202012Validator(contract.schema("discovery"))
 TOPICS = DiscoveryTopics(prefix="homeassistant", device="gate-pi")
 SETTABLE = frozenset({"detect", "threshold", "rate_hz"})
 
@@ -316,6 +316,20 @@ def test_what_is_gone_is_taken_away_first() -> None:
 def test_what_others_say_there_is_left_alone(payload: bytes) -> None:
     assert parts_of(payload) is None
     assert device_of(payload) is None
+
+
+def test_what_is_taken_away_can_only_have_names_that_some_version_may_have_used() -> None:
+    known = {"platform": "siren", "x": 1}
+    parts = {"zone.a": known, "a b": known, "a" * 129: known, "b": {**known, "platform": "Light\n"}}
+    payload = json.dumps({"origin": {"name": "edge-agent"}, "components": parts}).encode()
+    assert parts_of(payload) == {"zone.a": "siren"}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("two\nlines", "two lines"), ("Tor süd", "Tor süd"), ("\t", "gate-pi"), ("a\x1b[31m", "a [31m")]
+)
+def test_a_name_is_one_line(name: str, shown: str) -> None:
+    assert next(iter(said(a_device(name=name)).values()))["device"]["name"] == shown
 
 
 # Sizes

@@ -1,6 +1,7 @@
 """Every channel of the contract, in one table: where it is, what it carries, and how.
 
-`Topics` writes the same addresses; the documents, AsyncAPI and the checks of messages are made from this table.
+`Topics` and `DiscoveryTopics` write the same addresses; the documents, AsyncAPI and the checks of messages are made
+from this table.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 QOS = 1
 """Of every message, either way: it arrives at least once."""
 
-ChannelKind = Literal["state", "event", "command", "answer"]
+ChannelKind = Literal["state", "event", "command", "answer", "notice"]
 MediaType = Literal["application/json", "text/plain"]
 
 _IDENTIFIER = "[a-zA-Z0-9_-]{1,64}"
@@ -41,6 +42,11 @@ PARAMETERS: Mapping[str, Parameter] = {
         summary="mqtt.prefix of the configuration, one to eight levels",
         example="edge",
     ),
+    "discovery_prefix": Parameter(
+        pattern=f"{_IDENTIFIER}(?:/{_IDENTIFIER}){{0,7}}",
+        summary="homeassistant.prefix of the configuration, one to eight levels",
+        example="homeassistant",
+    ),
     "device": Parameter(pattern=_IDENTIFIER, summary="device.id of the configuration", example="gate-pi"),
     "camera": Parameter(pattern=_IDENTIFIER, summary="id of a camera", example="front"),
     "zone": Parameter(pattern=_IDENTIFIER, summary="name of a zone of the camera", example="porch"),
@@ -62,7 +68,8 @@ class Channel:
         name: unique, as in `Topics`.
         address: its topic, each parameter in braces.
         kind: a `state` is retained and has only a newest value; an `event` is kept until the broker has it; a `command`
-            is heard by the agent, an `answer` follows it. Only states are retained.
+            is heard by the agent, an `answer` follows it; a `notice` is heard and not answered. Only states are
+            retained.
         schema: name of the JSON Schema of its payloads.
         summary: what it says, in a line.
         media_type: whether a payload is JSON, or a word as it stands.
@@ -85,7 +92,12 @@ class Channel:
     @property
     def heard(self) -> bool:
         """Whether the agent receives what goes over it; else it sends it."""
-        return self.kind == "command"
+        return self.kind in {"command", "notice"}
+
+    @property
+    def for_discovery(self) -> bool:
+        """Whether it is there only where Home Assistant is told which entities there are."""
+        return "discovery_prefix" in self.parameters
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -109,7 +121,11 @@ def find(topic: str, channels: Iterable[Channel] = ()) -> tuple[Channel, dict[st
     prefix counts.
     """
     found = [(channel, values) for channel in channels or CHANNELS.values() if (values := channel.match(topic))]
-    return min(found, key=lambda one: one[1].get("prefix", "").count("/"), default=None)
+    return min(found, key=lambda one: _first_part(one[1]).count("/"), default=None)
+
+
+def _first_part(values: Mapping[str, str]) -> str:
+    return values.get("prefix") or values["discovery_prefix"]
 
 
 @lru_cache(maxsize=256)
@@ -125,6 +141,7 @@ def _pattern(address: str) -> re.Pattern[str]:
 
 _ROOT = "{prefix}/{device}"
 _CAMERA = f"{_ROOT}/camera/{{camera}}"
+_DISCOVERY = "{discovery_prefix}/device/{device}"
 
 _TABLE = (
     Channel(
@@ -263,6 +280,28 @@ _TABLE = (
         kind="answer",
         schema="command_result",
         summary="What became of a command; goes to its Response Topic instead where it names one (MQTT 5).",
+    ),
+    Channel(
+        name="discovery",
+        address=f"{_DISCOVERY}/config",
+        kind="state",
+        schema="discovery",
+        summary="The agent as a device of Home Assistant, with its entities.",
+    ),
+    Channel(
+        name="camera_discovery",
+        address=f"{_DISCOVERY}/{{camera}}/config",
+        kind="state",
+        schema="discovery",
+        summary="The camera as a device of Home Assistant, with its entities and triggers.",
+    ),
+    Channel(
+        name="birth",
+        address="{discovery_prefix}/status",
+        kind="notice",
+        schema="birth",
+        summary="Home Assistant has started, so everything is said again.",
+        media_type="text/plain",
     ),
 )
 

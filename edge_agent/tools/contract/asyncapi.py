@@ -30,6 +30,9 @@ def document(version: str, device: Device | None = None) -> dict[str, Any]:
         device: whose topics to write out; None for addresses with parameters, which are those of any device.
     """
     places = tuple(addresses_of(device)) if device else _everywhere()
+    channels = [
+        one for one in CHANNELS.values() if not (device and device.discovery_prefix is None and one.for_discovery)
+    ]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -44,8 +47,8 @@ def document(version: str, device: Device | None = None) -> dict[str, Any]:
         "channels": {place.key: _channel(place) for place in places},
         "operations": _operations(places),
         "components": {
-            "schemas": {name: _inlined(schema(name)) for name in schema_names()},
-            "messages": {channel.name: _message(channel) for channel in CHANNELS.values()},
+            "schemas": {name: _inlined(schema(name)) for name in schema_names(channels)},
+            "messages": {channel.name: _message(channel) for channel in channels},
             "operationBindings": {
                 name: {"mqtt": {"qos": QOS, "retain": retain, "bindingVersion": _BINDING}}
                 for name, retain in (("retained", True), ("passing", False))

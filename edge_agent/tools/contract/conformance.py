@@ -10,13 +10,20 @@ from edge_agent import runtimes
 from edge_agent.records import MAX_EVENT_BYTES, MAX_STATE_BYTES
 from edge_agent.stages.commands.reading import MOST_BYTES
 from edge_agent.stages.encode.channels import Channel, find
+from edge_agent.stages.encode.homeassistant import ORIGIN
 from edge_agent.stages.encode.words import one_line
 from edge_agent.tools.contract.schemas import read_json, schema, value_of
 
 MAX_FAULTS = 5
 """Of one message; more say nothing new."""
 
-_MAX_BYTES = {"event": MAX_EVENT_BYTES, "state": MAX_STATE_BYTES, "command": MOST_BYTES, "answer": MAX_EVENT_BYTES}
+_MAX_BYTES = {
+    "event": MAX_EVENT_BYTES,
+    "state": MAX_STATE_BYTES,
+    "command": MOST_BYTES,
+    "answer": MAX_EVENT_BYTES,
+    "notice": MOST_BYTES,
+}
 _MAX_WORDS = 160
 
 
@@ -59,7 +66,9 @@ class Contract:
 
 
 def _contradictions(channel: Channel, values: Mapping[str, str], value: Any) -> list[str]:
-    """Where topic and payload of an event name different things, which no schema can see."""
+    """Where topic and payload name different things, which no schema can see."""
+    if channel.schema == "discovery":
+        return _mistaken_device(values, value["device"])
     if channel.kind != "event":
         return []
     wanted = {name: values[name] for name in ("device", "camera")}
@@ -69,6 +78,14 @@ def _contradictions(channel: Channel, values: Mapping[str, str], value: Any) -> 
         for name, expected in wanted.items()
         if value[name] != expected
     ]
+
+
+def _mistaken_device(values: Mapping[str, str], device: Mapping[str, Any]) -> list[str]:
+    """The same of Home Assistant's device: the agent, or one of its cameras."""
+    expected = [".".join((ORIGIN, *(values[name] for name in ("device", "camera") if name in values)))]
+    if device["identifiers"] == expected:
+        return []
+    return [f"discovery: $.device.identifiers: is {device['identifiers']}, must be {expected}"]
 
 
 def faults_in(lines: Iterable[str]) -> Iterator[str]:

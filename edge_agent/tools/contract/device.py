@@ -42,6 +42,7 @@ class Device:
         has_password: whether it gives the broker a name and a password.
         has_certificate: whether it shows the broker a certificate of its own.
         cameras: its cameras.
+        discovery_prefix: first part of the topics for Home Assistant; None where it is told nothing.
     """
 
     prefix: str
@@ -50,6 +51,7 @@ class Device:
     has_password: bool
     has_certificate: bool
     cameras: Sequence[Watched]
+    discovery_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Place:
 def addresses_of(device: Device) -> Iterator[Place]:
     """Every topic of a device, those of the whole device first, then camera by camera."""
     known = {"prefix": device.prefix, "device": device.id}
+    if device.discovery_prefix is not None:
+        known["discovery_prefix"] = device.discovery_prefix
     open_in = {name: set(channel.parameters) - known.keys() for name, channel in CHANNELS.items()}
     for name, channel in CHANNELS.items():
         if not open_in[name]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,13 @@ from edge_agent.stages.encode.homeassistant import box, camera
 from edge_agent.stages.encode.homeassistant.camera import ONLINE
 from edge_agent.stages.encode.homeassistant.parts import Part, words
 from edge_agent.stages.encode.homeassistant.shown import ShownCamera, ShownDevice
+from edge_agent.stages.encode.words import MAX_NAME, one_line
 
 ORIGIN = "edge-agent"
 """Who says it: what is from others is left alone."""
+
+_PATH = re.compile("[a-zA-Z0-9_.-]{1,128}")
+_PLATFORM = re.compile("[a-z_]{1,32}")
 
 Gone = Mapping[str, str]
 """Parts of a device that were there once: the platform of each, by its path."""
@@ -96,7 +101,11 @@ def parts_of(payload: bytes) -> dict[str, str] | None:
     return {
         path: part["platform"]
         for path, part in parts.items()
-        if isinstance(part, dict) and isinstance(part.get("platform"), str) and len(part) > 1
+        if _PATH.fullmatch(path)
+        and isinstance(part, dict)
+        and isinstance(part.get("platform"), str)
+        and _PLATFORM.fullmatch(part["platform"])
+        and len(part) > 1
     }
 
 
@@ -137,9 +146,9 @@ def _camera(one: ShownCamera, device: ShownDevice) -> Part:
 def _device(device: ShownDevice, path: tuple[str, ...], name: str, model: str) -> Part:
     return {
         "identifiers": [_identifier(*path)],
-        "name": name,
+        "name": one_line(name) or path[-1],
         "manufacturer": ORIGIN,
-        "model": model,
+        "model": one_line(model, MAX_NAME),
         "sw_version": device.version,
     }
 
