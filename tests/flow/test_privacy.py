@@ -218,6 +218,7 @@ def test_the_agent_speaks_to_its_broker_only_and_writes_into_its_state_folder_on
     assert {path.name for path in observed.state.iterdir()} == {
         "outbox.db",
         "outbox.db.ballast",
+        "outbox.db.lock",
         "nuisance.json",
         "trail",
     }

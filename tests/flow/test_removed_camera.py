@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import program
 import pytest
-from brokers import Mosquitto, listening, needs_mosquitto, until
+from brokers import Listener, Mosquitto, needs_mosquitto, until
 from paho.mqtt import publish
 from program import LOOP, PATIENCE_S, ROOT, ZONES, camera
 
@@ -16,7 +17,8 @@ FOREIGN = {"edge/other/camera/back/motion", f"{ROOT}/camera/back/set/detect", f"
 
 
 def retained(broker: Mosquitto) -> set[str]:
-    with listening(broker.port) as listener:
+    """All topics that it keeps: those of others too, which the contract knows nothing of."""
+    with closing(Listener(broker.port)) as listener:
         until(lambda: {heard.topic for heard in list(listener.heard)} >= FOREIGN)
         threading.Event().wait(0.5)
         return {heard.topic for heard in listener.heard if heard.retain}
