@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 
 from edge_agent.edges.mqtt import access
 from edge_agent.edges.mqtt.access import Address, TellingSocket
+from edge_agent.edges.mqtt.client import Client
 from edge_agent.edges.mqtt.connection import Accepted, Connection, hang_up
 from edge_agent.edges.mqtt.notes import Notes
 from edge_agent.edges.mqtt.settings import MqttSettings
@@ -95,7 +96,7 @@ def dial(caller: Caller, address: Address, version: MQTTProtocolVersion, *, reta
 def _client(caller: Caller, address: Address, version: MQTTProtocolVersion) -> paho.Client:
     """A fresh client: paho's own reconnecting sends its whole queue again, past any window."""
     settings = caller.settings
-    client = paho.Client(
+    client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=caller.client_id,
         clean_session=None if version == MQTT_5 else True,
