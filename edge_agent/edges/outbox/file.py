@@ -95,6 +95,7 @@ class File:
                 self._database.execute(pragma).close()
             self._check()
             self._version = self._pragma("data_version")
+            self._changed = False
             self._stats: FileStats | None = file_stats(self._database)
             self.epoch = self.begin_epoch(above_epoch)
         except BaseException:
@@ -118,17 +119,22 @@ class File:
 
     def stats(self) -> FileStats:
         """What the file says; counted once, then kept in step."""
-        self.changed_outside()
+        self._look_outside()
         if self._stats is None:
             self._stats = file_stats(self._database)
         return replace(self._stats, bytes=used_bytes(self._database), oldest_utc_ns=oldest_utc_ns(self._database))
 
     def changed_outside(self) -> bool:
         """Whether another program, `outbox purge` say, has changed the file since this was last asked."""
+        self._look_outside()
+        changed, self._changed = self._changed, False
+        return changed
+
+    def _look_outside(self) -> None:
+        """Count anew what another program has changed, and remember it for whoever asks next."""
         version, self._version = self._version, self._pragma("data_version")
         if version != self._version:
-            self._stats = None
-        return bool(version != self._version)
+            self._stats, self._changed = None, True
 
     def insert(self, entries: Sequence[Entry], lost: int = 0) -> int:
         """Commit entries together; says how many others (or of these) were given up to make room for them.

@@ -441,8 +441,9 @@ class Outbox:
         return self._file
 
     def _begin(self, epoch: int) -> None:
-        self._epoch = epoch
-        self._ids = itertools.count()
+        with self._changed:  # or an id could be made of the old epoch and the new count, or the other way round
+            self._epoch = epoch
+            self._ids = itertools.count()
 
     def _replace(self, reason: str) -> None:
         """Set a damaged file aside, begin a new one, and bring over what can still be read."""
