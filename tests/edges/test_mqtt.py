@@ -346,6 +346,19 @@ def test_a_message_that_paho_cannot_read_costs_no_connection(broker: Mosquitto) 
 
 
 @brokers.needs_mosquitto
+def test_a_message_that_would_fill_the_memory_is_not_even_sent_to_us(broker: Mosquitto) -> None:
+    heard: list[int] = []
+    publish.single("large/kept", bytes(5 << 20), qos=1, retain=True, port=broker.port)
+    with connected(broker.url) as connection:
+        connection.subscribe("large/+", lambda message: heard.append(len(message.payload)))
+        for size in (3 << 20, 5 << 20, 1):
+            publish.single("large/new", bytes(size), qos=1, port=broker.port)
+        until(lambda: 1 in heard)
+        assert connection.lost is None
+    assert heard == [3 << 20, 1]
+
+
+@brokers.needs_mosquitto
 @pytest.mark.parametrize("protocol", [5, 3])
 def test_what_the_broker_kept_from_before_is_heard_as_such_or_not_at_all(broker: Mosquitto, protocol: int) -> None:
     topic = f"kept/{protocol}"
