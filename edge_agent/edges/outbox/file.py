@@ -6,6 +6,7 @@ import itertools
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -80,10 +81,26 @@ class Age(NamedTuple):
 
 
 class File:
-    """One open SQLite file: rows in and out, within its bound; raises what sqlite3 raises, knows no threads."""
+    """One open SQLite file: rows in and out, within its bound; raises what sqlite3 raises, knows no threads.
 
-    def __init__(self, path: Path, max_bytes: int, above_epoch: int, orphans: Orphans | None = None) -> None:
+    Args:
+        path: where it is.
+        max_bytes: its bound.
+        above_epoch: the number of its run is above this.
+        orphans: objects that were given up before their `end` came.
+        spared: ids of what is given up last, for it is under way.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        above_epoch: int,
+        orphans: Orphans | None = None,
+        spared: AbstractSet[int] = frozenset(),
+    ) -> None:
         self._orphans = Orphans() if orphans is None else orphans
+        self._spared = spared
         self._orphaned: set[str] = set()
         max_pages = max_bytes // PAGE_BYTES
         self._most_pages = max_pages - _SPARE_PAGES
@@ -236,9 +253,11 @@ class File:
 
     def _victims(self) -> list[int]:
         """Who goes next: the oldest updates, then the oldest objects, then an `end` whose `new` has arrived."""
-        for query in _VICTIMS:
-            if oldest := [row[0] for row in self._database.execute(query, (_VICTIM_ROWS,))]:
-                return oldest
+        for spared in (self._spared, frozenset[int]()):
+            for query in _VICTIMS:
+                rows = self._database.execute(query, (_VICTIM_ROWS + len(spared),))
+                if oldest := [row[0] for row in rows if row[0] not in spared]:
+                    return oldest[:_VICTIM_ROWS]
         return []
 
     def _give_up(self, ids: Sequence[int]) -> int:
