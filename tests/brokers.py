@@ -238,14 +238,16 @@ def listening(port: int, topic: str = "#", *, session: str = "", protocol: int =
         check(listener.heard)
 
 
-def request(port: int, topic: str, payload: bytes, *, answer_topic: str, correlation: bytes) -> None:
+def request(
+    port: int, topic: str, payload: bytes, *, answer_topic: str, correlation: bytes, retain: bool = False
+) -> None:
     """Publish with MQTT 5 and say where the answer is to go; wait until the broker has it."""
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect("127.0.0.1", port)
     client.loop_start()
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.ResponseTopic, properties.CorrelationData = answer_topic, correlation
-    client.publish(topic, payload, qos=1, properties=properties).wait_for_publish(DEADLINE_S)
+    client.publish(topic, payload, qos=1, retain=retain, properties=properties).wait_for_publish(DEADLINE_S)
     client.disconnect()
     client.loop_stop()
 

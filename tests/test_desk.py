@@ -239,6 +239,17 @@ def test_reload_of_a_wrong_file_is_answered_with_its_first_problem_and_nothing_c
     assert bench.command("reload")[0]["error"] == "there is no configuration file to read again"
 
 
+@pytest.mark.parametrize("sign", ["x", "é", "界", "😀"])
+def test_however_long_a_reason_is_and_whatever_it_is_written_in_it_is_answered(bench: Bench, sign: str) -> None:
+    def load() -> Settings:
+        raise ConfigError(sign * 400)
+
+    bench.reload.load = load
+    answer = bench.command("reload", id="a" * 64)[0]
+    assert answer["error"].startswith(sign * 150)
+    assert not answer["error"].strip(sign)
+
+
 # --- where answers go -----------------------------------------------------------------------------------------------
 
 

@@ -18,13 +18,11 @@ import threading
 import time
 import zlib
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 
-from edge_agent.edges import mqtt
 from edge_agent.edges.clock import Backoff, SystemClock
 from edge_agent.edges.deliver import Deliverer
-from edge_agent.edges.mqtt import MqttSettings
+from edge_agent.edges.mqtt import Brokers, MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxSettings
 from edge_agent.records import Message, MessageKind
 
@@ -84,7 +82,7 @@ def main(path: str, ledger_path: str, url: str, life: str, rate_hz: str, cameras
     with closing(Outbox(OutboxSettings(path=Path(path)), clock)) as outbox:
         deliverer = Deliverer(
             outbox=outbox,
-            connect=partial(mqtt.reconnect, settings, client_id="torture", will=will),
+            connect=Brokers(settings, client_id="torture", will=will, clock=clock).connect,
             clock=clock,
             settings=settings,
             backoff=Backoff(first_s=settings.retry_first_s, cap_s=settings.retry_cap_s, uniform=random.uniform),

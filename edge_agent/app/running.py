@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import closing, suppress
+from pathlib import Path
 
 from edge_agent.app.agent import Agent
 from edge_agent.commands.reload import Reload
 from edge_agent.config import Settings
-from edge_agent.errors import AgentError
+from edge_agent.edges.outbox import OutboxReader
+from edge_agent.errors import AgentError, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -43,3 +46,12 @@ def run(settings: Settings, stop: threading.Event, reload: Reload) -> None:
         if reload.settings is None or stop.is_set():
             return
         before, settings, reload.settings = settings, reload.settings, None
+        if before.outbox.path != settings.outbox.path:
+            _tell_of_those_left(before.outbox.path)
+
+
+def _tell_of_those_left(path: Path) -> None:
+    """Warn of events in an outbox that nobody empties any more."""
+    with suppress(StorageError), closing(OutboxReader(path)) as reader:
+        if waiting := reader.stats().waiting:
+            _log.warning("outbox %s: %d events stay there until outbox.path names it again", path, waiting)

@@ -235,5 +235,6 @@ def _refusal(command: Command, reason: str) -> Refusal:
 
 
 def _one_line(text: str) -> str:
-    """Text for an answer: printable, and not too long."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)[:_MOST_REASON]
+    """Text for an answer: printable, and not too long, counted as JSON escapes it."""
+    printed = "".join(sign if sign.isprintable() else " " for sign in text)
+    return printed.encode("utf-16-le")[: 2 * _MOST_REASON].decode("utf-16-le", "ignore")

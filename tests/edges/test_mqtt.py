@@ -330,6 +330,35 @@ def test_what_is_heard_comes_with_the_topic_for_its_answer_in_mqtt_5_and_without
 
 
 @brokers.needs_mosquitto
+def test_a_message_that_paho_cannot_read_costs_no_connection(broker: Mosquitto) -> None:
+    """MQTT 5 allows U+FEFF in a property; more than 20 that are not acknowledged, and mosquitto would send no more."""
+    heard: list[Heard] = []
+    odd: dict[str, Any] = {"payload": b"x", "answer_topic": "reply/\ufeff", "correlation": b"1"}
+    brokers.request(broker.port, "odd/kept", retain=True, **odd)
+    with connected(broker.url) as connection:
+        connection.subscribe("odd/+", heard.append)
+        for _ in range(21):
+            brokers.request(broker.port, "odd/one", **odd)
+        publish.single("odd/plain", b"y", qos=1, port=broker.port)
+        until(lambda: heard)
+        assert heard == [Heard(topic="odd/plain", payload=b"y")]
+        assert connection.lost is None
+
+
+@brokers.needs_mosquitto
+def test_a_message_that_would_fill_the_memory_is_not_even_sent_to_us(broker: Mosquitto) -> None:
+    heard: list[int] = []
+    publish.single("large/kept", bytes(5 << 20), qos=1, retain=True, port=broker.port)
+    with connected(broker.url) as connection:
+        connection.subscribe("large/+", lambda message: heard.append(len(message.payload)))
+        for size in (3 << 20, 5 << 20, 1):
+            publish.single("large/new", bytes(size), qos=1, port=broker.port)
+        until(lambda: 1 in heard)
+        assert connection.lost is None
+    assert heard == [3 << 20, 1]
+
+
+@brokers.needs_mosquitto
 @pytest.mark.parametrize("protocol", [5, 3])
 def test_what_the_broker_kept_from_before_is_heard_as_such_or_not_at_all(broker: Mosquitto, protocol: int) -> None:
     topic = f"kept/{protocol}"

@@ -72,7 +72,8 @@ def test_nothing_is_left_of_a_session_unless_asked(protocol: int) -> None:
     body = connect_packet(protocol)
     assert body[7] & 0x02  # Clean Start
     if protocol == 5:
-        assert body[10] == 0  # no properties, so that the session ends with the line
+        # One property, Maximum Packet Size, and no Session Expiry Interval, so that the session ends with the line.
+        assert body[10:16] == b"\x05\x27" + (4 << 20).to_bytes(4, "big")
 
 
 @pytest.mark.parametrize("will_delay_s", [30, 29.1])

@@ -63,6 +63,23 @@ def locked(outbox: Outbox, path: Path) -> Iterator[sqlite3.Connection]:
         yield holder
 
 
+@pytest.mark.parametrize("is_over", [False, True])
+def test_the_end_of_what_is_under_way_is_kept(outbox: Outbox, *, is_over: bool) -> None:
+    """Its `new` arrives, whatever becomes of the row."""
+    end = [event("under way", "end")]
+    outbox.put([event("under way", "new"), *(end if is_over else [])])
+    course = outbox.course()
+    course.look()
+    [under_way] = course.heads()
+    course.passed(under_way)
+    for number in range(400):
+        outbox.put([event(f"later {number}", "new")])
+    outbox.ack([under_way.id])
+    outbox.put([] if is_over else end)
+    assert "under way" in subjects(left(outbox), "end")
+    assert "under way" not in subjects(left(outbox), "new")
+
+
 def test_of_a_full_file_the_oldest_objects_go_whole(outbox: Outbox) -> None:
     for number in range(500):  # always ten of them there at a time
         outbox.put([event(str(number), "new")])

@@ -14,6 +14,7 @@ import program
 import pytest
 from brokers import Listener, Mosquitto, needs_mosquitto, until
 from paho.mqtt import publish
+from ports import free_port
 from program import LOOP, PATIENCE_S, ROOT, SOON_S, Agent, camera, events_in, objects, wait_for_new
 
 pytestmark = needs_mosquitto
@@ -186,6 +187,17 @@ def test_a_configuration_is_read_anew_when_it_is_right_and_named_when_it_is_wron
         runs.setdefault((event["run_id"], event["camera"]), []).append(event["seq"])
     assert len(runs) >= 2
     assert all(seqs == list(range(len(seqs))) for seqs in runs.values())  # none is lost
+
+
+def test_events_in_an_outbox_that_the_configuration_no_longer_names_are_named_in_the_log(tmp_path: Path) -> None:
+    with program.running(tmp_path, camera(**LOOP), mqtt={"url": f"mqtt://127.0.0.1:{free_port()}"}) as agent:
+        until(agent.waiting, within_s=PATIENCE_S)
+        settings = json.loads(agent.config.read_text())
+        program.write_config(agent.config, settings | {"outbox": {"path": str(tmp_path / "other.db")}})
+        agent.send_signal(signal.SIGHUP)
+        until((tmp_path / "other.db").exists, within_s=SOON_S)
+        assert agent.stop(within_s=SOON_S) == 0
+        assert f"outbox {agent.outbox}: {len(agent.waiting())} events stay there" in agent.log
 
 
 def test_a_configuration_with_which_nothing_begins_is_taken_back(

@@ -377,6 +377,15 @@ def test_there_is_room_for_what_is_gone_too() -> None:
     assert list(json.loads(full.message.payload)["components"])[:300] == list(gone[TOPICS.camera("c")])
 
 
+def test_what_others_made_up_as_gone_takes_no_more_than_its_part() -> None:
+    gone = {
+        topic: {f"made.up.{index}": "sensor" for index in range(10_000)} for topic in (TOPICS.agent, TOPICS.camera("c"))
+    }
+    for one in announce(a_device(a_large_camera("c", 20, 16, 16)), TOPICS, gone):
+        assert len(one.message.payload) <= MAX_STATE_BYTES
+        assert "status" in json.loads(one.message.payload)["components"]
+
+
 # Any configuration
 
 IDENTIFIERS = st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True)

@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 
 from edge_agent.edges.mqtt import access
 from edge_agent.edges.mqtt.access import Address, TellingSocket
+from edge_agent.edges.mqtt.client import Client
 from edge_agent.edges.mqtt.connection import Accepted, Connection, hang_up
 from edge_agent.edges.mqtt.notes import Notes
 from edge_agent.edges.mqtt.settings import MqttSettings
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 MQTT_5 = MQTTProtocolVersion.MQTTv5
 MQTT_311 = MQTTProtocolVersion.MQTTv311
+_MOST_PACKET_BYTES = 4 << 20
+"""Longest message that is heard: far more than any that means something to us. paho holds three copies of it."""
+
 _VERSION_NAMES = {MQTT_5: "5", MQTT_311: "3.1.1"}
 
 
@@ -73,12 +77,13 @@ def dial(caller: Caller, address: Address, version: MQTTProtocolVersion, *, reta
     notes = Notes(round(settings.user_timeout_s * 1000))
     notes.follow(client)
     try:
-        if _lasts(caller, version):
-            client.connect(
-                address.host, address.port, round(settings.keepalive_s), clean_start=False, properties=_session(caller)
-            )
-        else:
-            client.connect(address.host, address.port, round(settings.keepalive_s))
+        client.connect(
+            address.host,
+            address.port,
+            round(settings.keepalive_s),
+            clean_start=False if _lasts(caller, version) else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_wishes(caller, version),
+        )
     except (OSError, ValueError) as error:
         raise BrokerError(f"broker {address}: {why_unreachable(error, settings.ack_timeout_s)}") from error
     client.loop_start()
@@ -95,7 +100,7 @@ def dial(caller: Caller, address: Address, version: MQTTProtocolVersion, *, reta
 def _client(caller: Caller, address: Address, version: MQTTProtocolVersion) -> paho.Client:
     """A fresh client: paho's own reconnecting sends its whole queue again, past any window."""
     settings = caller.settings
-    client = paho.Client(
+    client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=caller.client_id,
         clean_session=None if version == MQTT_5 else True,
@@ -115,9 +120,14 @@ def _lasts(caller: Caller, version: MQTTProtocolVersion) -> bool:
     return version == MQTT_5 and caller.will is not None and caller.settings.will_delay_s > 0
 
 
-def _session(caller: Caller) -> Properties:
+def _wishes(caller: Caller, version: MQTTProtocolVersion) -> Properties | None:
+    """What MQTT 5 lets us ask for: no message that would fill the memory, and how long to keep the session."""
+    if version != MQTT_5:
+        return None
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's types end here
-    properties.SessionExpiryInterval = math.ceil(caller.settings.will_delay_s)
+    properties.MaximumPacketSize = _MOST_PACKET_BYTES
+    if _lasts(caller, version):
+        properties.SessionExpiryInterval = math.ceil(caller.settings.will_delay_s)
     return properties
 
 

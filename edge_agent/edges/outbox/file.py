@@ -6,6 +6,7 @@ import itertools
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -80,10 +81,26 @@ class Age(NamedTuple):
 
 
 class File:
-    """One open SQLite file: rows in and out, within its bound; raises what sqlite3 raises, knows no threads."""
+    """One open SQLite file: rows in and out, within its bound; raises what sqlite3 raises, knows no threads.
 
-    def __init__(self, path: Path, max_bytes: int, above_epoch: int, orphans: Orphans | None = None) -> None:
+    Args:
+        path: where it is.
+        max_bytes: its bound.
+        above_epoch: the number of its run is above this.
+        orphans: objects that were given up before their `end` came.
+        spared: ids of what is given up last, for it is under way.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_bytes: int,
+        above_epoch: int,
+        orphans: Orphans | None = None,
+        spared: AbstractSet[int] = frozenset(),
+    ) -> None:
         self._orphans = Orphans() if orphans is None else orphans
+        self._spared = spared
         self._orphaned: set[str] = set()
         max_pages = max_bytes // PAGE_BYTES
         self._most_pages = max_pages - _SPARE_PAGES
@@ -95,6 +112,7 @@ class File:
                 self._database.execute(pragma).close()
             self._check()
             self._version = self._pragma("data_version")
+            self._changed = False
             self._stats: FileStats | None = file_stats(self._database)
             self.epoch = self.begin_epoch(above_epoch)
         except BaseException:
@@ -118,17 +136,22 @@ class File:
 
     def stats(self) -> FileStats:
         """What the file says; counted once, then kept in step."""
-        self.changed_outside()
+        self._look_outside()
         if self._stats is None:
             self._stats = file_stats(self._database)
         return replace(self._stats, bytes=used_bytes(self._database), oldest_utc_ns=oldest_utc_ns(self._database))
 
     def changed_outside(self) -> bool:
         """Whether another program, `outbox purge` say, has changed the file since this was last asked."""
+        self._look_outside()
+        changed, self._changed = self._changed, False
+        return changed
+
+    def _look_outside(self) -> None:
+        """Count anew what another program has changed, and remember it for whoever asks next."""
         version, self._version = self._version, self._pragma("data_version")
         if version != self._version:
-            self._stats = None
-        return bool(version != self._version)
+            self._stats, self._changed = None, True
 
     def insert(self, entries: Sequence[Entry], lost: int = 0) -> int:
         """Commit entries together; says how many others (or of these) were given up to make room for them.
@@ -230,9 +253,11 @@ class File:
 
     def _victims(self) -> list[int]:
         """Who goes next: the oldest updates, then the oldest objects, then an `end` whose `new` has arrived."""
-        for query in _VICTIMS:
-            if oldest := [row[0] for row in self._database.execute(query, (_VICTIM_ROWS,))]:
-                return oldest
+        for spared in (self._spared, frozenset[int]()):
+            for query in _VICTIMS:
+                rows = self._database.execute(query, (_VICTIM_ROWS + len(spared),))
+                if oldest := [row[0] for row in rows if row[0] not in spared]:
+                    return oldest[:_VICTIM_ROWS]
         return []
 
     def _give_up(self, ids: Sequence[int]) -> int:

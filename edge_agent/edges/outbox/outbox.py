@@ -83,6 +83,7 @@ class Outbox:
         self._acked: set[int] = set()
         self._doomed: dict[int, str] = {}  # to be set aside, and why
         self._orphans = Orphans()
+        self._under_way: set[int] = set()  # what a connection has taken: it arrives, whatever becomes of its row
         self._tally = Tally(settings.path, clock)
         self._lost_in_memory = 0
         self._put_total = 0
@@ -140,6 +141,7 @@ class Outbox:
         """The order in which events leave over a new connection, or over one on which those of `skip` are under way."""
         with self._disk:
             self._changed_outside = False
+            self._under_way.intersection_update([one for one in self._under_way if one in skip])
         return Course(self._index, self._fetch, lambda: self._changed_outside, skip)
 
     def ack(self, ids: Iterable[int]) -> None:
@@ -147,6 +149,7 @@ class Outbox:
         with self._disk:
             acked = set(ids)
             self._acked_total += len(acked)
+            self._under_way -= acked
             self._acked |= acked - self._forget_in_memory(acked)
             self._delete_acked()
 
@@ -160,6 +163,7 @@ class Outbox:
         """
         with self._disk:
             self._doomed[entry_id] = reason
+            self._under_way.discard(entry_id)
             self._flush()
             if not self._waits_in_memory(entry_id):
                 self._bury_doomed()
@@ -269,6 +273,7 @@ class Outbox:
             on_disk = self._whole_rows(lambda file: file.fetch(ids))
             wanted = set(ids) - self._unseen
             entries = [entry for entry in (*on_disk, *self._in_memory()) if entry.id in wanted]
+            self._under_way.update(entry.id for entry in entries)
             return list(map(self._dated, entries))
 
     @property
@@ -347,7 +352,8 @@ class Outbox:
             too_many = len(self._memory) - _MEMORY_EVENTS
             if too_many <= 0:
                 return
-            gone, orphans = victims(tuple(self._memory), too_many)
+            waiting = [entry for entry in self._memory if entry.id not in self._under_way]
+            gone, orphans = victims(waiting, too_many)
         self._orphans.add(orphans)
         self._forget_in_memory(gone)
         self._lose("the disk takes nothing and the memory list is full", len(gone))
@@ -436,13 +442,14 @@ class Outbox:
     def _opened(self) -> File:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = File(self._path, self._max_bytes, above_epoch=self._epoch, orphans=self._orphans)
+            self._file = File(self._path, self._max_bytes, self._epoch, self._orphans, self._under_way)
             self._begin(self._file.epoch)
         return self._file
 
     def _begin(self, epoch: int) -> None:
-        self._epoch = epoch
-        self._ids = itertools.count()
+        with self._changed:  # or an id could be made of the old epoch and the new count, or the other way round
+            self._epoch = epoch
+            self._ids = itertools.count()
 
     def _replace(self, reason: str) -> None:
         """Set a damaged file aside, begin a new one, and bring over what can still be read."""

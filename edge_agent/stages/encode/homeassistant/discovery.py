@@ -21,6 +21,8 @@ ORIGIN = "edge-agent"
 
 _PATH = re.compile("[a-zA-Z0-9_.-]{1,128}")
 _PLATFORM = re.compile("[a-z_]{1,32}")
+_MOST_GONE_BYTES = MAX_STATE_BYTES // 2
+"""Of a message for what is gone: more than all parts of a full one take, for a platform without options is short."""
 
 Gone = Mapping[str, str]
 """Parts of a device that were there once: the platform of each, by its path."""
@@ -162,18 +164,25 @@ def _announcement(topic: str, head: Part, parts: Mapping[str, Part], said: Gone)
 
     What is gone stands first: Home Assistant skips the rest of a message at a part that it is just setting up.
     """
-    tombs = {path: {"platform": platform} for path, platform in said.items() if path not in parts}
+    tombs = _fitting(
+        {path: {"platform": platform} for path, platform in said.items() if path not in parts}, _MOST_GONE_BYTES
+    )
     whole = {
         **head,
         "availability_mode": "all",
         "origin": {"name": ORIGIN, "sw_version": head["device"]["sw_version"]},
     }
     room = MAX_STATE_BYTES - len(_json({**whole, "components": tombs}))
+    kept = _fitting(parts, room)
+    payload = _json({**whole, "components": {**tombs, **kept}})
+    return Announcement(message=Message(topic=topic, payload=payload, kind="state"), left_out=len(parts) - len(kept))
+
+
+def _fitting(parts: Mapping[str, Part], room: int) -> dict[str, Part]:
+    """The first parts, as many as there is room for."""
     sizes = (len(_json({path: part})) for path, part in parts.items())  # two braces more than it takes, less a comma
     fitting = sum(used <= room for used in itertools.accumulate(sizes))
-    kept = dict(itertools.islice(parts.items(), fitting))
-    payload = _json({**whole, "components": {**tombs, **kept}})
-    return Announcement(message=Message(topic=topic, payload=payload, kind="state"), left_out=len(parts) - fitting)
+    return dict(itertools.islice(parts.items(), fitting))
 
 
 def _json(content: Mapping[str, Any]) -> bytes:
