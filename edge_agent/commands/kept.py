@@ -9,6 +9,7 @@ from typing import Any
 from edge_agent.camera_line import Dial
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.kept import KeptFile
+from edge_agent.errors import StorageError
 from edge_agent.records import InForce, Message
 from edge_agent.stages.commands import changes as changing
 from edge_agent.stages.commands.changes import Change
@@ -64,6 +65,8 @@ class Changes:
                 self._over_s[change.camera, change.name] = self._clock.monotonic_s() + min(left_s, lasts_s)
             _log.info('camera "%s": %s is %s, as a command has set it', change.camera, change.name, _text(change.value))
         self._apply()
+        if valid != kept:
+            self._forget_those_dropped()
 
     def set(self, cameras: Iterable[str], name: SettingName, value: bool | float | None, for_s: float | None) -> None:  # noqa: FBT001
         """Change a setting of some cameras; to None is back to the configuration.
@@ -131,6 +134,13 @@ class Changes:
             }
             for change in self.now
         ]
+
+    def _forget_those_dropped(self) -> None:
+        """Else one would come back as soon as the configuration says again what it said then."""
+        try:
+            self._file.write(changing.to_json(self.now))
+        except StorageError as error:
+            _log.warning("what was dropped may come back with a later configuration: %s", error)
 
     def _apply(self) -> None:
         for camera, dial in self._dials.items():
