@@ -568,4 +568,4 @@ def test_a_command_is_heard_done_and_answered_over_a_broker(
         until(lambda: asker.answers)
         assert asker.answers == [done("detect", camera="front")]
         assert not bench.cameras["front"].dial.now.detect
-    assert "command: detect of front" in caplog.messages
+    assert "command: detect of front: OFF" in caplog.messages

@@ -13,7 +13,7 @@ from edge_agent.errors import StorageError
 from edge_agent.records import InForce, Message
 from edge_agent.stages.commands import changes as changing
 from edge_agent.stages.commands.changes import Change
-from edge_agent.stages.commands.command import SETTING_NAMES, SettingName
+from edge_agent.stages.commands.command import SETTING_NAMES, SettingName, value_text
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import iso_time
 from edge_agent.stages.encode.topics import Topics
@@ -63,7 +63,9 @@ class Changes:
                 lasts_s = (change.until_utc_ns - change.since_utc_ns) / 1e9
                 left_s = (change.until_utc_ns - self._clock.utc_ns()) / 1e9
                 self._over_s[change.camera, change.name] = self._clock.monotonic_s() + min(left_s, lasts_s)
-            _log.info('camera "%s": %s is %s, as a command has set it', change.camera, change.name, _text(change.value))
+            _log.info(
+                'camera "%s": %s is %s, as a command has set it', change.camera, change.name, value_text(change.value)
+            )
         self._apply()
         if valid != kept:
             self._forget_those_dropped()
@@ -147,7 +149,3 @@ class Changes:
             now = changing.in_force(self._configured[camera], camera, self.now)
             if now != dial.now:
                 dial.now = now
-
-
-def _text(value: bool | float) -> str:  # noqa: FBT001
-    return ("ON" if value else "OFF") if isinstance(value, bool) else f"{value:g}"
