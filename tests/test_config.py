@@ -352,10 +352,18 @@ def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str | bytes, 
         ),
         ("mqtt: {password: [hunter2]}\n", ["1:18: mqtt.password: is a list, must be text"]),
         (
-            "mqtt: {password: hunter2, password_file: f}\n",
-            ["1:27: mqtt.password_file: stands beside `password` (line 1); only one of them may"],
+            "mqtt: {username: edge, password: hunter2, password_file: f}\n",
+            ["1:43: mqtt.password_file: stands beside `password` (line 1); only one of them may"],
         ),
-        ("mqtt: {password: hunter2, password_file: }\n", []),
+        ("mqtt: {username: edge, password: hunter2, password_file: }\n", []),
+        (
+            "mqtt: {password: hunter2}\n",
+            ["1:8: mqtt.password: needs `username` beside it; without one no password is sent"],
+        ),
+        (
+            "mqtt: {username: , password_file: f}\n",
+            ["1:20: mqtt.password_file: needs `username` beside it; without one no password is sent"],
+        ),
         (
             "mqtt: {cert_file: c, url: 'mqtts://h'}\n",
             ["1:8: mqtt.cert_file: needs `key_file` beside it"],
@@ -649,7 +657,7 @@ def test_paths_are_taken_from_the_folder_of_the_file(tmp_path: Path, monkeypatch
     text = """\
 device: {id: box}
 model: {path: models/a.onnx, labels: /srv/labels.txt}
-mqtt: {password_file: ../secret}
+mqtt: {username: box, password_file: ../secret}
 outbox: {path: outbox.db}
 cameras:
   - {id: a, source: "file://clips/a.mp4"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -415,6 +416,33 @@ def test_a_configuration_that_was_changed_since_wins_and_a_camera_that_is_gone_i
     ]
 
 
+def test_what_was_dropped_once_does_not_come_back_when_the_configuration_says_again_what_it_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with restarted(tmp_path) as bench:
+        bench.say(TOPICS.set_threshold("front"), b"0.7")
+        bench.say(TOPICS.set_rate_hz("front"), b"1")
+    changed = InForce(detect=True, threshold=0.5, rate_hz=5.0)
+    for _ in range(2):
+        with restarted(tmp_path, Camera("front"), configured={"front": changed}):
+            pass
+    assert caplog.text.count("the changed threshold is dropped") == 1
+    with restarted(tmp_path) as later:
+        assert later.cameras["front"].dial.now == InForce(detect=True, threshold=0.4, rate_hz=1.0)
+
+
+def test_a_disk_that_does_not_let_what_was_dropped_be_forgotten_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with restarted(tmp_path) as bench:
+        bench.say(TOPICS.set_threshold("front"), b"0.7")
+    changed = InForce(detect=True, threshold=0.5, rate_hz=5.0)
+    (tmp_path / f".runtime.json.{os.getpid()}.part").mkdir()  # no file can be written there
+    with restarted(tmp_path, Camera("front"), configured={"front": changed}) as later:
+        assert later.cameras["front"].dial.now == changed
+    assert "what was dropped may come back" in caplog.text
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"null", b'{"schema":1}', b" " * (2 << 20)])
 def test_a_damaged_file_counts_as_none_and_is_replaced(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
@@ -551,4 +579,4 @@ def test_a_command_is_heard_done_and_answered_over_a_broker(
         until(lambda: asker.answers)
         assert asker.answers == [done("detect", camera="front")]
         assert not bench.cameras["front"].dial.now.detect
-    assert "command: detect of front" in caplog.messages
+    assert "command: detect of front: OFF" in caplog.messages

@@ -95,8 +95,8 @@ def _summary(table: LiveTable, annotated: Path) -> str:
     types = ", ".join(f"{count} {name}" for name, count in sorted(table.event_types.items()))
     return f"""
 {len(table.objects)} objects were reported in {sum(table.event_types.values())} events over MQTT ({types}).
-Nine people walk through the clip: who is lost behind the post comes back as a new object, and a traffic cone passes
-for a person for a while. That is where the tracker stands.
+Nine people walk through the clip: who is lost behind the post comes back as a new object. That is where the tracker
+stands.
 No picture was sent: an event has no field that could hold one.
 See for yourself what was understood: {annotated}
 

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,10 @@ def _stats(path: Path, args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps({**stats, "dead_reasons": reasons}, indent=2))
         return
+    oldest_utc_ns = stats.pop("oldest_utc_ns")
     print("\n".join(f"{name:14} {value}" for name, value in stats.items()))
+    if oldest_utc_ns is not None:
+        print(f"{'oldest':14} {datetime.fromtimestamp(oldest_utc_ns // 10**9, timezone.utc):%Y-%m-%dT%H:%M:%SZ}")
     for reason, count in reasons.items():
         print(f"  {count} dead: {reason}")
 

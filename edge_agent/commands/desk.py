@@ -24,7 +24,7 @@ from edge_agent.edges.outbox import Outbox
 from edge_agent.records import Heard, Message
 from edge_agent.stages.commands import answer_topic
 from edge_agent.stages.commands.bucket import Bucket
-from edge_agent.stages.commands.command import SETTING_NAMES, Command, CommandsSettings, Refusal
+from edge_agent.stages.commands.command import SETTING_NAMES, Command, CommandsSettings, Refusal, told
 from edge_agent.stages.commands.reading import MOST_BYTES, is_empty, read_command, read_setting
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.topics import Topics, split_set
@@ -195,7 +195,8 @@ class Desk:
             answer: Message | None = answering(str(error))
         else:
             self._add(done=1)
-            _log.info("command: %s", f"{asked.name} of {asked.camera}" if asked.camera else asked.name)
+            # A ping changes nothing, and may come every minute.
+            _log.log(logging.DEBUG if asked.name == "ping" else logging.INFO, "command: %s", told(asked))
             answer = answering(None) if is_done else None
         if asked.id is not None:
             at_s = self._clock.monotonic_s()

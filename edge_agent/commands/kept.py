@@ -9,10 +9,11 @@ from typing import Any
 from edge_agent.camera_line import Dial
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.kept import KeptFile
+from edge_agent.errors import StorageError
 from edge_agent.records import InForce, Message
 from edge_agent.stages.commands import changes as changing
 from edge_agent.stages.commands.changes import Change
-from edge_agent.stages.commands.command import SETTING_NAMES, SettingName
+from edge_agent.stages.commands.command import SETTING_NAMES, SettingName, value_text
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.native import iso_time
 from edge_agent.stages.encode.topics import Topics
@@ -62,8 +63,12 @@ class Changes:
                 lasts_s = (change.until_utc_ns - change.since_utc_ns) / 1e9
                 left_s = (change.until_utc_ns - self._clock.utc_ns()) / 1e9
                 self._over_s[change.camera, change.name] = self._clock.monotonic_s() + min(left_s, lasts_s)
-            _log.info('camera "%s": %s is %s, as a command has set it', change.camera, change.name, _text(change.value))
+            _log.info(
+                'camera "%s": %s is %s, as a command has set it', change.camera, change.name, value_text(change.value)
+            )
         self._apply()
+        if valid != kept:
+            self._forget_those_dropped()
 
     def set(self, cameras: Iterable[str], name: SettingName, value: bool | float | None, for_s: float | None) -> None:  # noqa: FBT001
         """Change a setting of some cameras; to None is back to the configuration.
@@ -132,12 +137,15 @@ class Changes:
             for change in self.now
         ]
 
+    def _forget_those_dropped(self) -> None:
+        """Else one would come back as soon as the configuration says again what it said then."""
+        try:
+            self._file.write(changing.to_json(self.now))
+        except StorageError as error:
+            _log.warning("what was dropped may come back with a later configuration: %s", error)
+
     def _apply(self) -> None:
         for camera, dial in self._dials.items():
             now = changing.in_force(self._configured[camera], camera, self.now)
             if now != dial.now:
                 dial.now = now
-
-
-def _text(value: bool | float) -> str:  # noqa: FBT001
-    return ("ON" if value else "OFF") if isinstance(value, bool) else f"{value:g}"

@@ -110,6 +110,9 @@ def _stated(root: Node, section: str, key: str) -> Node | None:
 
 def _mqtt(root: Node) -> Iterator[Fault]:
     yield from _one_of(root, "mqtt", "password", "password_file")
+    password = _stated(root, "mqtt", "password") or _stated(root, "mqtt", "password_file")
+    if password and password.text and not _stated(root, "mqtt", "username"):
+        yield password.key_fault("needs `username` beside it; without one no password is sent")
     for key, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         file = _stated(root, "mqtt", key)
         if file and not _stated(root, "mqtt", other):

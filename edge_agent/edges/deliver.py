@@ -366,7 +366,7 @@ class Deliverer:
                 self._add(failures=1)
                 self._last_failure = str(error)
                 retry_s = self._backoff.next_s()
-                self._say(str(error), f"retry in {retry_s:.0f} s")
+                self._say(str(error), f"retry in {math.ceil(retry_s)} s")
                 self._rest(retry_s, stop)
 
     def run_once(self, stop: threading.Event) -> None:

@@ -109,6 +109,12 @@ def test_a_key_of_another_certificate_is_for_a_person_to_mend(mutual: Mosquitto,
         open_connection(mutual, ca_file=authority.certificate, cert_file=first.certificate, key_file=second.key)
 
 
+def test_a_certificate_and_a_key_that_were_swapped_are_said(mutual: Mosquitto, authority: Authority) -> None:
+    own = authority.sign("swapped")
+    with pytest.raises(ConfigError, match=r"mqtt\.cert_file .*: not a certificate and a key as PEM .*swapped\?"):
+        open_connection(mutual, ca_file=authority.certificate, cert_file=own.key, key_file=own.certificate)
+
+
 def test_an_authority_that_nobody_knows_is_said(mutual: Mosquitto) -> None:
     assert "it is signed by an authority that this machine does not know; put the authority's certificate" in refusal(
         mutual

@@ -17,7 +17,7 @@ from edge_agent.records import InForce
 from edge_agent.stages.commands import answer_topic, changes, reading
 from edge_agent.stages.commands.bucket import Bucket
 from edge_agent.stages.commands.changes import Change
-from edge_agent.stages.commands.command import NAMES, SETTING_NAMES, Command, Refusal
+from edge_agent.stages.commands.command import NAMES, SETTING_NAMES, Command, Refusal, told
 from edge_agent.stages.commands.reading import MOST_BYTES, read_command, read_setting
 from edge_agent.stages.encode.topics import Topics, split_set
 
@@ -64,6 +64,21 @@ def test_a_command_needs_its_name_alone_where_it_is_about_everything(name: Any) 
 )
 def test_arguments_are_read_with_their_types(name: str, args: dict[str, Any], command: Command) -> None:
     assert asked(id="7", name=name, args=args) == command
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (Command(name="resume"), "resume"),
+        (Command(name="restart_camera", camera="front"), "restart_camera of front"),
+        (Command(name="pause", camera="front", for_s=90.0), "pause of front: for 90 s"),
+        (Command(name="detect", camera="front", value=False), "detect of front: OFF"),
+        (Command(name="threshold", camera="front", value=0.55), "threshold of front: 0.55"),
+        (Command(name="rate_hz", camera="front"), "rate_hz of front: as configured"),
+    ],
+)
+def test_the_log_tells_what_was_set_to_which_value(command: Command, line: str) -> None:
+    assert told(command) == line
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ class Announcer:
         self._remember(self._own | self._stale)  # before anything is sent, so that a power cut leaves nothing unknown
         cleared = [Message(topic=topic, payload=b"", kind="state") for topic in sorted(self._stale)]
         if self._said_s is None and cleared:
-            _log.info("Home Assistant: %s", ", ".join(f"{one.topic} is cleared" for one in cleared))
+            _log.info("Home Assistant: %s", ", ".join(f"clearing {one.topic}" for one in cleared))
         self._outbox.put([*cleared, *self._write(self._gone)])
         self._said_s, self._forgotten = now_s, False
 

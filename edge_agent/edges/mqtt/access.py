@@ -133,6 +133,8 @@ def _why_unusable(error: OSError) -> str:
     """What is wrong with a certificate and its key, and what to do."""
     if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
         return "the key belongs to another certificate"
+    if isinstance(error, ssl.SSLError):
+        return f"not a certificate and a key as PEM ({error.reason or error}); were the two swapped?"
     return error.strerror or str(error)
 
 

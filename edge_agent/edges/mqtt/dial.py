@@ -93,7 +93,7 @@ def dial(caller: Caller, address: Address, version: MQTTProtocolVersion, *, reta
         hang_up(client)
         raise refusal
     accepted = _accepted(caller, address, version, notes.said)
-    log.info("broker %s: connected with MQTT %s", address, accepted.protocol)
+    log.info("broker %s: connected with MQTT %s as %s", address, accepted.protocol, caller.client_id)
     return Connection(client, notes, accepted, will)
 
 

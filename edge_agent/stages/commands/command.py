@@ -49,6 +49,19 @@ class Command:
     for_s: float | None = None
 
 
+def told(command: Command) -> str:
+    """A command for the log: what, with which camera, to which value, for how long."""
+    what = f"{command.name} of {command.camera}" if command.camera else command.name
+    if command.name in SETTING_NAMES:
+        return f"{what}: {'as configured' if command.value is None else value_text(command.value)}"
+    return what if command.for_s is None else f"{what}: for {command.for_s:g} s"
+
+
+def value_text(value: bool | float) -> str:  # noqa: FBT001
+    """What a setting is, for people: `ON`, `OFF` or the number."""
+    return ("ON" if value else "OFF") if isinstance(value, bool) else f"{value:g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Something that will not be done.
