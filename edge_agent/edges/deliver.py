@@ -420,7 +420,6 @@ class Deliverer:
         """
         if not flight.unheard or self._clock.monotonic_s() - flight.asked_s < _MINUTE_S:
             return
-        flight.asked_s = self._clock.monotonic_s()
         for subscription in tuple(flight.unheard):
             self._beat()
             try:
@@ -431,6 +430,7 @@ class Deliverer:
                 self._say(str(error))
             else:
                 flight.unheard.remove(subscription)
+        flight.asked_s = self._clock.monotonic_s()  # after the last answer, for which it may have waited long
 
     def _room(self, flight: _Flight) -> int:
         """How many more may be sent now: one at a time where something has just broken a connection."""

@@ -413,6 +413,28 @@ def test_a_refused_subscription_is_said_and_asked_for_again_and_the_rest_goes_on
     assert len(said) == 2
 
 
+def test_a_broker_that_takes_long_to_refuse_a_subscription_is_not_asked_all_the_time(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+    clock = FakeClock()
+
+    def reply(first: int, body: bytes) -> bytes:
+        if first == CONNECT:
+            return ACCEPT_5
+        if first == SUBSCRIBE:
+            asked.append(body)
+            clock.advance(70)
+            return b"\x90\x04" + body[:2] + bytes([0, NOT_AUTHORIZED])
+        return puback(body) if first & 0xF0 == PUBLISH else b""
+
+    with bench_with(clock, tmp_path / "outbox.db") as bench, closing(ScriptedBroker(reply)) as broker:
+        bench.subscriptions = (Subscription("secret/x", lambda _: None),)
+        with bench.delivering(broker.url) as deliverer:
+            for number in range(3):
+                bench.outbox.put([event(number)])
+                until(lambda: deliverer.counters.acked == number + 1)  # noqa: B023
+            assert len(asked) == 1
+
+
 @brokers.needs_mosquitto
 def test_answers_go_first_and_are_not_kept_by_the_broker(bench: Bench, broker: Mosquitto) -> None:
     bench.outbox.put([event(0), ONLINE, answer(1), answer(2)])
