@@ -29,9 +29,9 @@ from edge_agent.commands.kept import Changes
 from edge_agent.commands.office import Office
 from edge_agent.commands.reload import Reload
 from edge_agent.config import Settings
-from edge_agent.edges import deliver, mqtt
+from edge_agent.edges import mqtt
 from edge_agent.edges.clock import Backoff, SystemClock
-from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.deliver import Deliverer, deliverer
 from edge_agent.edges.kept import KeptFile
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxSettings
@@ -568,7 +568,7 @@ def test_a_command_is_heard_done_and_answered_over_a_broker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(deliver, "_TURN_S", 0.1)
+    monkeypatch.setattr(deliverer, "_TURN_S", 0.1)
     with (
         brokers.running(tmp_path) as broker,
         closing(Asker(broker)) as asker,

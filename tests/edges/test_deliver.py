@@ -18,9 +18,9 @@ from brokers import ACCEPT_5, CONNECT, PUBLISH, Mosquitto, ScriptedBroker, packe
 from fakes import FakeClock
 from paho.mqtt import publish
 
-from edge_agent.edges import deliver, mqtt
+from edge_agent.edges import mqtt
 from edge_agent.edges.clock import Backoff, Clock, SystemClock
-from edge_agent.edges.deliver import Deliverer, Line, Subscription
+from edge_agent.edges.deliver import Deliverer, Line, Subscription, deliverer
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxSettings
 from edge_agent.errors import BrokerError, ConfigError
@@ -91,8 +91,8 @@ class Bench:
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter turns, so that no test waits for what it does not test."""
-    monkeypatch.setattr(deliver, "_TURN_S", 0.1)
-    monkeypatch.setattr(deliver, "_ACK_EVERY_S", 0.05)
+    monkeypatch.setattr(deliverer, "_TURN_S", 0.1)
+    monkeypatch.setattr(deliverer, "_ACK_EVERY_S", 0.05)
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from brokers import Listener, Mosquitto, until
 from fakes import FakeClock
 from program import environment
 
-from edge_agent.edges import deliver, mqtt
+from edge_agent.edges import mqtt
 from edge_agent.edges.clock import Backoff
-from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.deliver import Deliverer, deliverer
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.outbox import Outbox, OutboxEditor, OutboxSettings
 from edge_agent.records import Message
@@ -35,8 +35,8 @@ def event(camera: str, number: int) -> Message:
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter turns, so that no test waits for what it does not test."""
-    monkeypatch.setattr(deliver, "_TURN_S", 0.05)
-    monkeypatch.setattr(deliver, "_ACK_EVERY_S", 0.05)
+    monkeypatch.setattr(deliverer, "_TURN_S", 0.05)
+    monkeypatch.setattr(deliverer, "_ACK_EVERY_S", 0.05)
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from other_brokers import KINDS, MOST_BYTES, PASSWORD, USER, Broker, Kind
 from proxy import proxy_of
 from pydantic import SecretStr
 
-from edge_agent.edges import deliver
 from edge_agent.edges.clock import Backoff, SystemClock
-from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.deliver import Deliverer, deliverer
 from edge_agent.edges.mqtt import Brokers, Connection, MqttSettings, Receipt, connect
 from edge_agent.edges.outbox import Outbox, OutboxSettings
 from edge_agent.errors import BrokerError
@@ -110,7 +109,7 @@ def delivering(kind: Kind, url: str, outbox: Outbox, **more: object) -> Iterator
 
 @pytest.fixture
 def outbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
-    monkeypatch.setattr(deliver, "_TURN_S", 0.1)
+    monkeypatch.setattr(deliverer, "_TURN_S", 0.1)
     with closing(Outbox(OutboxSettings(path=tmp_path / "outbox.db"), SystemClock())) as outbox:
         yield outbox
 

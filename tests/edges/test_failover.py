@@ -15,9 +15,8 @@ from fakes import FakeClock
 from ports import free_port
 from pydantic import SecretStr
 
-from edge_agent.edges import deliver
 from edge_agent.edges.clock import Backoff, SystemClock
-from edge_agent.edges.deliver import Deliverer
+from edge_agent.edges.deliver import Deliverer, deliverer
 from edge_agent.edges.mqtt import Brokers, BrokerStatus, Connection, MqttSettings
 from edge_agent.edges.mqtt.rivals import Rivals
 from edge_agent.edges.outbox import Outbox, OutboxSettings
@@ -283,7 +282,7 @@ def test_who_is_hung_up_on_after_a_refusal_has_no_rival() -> None:
 def test_two_boxes_with_one_id_do_not_fight_at_full_speed(
     tmp_path: Path, protocol: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "_TURN_S", 0.05)  # else it would be slow by itself
+    monkeypatch.setattr(deliverer, "_TURN_S", 0.05)  # else it would be slow by itself
     stop = threading.Event()
     with brokers.running(tmp_path) as broker:
         boxes = [box(tmp_path / name, url=broker.url, protocol=protocol) for name in ("one", "other")]

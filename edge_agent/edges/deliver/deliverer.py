@@ -1,17 +1,18 @@
-"""The delivery thread's work: what waits in the outbox goes to the broker, in order, and leaves once it is there."""
+"""Sends what waits over one connection after another, and settles what the broker answers."""
 
 from __future__ import annotations
 
 import logging
 import math
 import threading
-from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from edge_agent.edges.clock import Backoff, Clock
+from edge_agent.edges.deliver.ends import Answer, Box, Line, Patience, Subscription, Waiting
+from edge_agent.edges.deliver.flight import AnswerId, DeliveryCounters, Flight, Key, Pace, Sent
 from edge_agent.errors import BrokerError, PassingError
-from edge_agent.records import Heard, Message
+from edge_agent.records import Message
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,6 @@ _ACK_EVERY_S = 1.0
 _ACK_ROWS = 64
 """Confirmed events are deleted together, this late or this many: each commit wears the disk, a crash repeats them."""
 
-_BURST_S = 0.1
-"""How much of the pace may be made up for after a rest, for turns have a length of their own."""
-
 _GRACE_S = 3.0
 """How long to go on after the wish to stop."""
 
@@ -39,261 +37,6 @@ _MINUTE_S = 60.0
 
 _BUSY = {0x91, 0x97}
 """Refusals that pass: packet identifier in use, quota exceeded. Source: MQTT version 5.0, section 3.4.2.1."""
-
-
-class Patience(Protocol):
-    """What delivery reads of the MQTT settings."""
-
-    @property
-    def ack_timeout_s(self) -> float:
-        """How long an acknowledgement may take, in seconds."""
-        ...
-
-    @property
-    def late_after_s(self) -> float:
-        """From which age on an event is no news any more, in seconds."""
-        ...
-
-    @property
-    def drain_per_s(self) -> float:
-        """How many events that are no news any more may be sent a second."""
-        ...
-
-
-class Waiting(Protocol):
-    """An event as the outbox shows it."""
-
-    @property
-    def id(self) -> int:
-        """Grows from event to event."""
-        ...
-
-    @property
-    def message(self) -> Message:
-        """What to send."""
-        ...
-
-    @property
-    def put_s(self) -> float | None:
-        """When it was put, on this run's monotonic clock; None when an earlier run put it."""
-        ...
-
-
-class Course(Protocol):
-    """The order in which events leave over one connection."""
-
-    @property
-    def stale(self) -> bool:
-        """Whether the outbox was changed by somebody else, so that another course must be begun."""
-        ...
-
-    def look(self) -> None:
-        """Note what was put since the last look."""
-        ...
-
-    def heads(self) -> Sequence[Waiting]:
-        """The next event of each camera; first that of the camera whose last turn is longest ago."""
-        ...
-
-    def passed(self, entry: Any, /) -> None:
-        """It is under way."""
-        ...
-
-
-class Box(Protocol):
-    """The outbox."""
-
-    def course(self, skip: Container[int] = (), /) -> Course:
-        """All events that wait but those of `skip`, in the order in which they leave."""
-        ...
-
-    def ack(self, ids: Iterable[int]) -> None:
-        """Forget events."""
-        ...
-
-    def bury(self, entry_id: int, reason: str) -> None:
-        """Set an event aside that the broker will never take."""
-        ...
-
-    def dirty_states(self, limit: int | None = None) -> Sequence[Message]:
-        """Take states that changed since they were last taken."""
-        ...
-
-    def redirty(self) -> None:
-        """Let every state count as changed."""
-        ...
-
-    def answers(self, limit: int, after: int = 0) -> Sequence[Waiting]:
-        """The oldest answers to commands with an id above `after`."""
-        ...
-
-    def forget_answer(self, entry_id: int, *, lost: bool = False) -> None:
-        """The broker has an answer, or will never take it."""
-        ...
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until something is put."""
-        ...
-
-
-class Answer(Protocol):
-    """What became of a published message."""
-
-    @property
-    def token(self) -> int:
-        """What `publish` returned for it."""
-        ...
-
-    @property
-    def refused(self) -> int | None:
-        """Reason code of a refusal."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """The same in words."""
-        ...
-
-
-class Line(Protocol):
-    """A connection to the broker."""
-
-    @property
-    def window(self) -> int:
-        """How many messages may be under way."""
-        ...
-
-    @property
-    def lost(self) -> str | None:
-        """Why it is gone; None as long as it is there."""
-        ...
-
-    @property
-    def leaving(self) -> bool:
-        """Whether a better broker is there, so that this line is to be closed in order."""
-        ...
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool, correlation: bytes | None = None) -> int:
-        """Send a message and return its token."""
-        ...
-
-    def subscribe(self, topic_filter: str, hear: Callable[[Heard], None], /) -> None:
-        """Let `hear` have what matches, or raise BrokerError."""
-        ...
-
-    def acknowledged(self) -> Sequence[Answer]:
-        """What became of messages since the last call."""
-        ...
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait for an answer, or for the end of the connection."""
-        ...
-
-    def close(self) -> None:
-        """Say farewell and go."""
-        ...
-
-    def cut(self) -> None:
-        """Go without a word, so that the broker publishes the last will."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What somebody wants to hear from the broker.
-
-    Attributes:
-        topic_filter: the topics, with `+` and `#` as in MQTT.
-        hear: takes note of each message; another thread calls it, and delivery waits for nothing that it does.
-    """
-
-    topic_filter: str
-    hear: Callable[[Heard], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryCounters:
-    """What delivery has done since the start.
-
-    Attributes:
-        published: messages sent, events, states and answers, repeats included.
-        acked: of those, confirmed by the broker.
-        refused: messages that the broker will never take: events went to the dead, states are left out for a while,
-            answers are lost.
-        late: events sent to their late topic.
-        connects: connections that the broker accepted.
-        failures: connections that could not be made, or were lost.
-    """
-
-    published: int = 0
-    acked: int = 0
-    refused: int = 0
-    late: int = 0
-    connects: int = 0
-    failures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _AnswerId:
-    """Which answer; a number alone is an event."""
-
-    id: int
-
-
-_Key = int | str | _AnswerId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sent:
-    """A message under way; `key` is an event's id, a state's topic, or which answer it is."""
-
-    key: _Key
-    at_s: float
-
-
-@dataclass(slots=True, kw_only=True)
-class _Flight:
-    """What is under way on one connection, in the order it was sent, and what has arrived."""
-
-    line: Line
-    course: Course
-    sent: dict[int, _Sent] = field(default_factory=dict)
-    newest_answer: int = 0
-    unheard: list[Subscription] = field(default_factory=list)
-    asked_s: float = -math.inf
-    arrived: list[int] = field(default_factory=list)
-    arrived_s: float = 0.0
-    answered: bool = False
-    rest_s: float = math.inf
-
-    @property
-    def head(self) -> _Sent | None:
-        """The oldest message under way."""
-        return next(iter(self.sent.values()), None)
-
-
-class _Pace:
-    """So many a second, and after a rest a tenth of that at once.
-
-    Args:
-        per_s: how many.
-        clock: tells the time.
-    """
-
-    def __init__(self, per_s: float, clock: Clock) -> None:
-        self._every_s = 1.0 / per_s
-        self._saved_s = max(_BURST_S, self._every_s)
-        self._clock = clock
-        self._due_s = -math.inf
-
-    @property
-    def wait_s(self) -> float:
-        """How long the next one has to wait; 0 when it may go now."""
-        return max(0.0, self._due_s - self._clock.monotonic_s())
-
-    def passed(self) -> None:
-        """One has gone."""
-        self._due_s = max(self._due_s, self._clock.monotonic_s() - self._saved_s + self._every_s) + self._every_s
 
 
 class Deliverer:
@@ -332,11 +75,11 @@ class Deliverer:
         self._backoff = backoff
         self._subscriptions = tuple(subscriptions)
         self._beat = beat
-        self._pace = _Pace(settings.drain_per_s, clock)
+        self._pace = Pace(settings.drain_per_s, clock)
         self._connected = False
         self._counters = DeliveryCounters()
         self._last_failure = ""
-        self._suspect: _Key | None = None
+        self._suspect: Key | None = None
         self._strikes = 0
         self._one_by_one = 0
         self._muted_until_s: dict[str, float] = {}
@@ -377,7 +120,7 @@ class Deliverer:
             StorageError: the outbox cannot be read.
         """
         self._beat()
-        flight = _Flight(line=self._connect(), course=self._outbox.course(), unheard=list(self._subscriptions))
+        flight = Flight(line=self._connect(), course=self._outbox.course(), unheard=list(self._subscriptions))
         self._add(connects=1)
         self._connected = True
         self._outbox.redirty()
@@ -394,7 +137,7 @@ class Deliverer:
             self._connected = False
             self._outbox.ack(flight.arrived)
 
-    def _turn(self, flight: _Flight) -> None:
+    def _turn(self, flight: Flight) -> None:
         self._beat()
         self._subscribe(flight)
         self._send(flight)
@@ -404,7 +147,7 @@ class Deliverer:
             flight.line.wait(min(_GLANCE_S, flight.rest_s) if self._room(flight) > 0 else _TURN_S)
         self._receive(flight)
 
-    def _finish(self, flight: _Flight) -> None:
+    def _finish(self, flight: Flight) -> None:
         """Go on for a short while after the wish to stop, as long as something is there to be sent."""
         until_s = self._clock.monotonic_s() + _GRACE_S
         self._send(flight)
@@ -412,7 +155,7 @@ class Deliverer:
             self._turn(flight)
             self._send(flight)  # else answers to all that was under way would look like the end of all there is
 
-    def _subscribe(self, flight: _Flight) -> None:
+    def _subscribe(self, flight: Flight) -> None:
         """Ask for what others want to hear; once a minute again for what was refused, for a broker's rules may change.
 
         Raises:
@@ -432,11 +175,11 @@ class Deliverer:
                 flight.unheard.remove(subscription)
         flight.asked_s = self._clock.monotonic_s()  # after the last answer, for which it may have waited long
 
-    def _room(self, flight: _Flight) -> int:
+    def _room(self, flight: Flight) -> int:
         """How many more may be sent now: one at a time where something has just broken a connection."""
         return (1 if self._one_by_one else flight.line.window) - len(flight.sent)
 
-    def _send(self, flight: _Flight) -> None:
+    def _send(self, flight: Flight) -> None:
         """Fill the window: answers first, then changed states, then the oldest events."""
         if (room := self._room(flight)) <= 0:
             return
@@ -450,7 +193,7 @@ class Deliverer:
             self._send_state(flight, state)
         self._send_events(flight, room - len(states))
 
-    def _send_events(self, flight: _Flight, room: int) -> None:
+    def _send_events(self, flight: Flight, room: int) -> None:
         """Send what is next, and note for how long nothing more may be sent although something waits."""
         if flight.course.stale:
             under_way = {sent.key for sent in flight.sent.values()} | set(flight.arrived)
@@ -467,15 +210,15 @@ class Deliverer:
                 return
             self._send_event(flight, news or heads[0])
 
-    def _send_answer(self, flight: _Flight, entry: Waiting) -> None:
-        self._publish(flight, _AnswerId(entry.id), entry.message, entry.message.topic)
+    def _send_answer(self, flight: Flight, entry: Waiting) -> None:
+        self._publish(flight, AnswerId(entry.id), entry.message, entry.message.topic)
         flight.newest_answer = entry.id
 
-    def _send_state(self, flight: _Flight, state: Message) -> None:
+    def _send_state(self, flight: Flight, state: Message) -> None:
         if self._clock.monotonic_s() >= self._muted_until_s.get(state.topic, -math.inf):
             self._publish(flight, state.topic, state, state.topic)
 
-    def _send_event(self, flight: _Flight, entry: Waiting) -> None:
+    def _send_event(self, flight: Flight, entry: Waiting) -> None:
         late = self._is_late(entry)
         self._publish(flight, entry.id, entry.message, entry.message.late_topic if late else entry.message.topic)
         flight.course.passed(entry)
@@ -483,10 +226,10 @@ class Deliverer:
             self._pace.passed()
             self._add(late=1)
 
-    def _publish(self, flight: _Flight, key: _Key, message: Message, topic: str) -> None:
+    def _publish(self, flight: Flight, key: Key, message: Message, topic: str) -> None:
         retain = message.kind == "state"
         token = flight.line.publish(topic, message.payload, retain=retain, correlation=message.correlation)
-        flight.sent[token] = _Sent(key=key, at_s=self._clock.monotonic_s())
+        flight.sent[token] = Sent(key=key, at_s=self._clock.monotonic_s())
         self._add(published=1)
 
     def _is_late(self, entry: Waiting) -> bool:
@@ -498,7 +241,7 @@ class Deliverer:
             return self._clock.monotonic_s() - entry.put_s
         return (self._clock.utc_ns() - entry.message.utc_ns) / 1e9
 
-    def _receive(self, flight: _Flight) -> None:
+    def _receive(self, flight: Flight) -> None:
         """Settle what the broker has answered; raise when it answers no more."""
         for answer in flight.line.acknowledged():
             sent = flight.sent.pop(answer.token, None)
@@ -514,7 +257,7 @@ class Deliverer:
                 self._blame(flight)
             raise BrokerError(f"broker: no acknowledgement within {self._settings.ack_timeout_s:g} s")
 
-    def _settle(self, flight: _Flight, sent: _Sent, answer: Answer) -> None:
+    def _settle(self, flight: Flight, sent: Sent, answer: Answer) -> None:
         if answer.refused in _BUSY:
             raise BrokerError(f"broker: it is too busy ({answer.reason})")
         self._backoff.reset()
@@ -526,19 +269,19 @@ class Deliverer:
             self._give_up(sent.key, f"the broker refuses it: {answer.reason} (0x{answer.refused:02X})")
             return
         self._add(acked=1)
-        if isinstance(sent.key, _AnswerId):
+        if isinstance(sent.key, AnswerId):
             self._outbox.forget_answer(sent.key.id)
         if isinstance(sent.key, int):
             flight.arrived_s = flight.arrived_s if flight.arrived else self._clock.monotonic_s()
             flight.arrived.append(sent.key)
 
-    def _forget_arrived(self, flight: _Flight) -> None:
+    def _forget_arrived(self, flight: Flight) -> None:
         waited_s = self._clock.monotonic_s() - flight.arrived_s
         if flight.arrived and (len(flight.arrived) >= _ACK_ROWS or waited_s >= _ACK_EVERY_S):
             self._outbox.ack(flight.arrived)
             flight.arrived = []
 
-    def _blame(self, flight: _Flight) -> None:
+    def _blame(self, flight: Flight) -> None:
         """Remember what was at the head when the connection broke; at the third time in a row it is given up.
 
         Some brokers hang up on a message that is too large for them, and say neither which nor why. Going on one by one
@@ -553,13 +296,13 @@ class Deliverer:
             self._suspect = None
             self._give_up(head.key, f"{self._strikes} connections in a row broke on it")
 
-    def _give_up(self, key: _Key, reason: str) -> None:
+    def _give_up(self, key: Key, reason: str) -> None:
         """Do not try this again: an event goes to the dead, a state is left out for an hour, an answer is lost."""
         self._add(refused=1)
         if isinstance(key, int):
             self._say(f"outbox: an event is set aside: {reason}")
             self._outbox.bury(key, reason)
-        elif isinstance(key, _AnswerId):
+        elif isinstance(key, AnswerId):
             self._say(f"an answer to a command is lost: {reason}")
             self._outbox.forget_answer(key.id, lost=True)
         else:
