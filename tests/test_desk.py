@@ -327,11 +327,13 @@ def test_a_retained_command_on_a_topic_of_anybodys_making_is_refused_without_rep
     assert answer["error"].endswith("-t its topic")
 
 
-def test_what_is_not_allowed_is_refused(tmp_path: Path) -> None:
+def test_what_is_not_allowed_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     with restarted(tmp_path, allow=["ping"]) as bench:
         assert bench.command("ping")[0]["ok"]
         [answer] = bench.command("reload", id="1")
         assert answer == {"id": "1", "name": "reload", "ok": False, "error": "this command is not in commands.allow"}
+        assert "command: reload is refused: this command is not in commands.allow" in caplog.messages
         assert bench.say(TOPICS.set_detect("front"), b"OFF")[0]["ok"] is False
         assert bench.reload.settings is None
 

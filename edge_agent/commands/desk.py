@@ -206,6 +206,8 @@ class Desk:
 
     def _refuse(self, heard: Heard, refusal: Refusal) -> None:
         self._add(refused=1)
+        if not heard.retained:  # of which it is said once, and what to do
+            _log.info("command: %s is refused: %s", refusal.name or "one of no known name", refusal.reason)
         self._outbox.put([self._answer(heard, refusal, refusal.reason)])
 
     def _refuse_unread(self, heard: Heard, why: str) -> None:
