@@ -25,7 +25,7 @@ CLIP_FRAMES = 250  # pedestrians.md says so
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {
         "device": {"id": program.DEVICE},
-        "cameras": [camera(zones=program.ZONES), camera("picky", detect={"thresholds": {"person": 0.7}})],
+        "cameras": [camera(zones=program.ZONES), camera("picky", detect={"thresholds": {"person": 0.8}})],
     }
     return write_config(tmp_path_factory.mktemp("replay") / "config.yaml", settings)
 
