@@ -215,7 +215,8 @@ def changed(payload: bytes, *changes: tuple[str, Any]) -> bytes:
         (EVENT_TOPIC, b"", "no application/json: "),
         (EVENT_TOPIC, b"[1,", "no application/json: "),
         (EVENT_TOPIC, b"\xff\xd8\xff", "no application/json: "),
-        (EVENT_TOPIC, b"[" * 2048, "no application/json: nested too deep"),
+        (EVENT_TOPIC, b"[" * 2048, "no application/json: "),  # too deep for Python 3.10, only unfinished for 3.13
+        ("edge/gate-pi/health", b"[" * 65536, "no application/json: nested too deep"),
         (EVENT_TOPIC, b"x" * 2049, "2049 bytes, the limit is 2048"),
         (EVENT_TOPIC, changed(EVENT, ("thumbnail", "/9j/")), "event: $: Additional properties are not allowed"),
         (EVENT_TOPIC, changed(EVENT, ("object.vector", [0.1])), "event: $.object: Additional properties are not"),
