@@ -99,7 +99,8 @@ class Notes:
     def _on_socket_open(self, _client: paho.Client, _data: Any, line: Any) -> None:
         self.line = line
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._user_timeout_ms)
-        # Else a small packet waits for the acknowledgement of the one before it, which brokers put off for 40 ms.
+        # Else a small packet waits for the acknowledgement of the one before it, which may be put off for 40 ms. It
+        # shows only where the broker does the same: docs/mqtt.md.
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _on_connect(
