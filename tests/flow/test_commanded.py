@@ -122,7 +122,7 @@ def test_each_command_is_done_and_answered(
         assert len(objects(events_in(news.heard), "new")) == before  # hardly anybody reaches 0.95
         assert asker.set("threshold", "DEFAULT")["ok"]
         wait_for_new(news, before + 1)
-        assert asker.set("threshold", "7")["error"] == "must be less than or equal to 1"
+        assert asker.set("threshold", "7")["error"] == "must be a number, more than 0 and at most 1, or DEFAULT"
         assert agent.stop(within_s=SOON_S) == 0
     assert "command: resume" in agent.log
 
