@@ -12,7 +12,6 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from edge_agent.settings import YEAR_S, Identifier, RateHz, Threshold
 from edge_agent.stages.commands.command import NAMES, SETTING_NAMES, Command, Name, Refusal, SettingName
@@ -110,7 +109,7 @@ def read_command(payload: bytes, cameras: Collection[str]) -> Command | Refusal:
     try:
         content = _OBJECT.validate_json(payload)
     except ValidationError as error:
-        return Refusal(reason="it is no JSON" if _first(error)["type"] == "json_invalid" else f"must be {_TAKEN['']}")
+        return Refusal(reason="it is no JSON" if _first(error)[0] == "json_invalid" else f"must be {_TAKEN['']}")
     known_id, known_name = _readable_id(content), _readable_name(content)
     try:
         asked = _Envelope.model_validate(content)
@@ -197,21 +196,19 @@ def _readable_name(content: Mapping[str, Any]) -> Name | None:
 
 def _about_envelope(error: ValidationError) -> str:
     """The first thing that is wrong around the arguments: which field, and what may be there."""
-    first = _first(error)
-    field = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
+    kind, field = _first(error)
+    if kind == "extra_forbidden":
         return f"{_called(field)}: there is no such field; a command has {', '.join(_Envelope.model_fields)}"
-    return f"{field}: {_found(first)} {_TAKEN[field]}"
+    return f"{field}: {_found(kind)} {_TAKEN[field]}"
 
 
 def _about_arguments(error: ValidationError, name: Name) -> str:
     """The first thing that is wrong with the arguments: which field, and what this command takes."""
-    first = _first(error)
-    field = str(first["loc"][0])
-    if first["type"] == "extra_forbidden":
+    kind, field = _first(error)
+    if kind == "extra_forbidden":
         taken = ", ".join(_ARGUMENTS[name].model_fields) or "none"
         return f"args.{_called(field)}: there is no such field; {name} takes {taken}"
-    return f"args.{field}: {_found(first)} {_taken(field, name)}"
+    return f"args.{field}: {_found(kind)} {_taken(field, name)}"
 
 
 def _taken(field: str, name: Name) -> str:
@@ -225,9 +222,11 @@ def _called(field: str) -> str:
     return field if _PLAIN_WORD.fullmatch(field) else "a field"
 
 
-def _found(first: ErrorDetails) -> str:
-    return "it is missing, and must be" if first["type"] == "missing" else "must be"
+def _found(kind: str) -> str:
+    return "it is missing, and must be" if kind == "missing" else "must be"
 
 
-def _first(error: ValidationError) -> ErrorDetails:
-    return error.errors(include_url=False, include_context=False, include_input=False)[0]
+def _first(error: ValidationError) -> tuple[str, str]:
+    """Of the first thing that is wrong, which kind it is, and the field; the whole is no field."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return first["type"], str(next(iter(first["loc"]), ""))
