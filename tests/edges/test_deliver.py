@@ -362,6 +362,25 @@ def test_a_state_on_which_the_broker_hangs_up_is_left_out_for_a_while(
     assert bench.dead() == []
 
 
+@brokers.needs_mosquitto
+@pytest.mark.parametrize("window", [2, 20])
+def test_states_that_the_broker_does_not_allow_are_one_line_in_the_log(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture, window: int
+) -> None:
+    (tmp_path / "acl").write_text(f"topic read #\ntopic readwrite {EVENT}\n")
+    names = [f"edge/pi/camera/{name}/motion" for name in "abcdefg"]
+    with brokers.running(tmp_path, f"acl_file {tmp_path}/acl") as broker, brokers.listening(broker.port) as listener:
+        bench.outbox.put([*(Message(topic=name, payload=b"ON", kind="state") for name in names), event(0)])
+        with bench.delivering(broker.url, window=window) as deliverer:
+            listener.wait_for(EVENT, b"0")
+            bench.wait_empty()
+    said = [record.getMessage() for record in caplog.records if "not sent" in record.getMessage()]
+    assert said == [
+        f"{', '.join(names[:3])} and 4 more: not sent for 60 min: the broker refuses it: Not authorized (0x87)"
+    ]
+    assert deliverer.counters.refused == 7
+
+
 # --- what others want to hear, and what they are answered -----------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from edge_agent.edges.clock import Backoff, Clock
 from edge_agent.edges.deliver.blame import Blame
 from edge_agent.edges.deliver.ends import Answer, Box, Line, Patience, Subscription, Waiting
 from edge_agent.edges.deliver.flight import AnswerId, DeliveryCounters, Flight, Key, Pace, Sent
+from edge_agent.edges.deliver.muted import Muted
 from edge_agent.errors import BrokerError, PassingError
 from edge_agent.records import Message
 
@@ -30,7 +31,6 @@ _ACK_ROWS = 64
 _GRACE_S = 3.0
 """How long to go on after the wish to stop."""
 
-_MUTE_S = 3600.0
 _MINUTE_S = 60.0
 
 _BUSY = {0x91, 0x97}
@@ -79,7 +79,7 @@ class Deliverer:
         self._last_failure = ""
         self._blame = Blame(clock)
         self._one_by_one = 0
-        self._muted_until_s: dict[str, float] = {}
+        self._muted = Muted(clock)
         self._said_s: dict[str, float] = {}
 
     @property
@@ -108,6 +108,7 @@ class Deliverer:
                 retry_s = self._backoff.next_s()
                 self._say(str(error), f"retry in {math.ceil(retry_s)} s")
                 self._rest(retry_s, stop)
+        self._say_muted()
 
     def run_once(self, stop: threading.Event) -> None:
         """Deliver over one connection until `stop` is set or a better broker is there, then say farewell.
@@ -189,6 +190,8 @@ class Deliverer:
         if room <= 0:
             return
         states = self._outbox.dirty_states(room)
+        if not states and not any(isinstance(sent.key, str) for sent in flight.sent.values()):
+            self._say_muted()
         for state in states:
             self._send_state(flight, state)
         self._send_events(flight, room - len(states))
@@ -237,8 +240,7 @@ class Deliverer:
         flight.newest_answer = entry.id
 
     def _send_state(self, flight: Flight, state: Message) -> None:
-        is_mute = self._clock.monotonic_s() < self._muted_until_s.get(state.topic, -math.inf)
-        if not is_mute and (flight.without is None or flight.without.key != state.topic):
+        if state.topic not in self._muted and (flight.without is None or flight.without.key != state.topic):
             self._publish(flight, state.topic, state, state.topic)
 
     def _send_event(self, flight: Flight, entry: Waiting) -> None:
@@ -327,8 +329,12 @@ class Deliverer:
             self._say(f"an answer to a command is lost: {reason}")
             self._outbox.forget_answer(key.id, lost=True)
         else:
-            self._say(f"{key}: not sent for {_MUTE_S / _MINUTE_S:.0f} min: {reason}")
-            self._muted_until_s[key] = self._clock.monotonic_s() + _MUTE_S
+            self._muted.add(key, reason)
+
+    def _say_muted(self) -> None:
+        """Say which states are left out, once none is under way: some brokers hang up after each that they refuse."""
+        for line in self._muted.take_lines():
+            self._say(line)
 
     def _rest(self, seconds: float, stop: threading.Event) -> None:
         while seconds > 0 and not stop.is_set():
