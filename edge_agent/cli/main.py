@@ -33,6 +33,7 @@ COMMANDS = {
     "nuisance": "places that cry wolf again and again, and the lines that leave them out",
     "outbox": "what waits for the broker",
     "schema": "the contract: topics, JSON Schemas, AsyncAPI, and whether messages keep to it",
+    "ghosts": "what a renamed or retired device has left on its broker, and clearing it",
     "ha": "what Home Assistant is told, and taking it back",
 }
 """Each is the module of that name beside this one, with `arguments(parser)` and `run(args)`."""
