@@ -263,7 +263,7 @@ class Tracker:
         if np.count_nonzero(steady) < LEAST_PAIRS:
             return None
         rows, seen = rows[steady], places[columns[steady]]
-        noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))
+        noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))[:, None]
         surprises = seen[:, :2] - expected.place[rows, :2]
         by = self._camera.estimate(surprises, expected.place_variance[rows, :2] + noise, dt_s)
         return by if max(map(abs, by.tolist())) >= _LEAST_SHIFT_PX else None
