@@ -53,7 +53,7 @@ def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
     left, top, right, bottom = numbers = np.ascontiguousarray(places.T)
     box_left, box_top, box_right, box_bottom = box_numbers = np.ascontiguousarray(boxes.T)
     beside = np.minimum.outer(right, box_right) > np.maximum.outer(left, box_left)
-    rows, columns = np.divmod(np.flatnonzero(beside), len(boxes))  # several times faster than `nonzero`
+    rows, columns = np.divmod(beside.ravel().nonzero()[0], len(boxes))  # several times faster than of two dimensions
     along = np.minimum(bottom[rows], box_bottom[columns]) - np.maximum(top[rows], box_top[columns])
     touching = along > 0
     rows, columns, along = rows[touching], columns[touching], along[touching]

@@ -150,7 +150,7 @@ class Tracker:
         if len(self._lives):
             self._find(found, at_s, since_last_look_s)
         elif len(found):
-            self._begin(found, np.flatnonzero(found.strong), np.zeros(0, np.int64), at_s)
+            self._begin(found, kalman.to_cxcywh(found.boxes), np.zeros(0, np.int64), at_s)
         if not held:
             self._confirm(at_s)
         self._live, ended = self._part()
@@ -192,8 +192,7 @@ class Tracker:
             missed = _others(rows, len(lives))
             longest_s = np.where(lives.flags("is_stationary")[missed], LONGEST_STATIONARY_MISS_S, LONGEST_MISS_S)
             lives.miss(missed, np.minimum(since_last_look_s, longest_s))
-        unclaimed = _others(columns, len(found))
-        self._begin(found, unclaimed[strong[unclaimed]], columns, at_s)
+        self._begin(found, places, columns, at_s)
 
     def _presumed(self, expected: FloatArray, unseen_s: NDArray[np.float64], since_last_look_s: float) -> FloatArray:
         """Where each object should be, (N, 4) cx, cy, width, height.
@@ -241,14 +240,15 @@ class Tracker:
         deviations = np.sqrt(expected.place_variance[:, 0])
         return match(self._lives, near, deviations, found, self._settings.match_iou)
 
-    def _begin(self, found: Detections, columns: IntArray, claimed: IntArray, at_s: float) -> None:
+    def _begin(self, found: Detections, places: FloatArray, claimed: IntArray, at_s: float) -> None:
         """Begin objects with boxes that nobody claims, one where a thing is found under two names."""
-        columns = kin.singles(found, columns, claimed)
+        columns = _others(claimed, len(found))
+        columns = kin.singles(found, columns[found.strong[columns]], claimed)
         if not len(columns):
             return
-        boxes, scores = found.boxes[columns], found.scores[columns]
-        self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
-        self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
+        boxes, scores, places = found.boxes[columns], found.scores[columns], places[columns]
+        self._motions = self._motions.joined(kalman.begin(places))
+        self._lives.begin(boxes, places, scores, found.label_ids[columns], self._next_id, at_s)
         if len(claimed):
             same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
             parts = (geometry.covered(boxes, found.boxes[claimed]) >= _COVERED) & same
@@ -282,7 +282,7 @@ class Tracker:
         over = judging.over(self._lives, memory_s=settings.memory_s, stationary_memory_s=settings.stationary_memory_s)
         if not np.count_nonzero(over):
             return known, ()
-        self._keep(np.flatnonzero(~over))
+        self._keep((~over).nonzero()[0])
         return tuple(compress(known, (~over).tolist())), tuple(compress(known, over.tolist()))
 
     def _keep(self, rows: IntArray) -> None:
@@ -302,9 +302,9 @@ class Tracker:
 
 def _others(taken: IntArray, count: int) -> IntArray:
     """Of the numbers below `count`, in order, those that are not taken."""
-    left = np.ones(count, np.bool_)
-    left[taken] = False
-    return left.nonzero()[0]
+    is_taken = np.zeros(count, np.bool_)
+    is_taken[taken] = True
+    return (~is_taken).nonzero()[0]
 
 
 _LEAST_SHIFT_PX = 0.5
