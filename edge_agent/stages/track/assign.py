@@ -21,7 +21,7 @@ def best_first(rows: IntArray, columns: IntArray, similarity: FloatArray) -> tup
     Returns:
         (L,) rows and (L,) columns.
     """
-    order = np.argsort(-similarity, kind="stable")[: np.count_nonzero(similarity > 0)]
+    order = (-similarity).argsort(kind="stable")[: np.count_nonzero(similarity > 0)]
     column_of: dict[int, int] = {}
     row_of: dict[int, int] = {}
     for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):

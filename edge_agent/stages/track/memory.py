@@ -150,7 +150,7 @@ class Lives:
         if len(left):
             boxes = self._measures[_BOX].take(rows[left], axis=1)
             left = left[~_is_part(boxes, stood.take(left, axis=1))]
-            self._measures[_PLACE, rows[left]] = places[left].T
+            self._measures[_PLACE, rows[left]] = places.take(left, axis=0).T
             self.of("still_since_s")[rows[left]] = at_s
         stationary = self.flags("is_stationary")
         stands = at_s - self.of("still_since_s")[rows] >= stationary_s

@@ -183,10 +183,10 @@ class Tracker:
             lives.shift(turned)
             rows, columns = self._match(near + np.tile(turned, 2), expected, found)
         if len(rows):
-            scores = found.scores[columns]
-            corrected = kalman.correct(expected[rows], places[columns], scores)
+            boxes, scores = found.boxes.take(columns, axis=0), found.scores[columns]
+            corrected = kalman.correct(expected[rows], places.take(columns, axis=0), scores)
             self._motions = self._motions.replaced(rows, corrected)
-            lives.hit(rows, found.boxes[columns], scores, found.label_ids[columns], at_s)
+            lives.hit(rows, boxes, scores, found.label_ids[columns], at_s)
             lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
         if len(rows) < len(lives):
             missed = _others(rows, len(lives))
@@ -229,7 +229,7 @@ class Tracker:
         steady = (lives.of("missed_s")[rows] == 0) & (lives.counts("hits")[rows] > 1) & strong[columns]
         if np.count_nonzero(steady) < LEAST_PAIRS:
             return None
-        believed, seen = expected[rows[steady]], places[columns[steady]]
+        believed, seen = expected[rows[steady]], places.take(columns[steady], axis=0)
         noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))[:, None]
         surprises = seen[:, :2] - believed.place[:, :2]
         by = self._camera.estimate(surprises, believed.place_variance[:, :2] + noise, dt_s)
@@ -246,16 +246,15 @@ class Tracker:
         columns = kin.singles(found, columns[found.strong[columns]], claimed)
         if not len(columns):
             return
-        boxes, scores, places = found.boxes[columns], found.scores[columns], places[columns]
+        boxes, places = found.boxes.take(columns, axis=0), places.take(columns, axis=0)
+        labels = found.label_ids[columns]
         self._motions = self._motions.joined(kalman.begin(places))
-        self._lives.begin(boxes, places, scores, found.label_ids[columns], self._next_id, at_s)
-        if len(claimed):
-            same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            parts = (geometry.covered(boxes, found.boxes[claimed]) >= _COVERED) & same
-            if np.count_nonzero(parts):
-                wanted = np.where(parts.any(axis=1), _COVERED_HITS, 1)
-                self._lives.counts("hits_wanted")[-len(columns) :] = wanted
+        self._lives.begin(boxes, places, found.scores[columns], labels, self._next_id, at_s)
         self._next_id += len(columns)
+        within = geometry.covered(boxes, found.boxes.take(claimed, axis=0)) >= _COVERED
+        if np.count_nonzero(within):
+            parts = within & np.equal.outer(labels, found.label_ids[claimed])
+            self._lives.counts("hits_wanted")[-len(columns) :] = np.where(parts.any(axis=1), _COVERED_HITS, 1)
 
     def _confirm(self, at_s: float) -> None:
         """Confirm what is no flicker."""
