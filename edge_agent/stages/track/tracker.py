@@ -190,8 +190,9 @@ class Tracker:
             lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
         if len(rows) < len(lives):
             missed = _others(rows, len(lives))
-            longest_s = np.where(lives.flags("is_stationary")[missed], LONGEST_STATIONARY_MISS_S, LONGEST_MISS_S)
-            lives.miss(missed, np.minimum(since_last_look_s, longest_s))
+            stationary_s = min(since_last_look_s, LONGEST_STATIONARY_MISS_S)
+            moving_s = min(since_last_look_s, LONGEST_MISS_S)
+            lives.miss(missed, np.where(lives.flags("is_stationary")[missed], stationary_s, moving_s))
         self._begin(found, places, columns, at_s)
 
     def _presumed(self, expected: FloatArray, unseen_s: NDArray[np.float64], since_last_look_s: float) -> FloatArray:
