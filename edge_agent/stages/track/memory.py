@@ -193,11 +193,12 @@ class Lives:
         """Take in scores; looks that missed it in between count 0 now, for what is never found again just left."""
         noted, missed = self.counts("noted"), self.counts("missed_looks")
         again = rows[missed[rows] > 0]
-        zeros = np.minimum(missed[again], SCORES)
-        for row, first, count in zip(again.tolist(), noted[again].tolist(), zeros.tolist(), strict=True):
-            for look in range(first, first + count):
-                self._scores[row, look % SCORES] = 0
-        noted[again] += zeros
+        if len(again):
+            zeros = np.minimum(missed[again], SCORES)
+            for row, first, count in zip(again.tolist(), noted[again].tolist(), zeros.tolist(), strict=True):
+                for look in range(first, first + count):
+                    self._scores[row, look % SCORES] = 0
+            noted[again] += zeros
         looks = noted[rows]
         self._scores[rows, looks % SCORES] = scores
         noted[rows] = looks + 1
