@@ -42,7 +42,7 @@ Doubles = NDArray[np.float64]
 
 
 class Lives:
-    """The lives of N objects so far, in order of their ids: arrays with a row a trait.
+    """The lives of N objects so far, in order of their ids: an array each of measures, counts and flags, a row a trait.
 
     Args:
         label_names: what the model can tell apart.
