@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray
 
@@ -25,7 +24,7 @@ class CameraShift:
     """
 
     def __init__(self) -> None:
-        self._variance = np.zeros(2)  # px² a second, x and y
+        self._variance = (0.0, 0.0)  # px² a second, x and y
 
     def estimate(self, surprises: FloatArray, variances: FloatArray, dt_s: float) -> FloatArray:
         """Estimate by how much the contents of the picture have moved.
@@ -40,18 +39,22 @@ class CameraShift:
         """
         if len(surprises) < LEAST_PAIRS or dt_s <= 0:
             return np.zeros(2, np.float32)
-        seen = _median(surprises)
-        doubt = _MEDIAN_VARIANCE * _median(variances) / len(surprises)
-        kept = np.exp(-dt_s / _MEMORY_S)
-        self._variance = kept * self._variance + (1 - kept) * np.maximum(seen * seen - doubt, 0) / dt_s
-        prior = self._variance * dt_s
-        return (seen * prior / (prior + doubt)).astype(np.float32)
+        kept = float(np.exp(-dt_s / _MEMORY_S))
+        believed, remembered = [], []
+        for seen, variance, before in zip(_median(surprises), _median(variances), self._variance, strict=True):
+            doubt = _MEDIAN_VARIANCE * variance / len(surprises)
+            remembered.append(kept * before + (1 - kept) * max(seen * seen - doubt, 0.0) / dt_s)
+            prior = remembered[-1] * dt_s
+            believed.append(seen * prior / (prior + doubt))
+        self._variance = (remembered[0], remembered[1])
+        return np.array(believed, np.float32)
 
     def forget(self) -> None:
         """It may be another camera, or another view."""
-        self._variance = np.zeros(2)
+        self._variance = (0.0, 0.0)
 
 
-def _median(values: FloatArray) -> NDArray[np.float64]:
-    """(K, 2) to (2,); the upper one of two in the middle: several times faster than numpy's own, and as good here."""
-    return np.sort(values, axis=0)[len(values) // 2].astype(np.float64)
+def _median(values: FloatArray) -> list[float]:
+    """Of (K, 2), each; the upper one of two in the middle: several times faster than numpy's own, and as good here."""
+    middle: list[float] = np.sort(values, axis=0)[len(values) // 2].tolist()
+    return middle

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.records import BoolArray, FloatArray, IntArray
+from edge_agent.records import FloatArray, IntArray
 
 MEASUREMENT_STD = 0.05
 """How far a detected centre or side lies beside the true one, in box sizes, when the detector is sure."""
@@ -57,7 +57,8 @@ class Motions:
     """What is believed of N boxes.
 
     Attributes:
-        beliefs: (5, N, 4) float32, for centre x, centre y, width and height: the five properties below, in their order.
+        beliefs: (5, 4, N) float32, for centre x, centre y, width and height: the five properties below, in their order.
+            Each number of all boxes lies together, which is what makes the arithmetic fast.
     """
 
     beliefs: FloatArray
@@ -72,157 +73,142 @@ class Motions:
         velocity_variance: Numbers,
     ) -> Motions:
         """Put the five together, each (N, 4) or (N, 1)."""
-        beliefs = np.empty((5, *place.shape), np.float32)
+        beliefs = np.empty((5, *place.T.shape), np.float32)
         for row, belief in zip(beliefs, (place, velocity, place_variance, covariance, velocity_variance), strict=True):
-            row[:] = belief
+            row[:] = belief.T
         return Motions(beliefs)
 
     @property
     def place(self) -> FloatArray:
         """(N, 4) cx, cy, width, height in pixels."""
-        return self.beliefs[0]
+        return self.beliefs[0].T
 
     @property
     def velocity(self) -> FloatArray:
         """(N, 4) of each, pixels a second."""
-        return self.beliefs[1]
+        return self.beliefs[1].T
 
     @property
     def place_variance(self) -> FloatArray:
         """(N, 4)."""
-        return self.beliefs[2]
+        return self.beliefs[2].T
 
     @property
     def covariance(self) -> FloatArray:
         """(N, 4) of place and velocity."""
-        return self.beliefs[3]
+        return self.beliefs[3].T
 
     @property
     def velocity_variance(self) -> FloatArray:
         """(N, 4)."""
-        return self.beliefs[4]
+        return self.beliefs[4].T
 
-    def __getitem__(self, rows: IntArray | BoolArray) -> Motions:
+    def __getitem__(self, rows: IntArray) -> Motions:
         """The same for some of the boxes."""
-        return Motions(self.beliefs[:, rows])
+        return Motions(self.beliefs.take(rows, axis=2))
 
     def joined(self, other: Motions) -> Motions:
         """These and others."""
-        return Motions(np.concatenate([self.beliefs, other.beliefs], axis=1))
+        return Motions(np.concatenate([self.beliefs, other.beliefs], axis=2))
 
     def replaced(self, rows: IntArray, other: Motions) -> Motions:
         """The same with other beliefs at some rows."""
         beliefs = self.beliefs.copy()
-        beliefs[:, rows] = other.beliefs
+        beliefs[:, :, rows] = other.beliefs
         return Motions(beliefs)
 
     def shifted(self, by: FloatArray) -> Motions:
         """The same in a picture whose contents have moved by (2,) x and y pixels."""
         beliefs = self.beliefs.copy()
-        beliefs[0, :, :2] += by
+        beliefs[0, :2] += by[:, None]
         return Motions(beliefs)
 
 
 def begin(place: FloatArray) -> Motions:
     """What is believed of boxes that were seen once, at (N, 4) cx, cy, width, height: that they are at rest there."""
     sizes = size(place)
-    return Motions.of(
-        place=place,
-        velocity=np.zeros_like(place),
-        place_variance=np.square(MEASUREMENT_STD * sizes),
-        covariance=np.zeros_like(place),
-        velocity_variance=np.square(FIRST_VELOCITY_STD * sizes),
-    )
+    beliefs = np.zeros((5, 4, len(place)), np.float32)
+    beliefs[0] = place.T
+    beliefs[2] = np.square(MEASUREMENT_STD * sizes)
+    beliefs[4] = np.square(FIRST_VELOCITY_STD * sizes)
+    return Motions(beliefs)
 
 
 def predict(motions: Motions, dt_s: NDArray[np.float64]) -> Motions:
     """Where N boxes are believed to be after `dt_s` (N,) seconds, each its own."""
-    times = _Times.after(dt_s)
-    noise = _NOISE * np.square(size(motions.place))
-    grown = motions.velocity_variance * times.reach
-    return Motions.of(
-        place=motions.place + motions.velocity * times.reach,
-        velocity=motions.velocity * times.left,
-        place_variance=motions.place_variance + (2 * motions.covariance + grown) * times.reach + noise * times.place,
-        covariance=(motions.covariance + grown) * times.left + noise * times.both,
-        velocity_variance=motions.velocity_variance * np.square(times.left) + noise * times.velocity,
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Times:
-    """What passing time does to N boxes, each (N, 4) float32.
-
-    Attributes:
-        left: of a velocity, the part that is left.
-        reach: how far a velocity carries, in seconds of it.
-        place: what a disturbance of strength 1 adds to the variance of the place.
-        both: to its covariance with the velocity.
-        velocity: to the variance of the velocity.
-    """
-
-    left: FloatArray
-    reach: FloatArray
-    place: FloatArray
-    both: FloatArray
-    velocity: FloatArray
-
-    @staticmethod
-    def after(dt_s: NDArray[np.float64]) -> _Times:
-        """Of (N,) seconds."""
-        left = np.exp(-SIDE_DECAY_HZ * dt_s)
-        reach = (1 - left) / SIDE_DECAY_HZ
-        fading = (1 - left * left) / (2 * SIDE_DECAY_HZ)
-        square = dt_s * dt_s
-        halves = np.empty((5, 2, len(dt_s)))  # of each factor: of the centre, and of the sides
-        halves[0, 0], halves[0, 1] = 1, left
-        halves[1, 0], halves[1, 1] = dt_s, reach
-        halves[2, 0] = square * dt_s / 3
-        halves[2, 1] = (dt_s - 2 * reach + fading) / SIDE_DECAY_HZ**2
-        halves[3, 0], halves[3, 1] = square / 2, reach * reach / 2
-        halves[4, 0], halves[4, 1] = dt_s, fading
-        factors = halves.transpose(0, 2, 1).repeat(2, axis=2).astype(np.float32)
-        return _Times(*factors)
+    passing = _passing(dt_s)
+    left, reach = passing[:2]
+    place, velocity, place_variance, covariance, velocity_variance = motions.beliefs
+    noise = _NOISE[:, None] * np.square(size(motions.place))
+    place_noise, shared_noise, velocity_noise = noise * passing[2:]
+    grown = velocity_variance * reach
+    later = np.empty_like(motions.beliefs)
+    later[0] = place + velocity * reach
+    later[1] = velocity * left
+    later[2] = place_variance + (2 * covariance + grown) * reach + place_noise
+    later[3] = (covariance + grown) * left + shared_noise
+    later[4] = velocity_variance * np.square(left) + velocity_noise
+    return Motions(later)
 
 
 def reach(dt_s: NDArray[np.float64]) -> FloatArray:
     """How far the velocities of N boxes carry in (N,) seconds, in seconds of them: (N, 4)."""
-    return _Times.after(dt_s).reach
+    return _passing(dt_s)[1].T
+
+
+def _passing(dt_s: NDArray[np.float64]) -> FloatArray:
+    """What passing (N,) seconds do to N boxes: (5, 4, N) float32.
+
+    Of a velocity the part that is left, and how far it carries, in seconds of it; then what a disturbance of strength 1
+    adds to the variance of the place, to its covariance with the velocity, and to the variance of that.
+    """
+    left = np.exp(-SIDE_DECAY_HZ * dt_s)
+    reach = (1 - left) / SIDE_DECAY_HZ
+    fading = (1 - left * left) / (2 * SIDE_DECAY_HZ)
+    square = dt_s * dt_s
+    factors = np.empty((5, 2, len(dt_s)))  # of the centre, and of the sides
+    centres, sides = factors[:, 0], factors[:, 1]
+    centres[0], sides[0] = 1, left
+    centres[1], sides[1] = dt_s, reach
+    centres[2], sides[2] = square * dt_s / 3, (dt_s - 2 * reach + fading) / SIDE_DECAY_HZ**2
+    centres[3], sides[3] = square / 2, reach * reach / 2
+    centres[4], sides[4] = dt_s, fading
+    return factors.astype(np.float32).repeat(2, axis=1)
 
 
 def correct(motions: Motions, measured: FloatArray, scores: FloatArray) -> Motions:
     """Take in that N boxes were seen at (N, 4) cx, cy, width, height; the better their (N,) scores, the more."""
-    surprise = measured - motions.place
-    unsure = 1 + UNSURE_STD * (1 - scores)[:, None]
+    place, velocity, place_variance, covariance, velocity_variance = motions.beliefs
+    surprise = measured.T - place
+    unsure = 1 + UNSURE_STD * (1 - scores)
     noise = np.square(MEASUREMENT_STD * unsure * size(measured))
-    total = motions.place_variance + noise
-    place_gain, velocity_gain = motions.place_variance / total, motions.covariance / total
+    total = place_variance + noise
+    place_gain, velocity_gain = place_variance / total, covariance / total
     doubt = noise / total  # 1 - place_gain, which after a long gap would round to nothing
-    return Motions.of(
-        place=motions.place + place_gain * surprise,
-        velocity=motions.velocity + velocity_gain * surprise,
-        place_variance=motions.place_variance * doubt,
-        covariance=motions.covariance * doubt,
-        velocity_variance=motions.velocity_variance - velocity_gain * motions.covariance,
-    )
+    corrected = np.empty_like(motions.beliefs)
+    corrected[0] = place + place_gain * surprise
+    corrected[1] = velocity + velocity_gain * surprise
+    corrected[2] = place_variance * doubt
+    corrected[3] = covariance * doubt
+    corrected[4] = velocity_variance - velocity_gain * covariance
+    return Motions(corrected)
 
 
 def to_cxcywh(boxes: FloatArray) -> FloatArray:
     """(N, 4) xyxy to centre, width and height."""
-    places = np.empty_like(boxes)
-    low, high = boxes[:, :2], boxes[:, 2:]
-    np.subtract(high, low, out=places[:, 2:])
-    np.add(low, high, out=places[:, :2])
-    places[:, :2] /= 2
-    return places
+    places = np.empty(boxes.T.shape, boxes.dtype)
+    low, high = boxes.T[:2], boxes.T[2:]
+    places[:2] = (low + high) / 2
+    places[2:] = high - low
+    return places.T
 
 
 def to_xyxy(places: FloatArray) -> FloatArray:
     """(N, 4) centre, width and height to xyxy; a negative side counts as none."""
-    centre, half = places[:, :2], np.maximum(places[:, 2:], 0) / 2
-    return np.concatenate([centre - half, centre + half], axis=1)
+    centre, half = places.T[:2], np.maximum(places.T[2:], 0) / 2
+    return np.concatenate([centre - half, centre + half]).T
 
 
 def size(places: FloatArray) -> FloatArray:
-    """(N, 1) how large each box is: the longer of its sides, at least a pixel."""
-    return np.maximum(np.maximum(places[:, 2], places[:, 3]), 1)[:, None]
+    """(N,) how large each box of (N, 4) cx, cy, width, height is: the longer of its sides, at least a pixel."""
+    return np.maximum(np.maximum(places[:, 2], places[:, 3]), 1)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_agent import geometry
-from edge_agent.records import BoolArray, Detections, IntArray
+from edge_agent.records import BoolArray, Detections, FloatArray, IntArray
 
 ALIKE = (
     frozenset({"car", "truck", "bus", "van", "train"}),
@@ -31,7 +31,16 @@ def table(label_names: Sequence[str]) -> BoolArray:
     return related | np.eye(len(label_names), dtype=np.bool_)
 
 
-def doubles(found: Detections, columns: IntArray, others: IntArray) -> BoolArray:
+def singles(found: Detections, columns: IntArray, claimed: IntArray) -> IntArray:
+    """Of boxes at (K,) indexes, those that are not the same things as others at (L,), or as better ones of them."""
+    if not np.count_nonzero(found.label_ids != found.label_ids[:1]):
+        return columns
+    columns = columns[~np.any(_doubles(found, columns, claimed), axis=1)]
+    better = _is_better(found.scores[columns])
+    return columns[~np.any(_doubles(found, columns, columns) & better, axis=1)]
+
+
+def _doubles(found: Detections, columns: IntArray, others: IntArray) -> BoolArray:
     """Which boxes, at (K,) indexes, are the same things as others, at (L,), under another name: (K, L)."""
     labels, other_labels = found.label_ids[columns], found.label_ids[others]
     apart = np.not_equal.outer(labels, other_labels)
@@ -41,3 +50,9 @@ def doubles(found: Detections, columns: IntArray, others: IntArray) -> BoolArray
     if np.count_nonzero(double):
         double &= table(found.label_names)[np.ix_(labels, other_labels)]
     return double
+
+
+def _is_better(scores: FloatArray) -> BoolArray:
+    """Which of (K,) scores the others are better than, (K, K); of two that are equal the first is."""
+    ranks = np.argsort(np.argsort(-scores, kind="stable"))
+    return np.greater.outer(ranks, ranks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import Annotated
 
 import numpy as np
@@ -12,8 +13,9 @@ from pydantic import Field
 from edge_agent import geometry
 from edge_agent.records import BoolArray, Detections, FloatArray, IntArray, Motion, Track, Tracks
 from edge_agent.settings import Label, Ratio, Seconds, Section
-from edge_agent.stages.track import assign, kalman, kin, likeness
+from edge_agent.stages.track import judging, kalman, kin
 from edge_agent.stages.track.camera import LEAST_PAIRS, CameraShift
+from edge_agent.stages.track.matching import match
 from edge_agent.stages.track.memory import Lives
 
 
@@ -74,45 +76,14 @@ While nothing moves, looks are many seconds apart; one of them that misses someb
 LONGEST_STATIONARY_MISS_S = 10.0
 """The same for what is stationary, of which much more must be missed."""
 
-_UNCONFIRMED_PART = 0.25
-"""An object that is not confirmed yet is forgotten after this part of the memory."""
-
-_DISTURBED_PART = 0.2
-"""What is left of the memory of what is stationary once something has moved where it stands."""
-
 _DISTURBED = 0.1
 """Part of an object's box in which something must move to have disturbed it."""
-
-_WEAK_LIKENESS = 0.5
-"""Least likeness of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""
-
-_KIN_LIKENESS = 0.6
-"""Least likeness of a box of another label that is easily taken for the object's."""
-
-_KIN_S = 1.0
-"""For no longer may an object have been missed that is found again under such a label, unless it stands still."""
-
-_STOOD_PART = 0.5
-"""Part of `match_iou` that a box must always fit an object that stands still: however long it was out of sight, it is
-known where it stood, and what comes to stand beside it is another."""
 
 _COVERED = 0.85
 """Part of a box that another of its label covers, from which it may be a part of the same thing."""
 
 _COVERED_HITS = 2
 """It must then be found so many times as often to be confirmed."""
-
-_TENTATIVE = 0.7
-"""How much less a box is an object's that is not established, where another wants it too."""
-
-_MISSED_DECAY_HZ = 0.3
-"""How fast an object's claim to a box fades while it is missed, against others that want it."""
-
-_SURE_AT_ONCE = 0.8
-"""Of a score like this, one look is enough to follow an object as a thing of its own."""
-
-_ESTABLISHED_HITS = 2
-"""Of a lower one it takes two."""
 
 _PARALLAX_STD = 0.02
 """How far objects are moved by a turn of the camera more or less than others, in their sizes."""
@@ -179,12 +150,11 @@ class Tracker:
         if len(self._lives):
             self._find(found, at_s, since_last_look_s)
         elif len(found):
-            self._begin(found, found.strong, np.zeros(0, np.int64), at_s)
+            self._begin(found, kalman.to_cxcywh(found.boxes), np.zeros(0, np.int64), at_s)
         if not held:
-            self._judge(at_s)
-        gone = self._forget()
-        self._live = self._lives.records()
-        return Tracks(live=self._live, ended=gone, held=held)
+            self._confirm(at_s)
+        self._live, ended = self._part()
+        return Tracks(live=self._live, ended=ended, held=held)
 
     @property
     def scene(self) -> Scene:
@@ -200,33 +170,30 @@ class Tracker:
 
     def _find(self, found: Detections, at_s: float, since_last_look_s: float) -> None:
         """Look for every known object among the boxes, and begin new ones with what is left."""
-        lives = self._lives
+        lives, strong = self._lives, found.strong
         unseen_s = at_s - lives.of("seen_s")
         expected = kalman.predict(self._motions, unseen_s)
         near = kalman.to_xyxy(self._presumed(expected.place, unseen_s, since_last_look_s))
         places = kalman.to_cxcywh(found.boxes)
         rows, columns = self._match(near, expected, found)
-        turned = self._turn_of_camera(expected, rows, found.strong, columns, places, since_last_look_s)
+        turned = self._turn_of_camera(expected, rows, strong, columns, places, since_last_look_s)
         if turned is not None:
             expected = expected.shifted(turned)
             self._motions = self._motions.shifted(turned)
             lives.shift(turned)
             rows, columns = self._match(near + np.tile(turned, 2), expected, found)
         if len(rows):
-            scores = found.scores[columns]
-            corrected = kalman.correct(expected[rows], places[columns], scores)
+            boxes, scores = found.boxes.take(columns, axis=0), found.scores[columns]
+            corrected = kalman.correct(expected[rows], places.take(columns, axis=0), scores)
             self._motions = self._motions.replaced(rows, corrected)
-            lives.hit(rows, found.boxes[columns], scores, found.label_ids[columns], at_s)
+            lives.hit(rows, boxes, scores, found.label_ids[columns], at_s)
             lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
-        missed = np.ones(len(lives), np.bool_)
-        missed[rows] = False
         if len(rows) < len(lives):
-            stationary = lives.flags("is_stationary")
-            longest_s = np.where(stationary, LONGEST_STATIONARY_MISS_S, LONGEST_MISS_S)
-            lives.miss(missed, np.minimum(since_last_look_s, longest_s))
-        unclaimed = found.strong.copy()
-        unclaimed[columns] = False
-        self._begin(found, unclaimed, columns, at_s)
+            missed = _others(rows, len(lives))
+            stationary_s = min(since_last_look_s, LONGEST_STATIONARY_MISS_S)
+            moving_s = min(since_last_look_s, LONGEST_MISS_S)
+            lives.miss(missed, np.where(lives.flags("is_stationary")[missed], stationary_s, moving_s))
+        self._begin(found, places, columns, at_s)
 
     def _presumed(self, expected: FloatArray, unseen_s: NDArray[np.float64], since_last_look_s: float) -> FloatArray:
         """Where each object should be, (N, 4) cx, cy, width, height.
@@ -236,13 +203,14 @@ class Tracker:
         stationary and out of sight is where it stood.
         """
         lives = self._lives
-        believed_s = lives.of("missed_s") + min(since_last_look_s, LONGEST_MISS_S)
-        places = expected.copy()
+        missed_s, stationary = lives.of("missed_s"), lives.flags("is_stationary")
+        believed_s = missed_s + min(since_last_look_s, LONGEST_MISS_S)
+        places = expected
         if np.count_nonzero(unseen_s > believed_s + _TINY_S):
             places = self._motions.place + self._motions.velocity * kalman.reach(np.minimum(unseen_s, believed_s))
-        hidden = lives.flags("is_stationary") & (lives.of("missed_s") > 0)
-        if np.count_nonzero(hidden):
-            places[hidden] = lives.places[hidden]
+        if np.count_nonzero(stationary):
+            hidden = stationary & (missed_s > 0)
+            places = np.where(hidden[:, None], lives.places, places)
         return places
 
     def _turn_of_camera(
@@ -259,117 +227,63 @@ class Tracker:
         None when it has not. Only objects that were seen a moment ago tell, and whose speed is known.
         """
         lives = self._lives
-        steady = (lives.of("missed_s")[rows] == 0) & (lives.of("hits")[rows] > 1) & strong[columns]
+        steady = (lives.of("missed_s")[rows] == 0) & (lives.counts("hits")[rows] > 1) & strong[columns]
         if np.count_nonzero(steady) < LEAST_PAIRS:
             return None
-        rows, seen = rows[steady], places[columns[steady]]
-        noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))
-        surprises = seen[:, :2] - expected.place[rows, :2]
-        by = self._camera.estimate(surprises, expected.place_variance[rows, :2] + noise, dt_s)
+        believed, seen = expected[rows[steady]], places.take(columns[steady], axis=0)
+        noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))[:, None]
+        surprises = seen[:, :2] - believed.place[:, :2]
+        by = self._camera.estimate(surprises, believed.place_variance[:, :2] + noise, dt_s)
         return by if max(map(abs, by.tolist())) >= _LEAST_SHIFT_PX else None
 
     def _match(self, near: FloatArray, expected: kalman.Motions, found: Detections) -> tuple[IntArray, IntArray]:
         """Pair objects, presumed at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
-        lives = self._lives
-        pairs = likeness.pairs_of(near, found.boxes)
         deviations = np.sqrt(expected.place_variance[:, 0])
-        least = likeness.least_overlaps(near[:, 2] - near[:, 0], deviations, self._settings.match_iou)
-        missed_s, stationary = lives.of("missed_s"), lives.flags("is_stationary")
-        least[stationary] = np.maximum(least[stationary], _STOOD_PART * self._settings.match_iou)
-        claims = np.exp(-_MISSED_DECAY_HZ * missed_s) * np.where(lives.flags("is_established"), 1, _TENTATIVE)
-        alike = lives.label_ids[pairs.rows] == found.label_ids[pairs.columns]
-        strong = found.strong[pairs.columns]
-        sure = pairs[alike & strong & (pairs.similarity >= least[pairs.rows])]
-        rows, columns = assign.best_first(
-            sure.rows, sure.columns, sure.similarity * claims[sure.rows] * found.scores[sure.columns]
-        )
-        wanting = np.ones(len(lives), np.bool_)
-        weak = (alike & ~strong, _WEAK_LIKENESS, missed_s == 0)
-        of_kin = (~alike & strong, _KIN_LIKENESS, (missed_s <= _KIN_S) | stationary)
-        for kind, least_likeness, may_be in (of_kin, weak):
-            others = kind & (pairs.similarity >= least_likeness)
-            if not np.count_nonzero(others):
-                continue
-            wanting[rows] = False
-            free = np.ones(len(found), np.bool_)
-            free[columns] = False
-            left = pairs[others]
-            may = wanting[left.rows] & may_be[left.rows] & free[left.columns]
-            may &= kin.table(found.label_names)[lives.label_ids[left.rows], found.label_ids[left.columns]]
-            more_rows, more_columns = assign.best_first(left.rows, left.columns, left.similarity * may)
-            rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
-        return rows, columns
+        return match(self._lives, near, deviations, found, self._settings.match_iou)
 
-    def _begin(self, found: Detections, unclaimed: BoolArray, claimed: IntArray, at_s: float) -> None:
+    def _begin(self, found: Detections, places: FloatArray, claimed: IntArray, at_s: float) -> None:
         """Begin objects with boxes that nobody claims, one where a thing is found under two names."""
-        columns = np.flatnonzero(unclaimed)
-        if len(columns):
-            columns = columns[~np.any(kin.doubles(found, columns, claimed), axis=1)]
-            columns = columns[~np.any(kin.doubles(found, columns, columns) & _is_better(found.scores[columns]), axis=1)]
+        columns = _others(claimed, len(found))
+        columns = kin.singles(found, columns[found.strong[columns]], claimed)
         if not len(columns):
             return
-        covered = np.zeros(len(columns), np.bool_)
-        if len(claimed):
-            same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            covered = np.any((geometry.covered(found.boxes[columns], found.boxes[claimed]) >= _COVERED) & same, axis=1)
-        boxes, scores = found.boxes[columns], found.scores[columns]
-        self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
-        self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
-        if covered.any():
-            self._lives.of("hits_wanted")[-len(columns) :] = np.where(covered, _COVERED_HITS, 1)
+        boxes, places = found.boxes.take(columns, axis=0), places.take(columns, axis=0)
+        labels = found.label_ids[columns]
+        self._motions = self._motions.joined(kalman.begin(places))
+        self._lives.begin(boxes, places, found.scores[columns], labels, self._next_id, at_s)
         self._next_id += len(columns)
+        within = geometry.covered(boxes, found.boxes.take(claimed, axis=0)) >= _COVERED
+        if np.count_nonzero(within):
+            parts = within & np.equal.outer(labels, found.label_ids[claimed])
+            self._lives.counts("hits_wanted")[-len(columns) :] = np.where(parts.any(axis=1), _COVERED_HITS, 1)
 
-    def _judge(self, at_s: float) -> None:
-        """Confirm what was found often, long and well enough, last in this look; what is confirmed stays so.
-
-        What is out of sight is not: it would be reported where it is no more.
-        """
-        lives, settings = self._lives, self._settings
-        if not len(lives) or np.count_nonzero(lives.of("is_confirmed")) == len(lives):
-            return
-        hits, top, median = lives.of("hits"), lives.of("top_score"), lives.of("median_score")
-        well = top >= self._least_top[lives.label_ids]
-        often = (hits >= _ESTABLISHED_HITS) | (lives.of("first_score") >= _SURE_AT_ONCE)
-        lives.of("is_established")[well & often] = 1
-        enough = (hits >= settings.confirm_hits * lives.of("hits_wanted")) & (
-            median >= self._least_median[lives.label_ids]
-        )
-        long = at_s - lives.of("first_s") >= settings.confirm_s
-        confirmed = well & enough & long & (lives.of("seen_s") == at_s)
-        lives.of("is_confirmed")[confirmed] = 1
-        lives.of("is_established")[confirmed] = 1
+    def _confirm(self, at_s: float) -> None:
+        """Confirm what is no flicker."""
+        settings = self._settings
+        judging.confirm(
+            self._lives, at_s, hits=settings.confirm_hits, long_s=settings.confirm_s,
+            least_median=self._least_median, least_top=self._least_top,
+        )  # fmt: skip
 
     def _disturb(self, motion: Motion | None) -> None:
         """Note of what is stationary whether something moves where it stands, or may do so."""
         lives = self._lives
-        if not len(lives) or not np.count_nonzero(lives.of("is_stationary")):
+        if not len(lives) or not np.count_nonzero(lives.flags("is_stationary")):
             return
         if motion is None or motion.regions is None:
-            lives.of("is_undisturbed")[:] = 0
+            lives.flags("is_undisturbed")[:] = False
         elif len(motion.regions) and not motion.scene_changed:
             touched = geometry.covered(lives.boxes(), motion.regions).max(axis=1) >= _DISTURBED
-            lives.of("is_undisturbed")[touched] = 0
+            lives.flags("is_undisturbed")[touched] = False
 
-    def _forget(self) -> tuple[Track, ...]:
-        """Let go of what has gone."""
-        lives, settings = self._lives, self._settings
-        missed_s = lives.of("missed_s")
-        if not len(lives) or not np.count_nonzero(missed_s):
-            return ()
-        memory_s = np.where(lives.flags("is_confirmed"), 1, _UNCONFIRMED_PART) * settings.memory_s
-        stationary = lives.flags("is_stationary") & lives.flags("is_confirmed")
-        if np.count_nonzero(stationary):
-            stood_s = np.minimum(
-                lives.of("seen_s") - lives.of("still_since_s"), _DISTURBED_PART * settings.stationary_memory_s
-            )
-            longer_s = np.where(lives.flags("is_undisturbed"), settings.stationary_memory_s, stood_s)
-            memory_s = np.where(stationary, np.maximum(longer_s, memory_s), memory_s)
-        over = missed_s >= memory_s - _TINY_S
+    def _part(self) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
+        """Let go of what has gone: what lives on, and what has ended."""
+        settings, known = self._settings, self._lives.records()
+        over = judging.over(self._lives, memory_s=settings.memory_s, stationary_memory_s=settings.stationary_memory_s)
         if not np.count_nonzero(over):
-            return ()
-        gone = lives.records(np.flatnonzero(over))
-        self._keep(np.flatnonzero(~over))
-        return gone
+            return known, ()
+        self._keep((~over).nonzero()[0])
+        return tuple(compress(known, (~over).tolist())), tuple(compress(known, over.tolist()))
 
     def _keep(self, rows: IntArray) -> None:
         """Of all objects, keep these."""
@@ -386,10 +300,11 @@ class Tracker:
         self._least_top = np.array([top for _median, top in least], np.float32)
 
 
-def _is_better(scores: FloatArray) -> BoolArray:
-    """Which of (K,) scores the others are better than, (K, K); of two that are equal the first is."""
-    ranks = np.argsort(np.argsort(-scores, kind="stable"))
-    return np.greater.outer(ranks, ranks)
+def _others(taken: IntArray, count: int) -> IntArray:
+    """Of the numbers below `count`, in order, those that are not taken."""
+    is_taken = np.zeros(count, np.bool_)
+    is_taken[taken] = True
+    return (~is_taken).nonzero()[0]
 
 
 _LEAST_SHIFT_PX = 0.5
