@@ -65,6 +65,8 @@ class Filters:
 
     def sift(self, found: Detections, frame: Frame) -> Detections:
         """Leave out the boxes that do not meet what is asked of their label, and count them."""
+        if not self._taken:
+            return found
         stays = np.ones(len(found), np.bool_)
         for label, rows in self._asked(found):
             left = np.ones(len(rows), np.bool_)

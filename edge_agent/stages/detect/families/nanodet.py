@@ -46,7 +46,9 @@ def recognise(answer: Answer) -> Iterator[Head]:
     )
     class_maps = tuple(index for index in range(len(shapes)) if index not in side_maps)
     # The finest stride has the most cells, whatever order the graph names its outputs in.
-    side_maps, class_maps = (tuple(sorted(maps, key=lambda index: -shapes[index][1])) for maps in (side_maps, class_maps))
+    side_maps, class_maps = (
+        tuple(sorted(maps, key=lambda index: -shapes[index][1])) for maps in (side_maps, class_maps)
+    )
     widths = {shapes[index][2] for index in class_maps}, {shapes[index][2] for index in side_maps}
     if len(class_maps) != len(_STRIDES) or any(len(each) != 1 for each in widths):
         return

@@ -10,7 +10,6 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
