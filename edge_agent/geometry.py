@@ -25,8 +25,8 @@ def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     Returns:
         (N, M) float32, 0..1; 0 where either box has no area.
     """
-    shared = _shared(boxes, others)
-    union = np.add.outer(area(boxes), area(others)) - shared
+    shared, areas = _shared(boxes, others), area(boxes)
+    union = np.add.outer(areas, areas if others is boxes else area(others)) - shared
     shared /= np.maximum(union, _TINY, out=union)
     return shared
 

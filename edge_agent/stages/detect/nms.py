@@ -29,8 +29,8 @@ def suppress(
     order = np.argsort(-scores, kind="stable")[:most]
     if len(order) <= 1:
         return order
-    overlap = geometry.iou(boxes[order], boxes[order])
-    return order[those_that_stay((overlap > max_iou) & (label_ids[order][:, None] == label_ids[order]))]
+    ranked, labels = boxes[order], label_ids[order]
+    return order[those_that_stay((geometry.iou(ranked, ranked) > max_iou) & (labels[:, None] == labels))]
 
 
 def those_that_stay(rivals: BoolArray) -> BoolArray:
