@@ -142,13 +142,6 @@ def test_a_point_is_in_a_polygon_when_its_outline_goes_around_it(
     assert geometry.in_polygon(points, ARROW[::-1]).tolist() == [in_arrow]  # whichever way round
 
 
-def test_edges_that_are_worked_out_once_are_those_of_the_polygon() -> None:
-    points = np.mgrid[-1:12, -1:12].reshape(2, -1).T.astype(np.float32)
-    for polygon in (SQUARE, ARROW, ARROW[::-1]):
-        edges = geometry.edges_of(polygon)
-        assert_array_equal(geometry.in_polygon(points, edges), geometry.in_polygon(points, polygon))
-
-
 def test_the_left_and_upper_edges_belong_to_a_polygon_and_the_others_to_its_neighbour() -> None:
     edges = np.array([(0, 5), (5, 0), (0, 0), (10, 5), (5, 10), (10, 10)], np.float32)
     assert geometry.in_polygon(edges, SQUARE).tolist() == [True, True, True, False, False, False]
