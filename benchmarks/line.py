@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import resource
 import sys
 import threading
@@ -16,8 +17,11 @@ from typing import Any
 import av
 
 from edge_agent import app
+from edge_agent.app.brokers import delivery_brokers
+from edge_agent.config import Settings
 from edge_agent.edges import allocator
-from edge_agent.edges.clock import SystemClock
+from edge_agent.edges.clock import Backoff, Clock, SystemClock
+from edge_agent.edges.deliver import Deliverer
 from edge_agent.edges.outbox import Outbox
 from edge_agent.edges.sources import open_source
 from edge_agent.edges.sources.supervised import CaptureSettings
@@ -57,8 +61,7 @@ def line(job: dict[str, Any], *, every_frame: bool) -> Counts:
     allocator.give_back_pictures()
     vision, clock, stop = load_vision(settings.model), SystemClock(), threading.Event()
     outbox = Outbox(settings.outbox, clock)
-    agent = app.Agent(settings=settings)
-    delivery = threading.Thread(target=agent._deliverer(outbox).run, args=(stop,), daemon=True)  # noqa: SLF001
+    delivery = threading.Thread(target=deliverer(settings, outbox, clock).run, args=(stop,), daemon=True)
     delivery.start()
     pipeline = app.build_replay(settings, camera, vision, app.new_run_id())
     counts: Counts = {"frames": 0, "looks": 0, "things": 0, **started()}
@@ -83,6 +86,20 @@ def line(job: dict[str, Any], *, every_frame: bool) -> Counts:
     delivery.join()
     outbox.close()
     return counts
+
+
+def deliverer(settings: Settings, outbox: Outbox, clock: Clock) -> Deliverer:
+    """What sends what waits in the outbox, and hears nothing."""
+    mqtt = settings.mqtt
+    return Deliverer(
+        outbox=outbox,
+        connect=delivery_brokers(settings, clock).connect,
+        clock=clock,
+        settings=mqtt,
+        backoff=Backoff(first_s=mqtt.retry_first_s, cap_s=mqtt.retry_cap_s, uniform=random.uniform),
+        subscriptions=(),
+        beat=lambda: None,
+    )
 
 
 def _frames(given: Iterator[Frame | None]) -> Iterator[Frame]:

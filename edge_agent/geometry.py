@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     Returns:
         (N, M) float32, 0..1; 0 where either box has no area.
     """
-    shared = _shared(boxes, others)
-    union = np.add.outer(area(boxes), area(others)) - shared
+    shared, areas = _shared(boxes, others), area(boxes)
+    union = np.add.outer(areas, areas if others is boxes else area(others)) - shared
     shared /= np.maximum(union, _TINY, out=union)
     return shared
 
@@ -147,7 +147,35 @@ def _turn(start: Point, end: Point, point: Point) -> float:
     return (end[0] - start[0]) * (point[1] - start[1]) - (end[1] - start[1]) * (point[0] - start[0])
 
 
-def in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:
+class Edges(NamedTuple):
+    """The edges of a polygon, read downwards so that a shared edge gives both polygons the same crossing; (K,) each.
+
+    Attributes:
+        start_x: x of the upper end.
+        start_y: y of it.
+        end_y: y of the lower end.
+        run: how far that lies to the right.
+        rise: how far it lies below; 1 for a level edge, which no point's height lies between.
+    """
+
+    start_x: FloatArray
+    start_y: FloatArray
+    end_y: FloatArray
+    run: FloatArray
+    rise: FloatArray
+
+
+def edges_of(polygon: FloatArray) -> Edges:
+    """The edges of a polygon, (K, 2) corners in order; it closes itself."""
+    ends = np.roll(polygon, -1, axis=0)
+    in_order = (polygon[:, 1] <= ends[:, 1])[:, None]
+    start_x, start_y = np.where(in_order, polygon, ends).T
+    end_x, end_y = np.where(in_order, ends, polygon).T
+    rise = np.where(end_y == start_y, 1, end_y - start_y)
+    return Edges(start_x=start_x, start_y=start_y, end_y=end_y, run=end_x - start_x, rise=rise)
+
+
+def in_polygon(points: FloatArray, polygon: FloatArray | Edges) -> BoolArray:
     """Whether each point lies inside a polygon, by the even-odd rule.
 
     A ray from the point to the right crosses the outline an odd number of times when the point is inside. Of two
@@ -155,23 +183,17 @@ def in_polygon(points: FloatArray, polygon: FloatArray) -> BoolArray:
 
     Args:
         points: (N, 2) x, y.
-        polygon: (K, 2) corners in order; it closes itself.
+        polygon: (K, 2) corners in order; or its edges, for who asks often.
 
     Returns:
         (N,) bool.
 
     Source: the crossing number test of M. Shimrat, Algorithm 112, Communications of the ACM 5(8), 1962.
     """
+    edges = polygon if isinstance(polygon, Edges) else edges_of(polygon)
     x, y = points[:, 0, None], points[:, 1, None]  # (N, 1)
-    ends = np.roll(polygon, -1, axis=0)
-    in_order = (polygon[:, 1] <= ends[:, 1])[
-        :, None
-    ]  # read one way, a shared edge gives both polygons the same crossing
-    start_x, start_y = np.where(in_order, polygon, ends).T  # (K,)
-    end_x, end_y = np.where(in_order, ends, polygon).T
-    spans = (start_y > y) != (end_y > y)  # (N, K): the edge passes the point's height
-    rise = np.where(end_y == start_y, 1, end_y - start_y)  # a level edge never spans, so its slope does not matter
-    crossing_x = start_x + (y - start_y) * (end_x - start_x) / rise
+    spans = (edges.start_y > y) != (edges.end_y > y)  # (N, K): the edge passes the point's height
+    crossing_x = edges.start_x + (y - edges.start_y) * edges.run / edges.rise
     return (np.count_nonzero(spans & (x < crossing_x), axis=1) % 2).astype(np.bool_)
 
 
@@ -190,10 +212,10 @@ def polygon_mask(polygons: Sequence[Sequence[tuple[float, float]]], width: int, 
     centres = np.empty((width, 2), np.float32)  # of a row: all at once would take a hundred bytes a pixel
     centres[:, 0] = (np.arange(width) + 0.5) / width
     for polygon in polygons:
-        corners = np.array(polygon, np.float32)
+        edges = edges_of(np.array(polygon, np.float32))
         for y in range(height):
             centres[:, 1] = (y + 0.5) / height
-            inside[y] |= in_polygon(centres, corners)
+            inside[y] |= in_polygon(centres, edges)
     return inside
 
 
@@ -204,4 +226,5 @@ _TINY = np.float32(1e-12)
 
 
 def _unit(value: float, length: int) -> float:
-    return min(max(value / length, 0.0), 1.0)
+    part = value / length
+    return 0.0 if part < 0 else 1.0 if part > 1 else part  # half the time of `min` and `max`

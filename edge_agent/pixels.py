@@ -37,35 +37,68 @@ def copy_where(plane: ByteArray, wanted: ByteArray, target: ByteArray) -> None:
     _cv2().copyTo(plane, wanted, target)
 
 
-def to_bgr(frame: Frame, width: int, height: int) -> ByteArray:
+class Scratch:
+    """Memory for the pictures between a frame and a model's input, written anew each time.
+
+    What the system gives it clears first, page by page, which takes as long as filling it.
+
+    Args:
+        width: of the largest picture, even.
+        height: the same.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self._bgr = np.empty(width * height * 3, np.uint8)
+        self._planes = np.empty(width * height * 3, np.uint8)
+
+    def bgr(self, width: int, height: int) -> ByteArray:
+        """Room for a BGR picture: (height, width, 3)."""
+        return self._bgr[: width * height * 3].reshape(height, width, 3)
+
+    def i420(self, width: int, height: int) -> ByteArray:
+        """Room for luma, then both chroma planes one after the other: (height * 3 / 2, width)."""
+        return self._planes[: width * height * 3 // 2].reshape(height * 3 // 2, width)
+
+    def channels(self, width: int, height: int) -> ByteArray:
+        """Room for three channels apart from each other, the same that `i420` gives: (3, height, width)."""
+        return self._planes[: width * height * 3].reshape(3, height, width)
+
+
+def to_bgr(frame: Frame, width: int, height: int, scratch: Scratch | None = None) -> ByteArray:
     """Resize a frame's planes and make them a BGR picture: (height, width, 3) uint8. `width` and `height` are even.
 
-    Resizing comes first: colour is then worked out for the small picture only.
+    Resizing comes first: colour is then worked out for the small picture only. With `scratch` the picture lies there,
+    and holds until the next one.
     """
     cv2 = _cv2()
+    scratch = scratch or Scratch(width, height)
+    planes, bgr = (frame.luma, frame.chroma_blue, frame.chroma_red), scratch.bgr(width, height)
     if frame.full_range:  # OpenCV's YCrCb is full range, and has no sub-sampled form
-        planes = (frame.luma, frame.chroma_red, frame.chroma_blue)
-        resized = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in planes]
-        return cv2.cvtColor(cv2.merge(resized), cv2.COLOR_YCrCb2BGR)
-    small = np.empty((height * 3 // 2, width), np.uint8)  # I420: luma, then both chroma planes one after the other
-    cv2.resize(frame.luma, (width, height), dst=small[:height], interpolation=cv2.INTER_LINEAR)
-    chroma = small[height:].reshape(2, height // 2, width // 2)
-    for plane, place in zip((frame.chroma_blue, frame.chroma_red), chroma, strict=True):
-        cv2.resize(plane, (width // 2, height // 2), dst=place, interpolation=cv2.INTER_LINEAR)
-    return cv2.cvtColor(small, cv2.COLOR_YUV2BGR_I420)
+        resized = scratch.channels(width, height)
+        for plane, place in zip(planes, resized, strict=True):
+            cv2.resize(plane, (width, height), dst=place, interpolation=cv2.INTER_LINEAR)
+        luma, chroma_blue, chroma_red = resized
+        return cv2.cvtColor(cv2.merge((luma, chroma_red, chroma_blue)), cv2.COLOR_YCrCb2BGR, dst=bgr)
+    i420 = scratch.i420(width, height)
+    chroma = i420[height:].reshape(2, height // 2, width // 2)
+    for plane, place in zip(planes, (i420[:height], *chroma), strict=True):
+        cv2.resize(plane, place.shape[::-1], dst=place, interpolation=cv2.INTER_LINEAR)
+    return cv2.cvtColor(i420, cv2.COLOR_YUV2BGR_I420, dst=bgr)
 
 
-def fill_channels(picture: ByteArray, table: NDArray[Any], channels: NDArray[Any]) -> None:
+def fill_channels(picture: ByteArray, table: NDArray[Any], channels: NDArray[Any], scratch: Scratch) -> None:
     """Write a picture's channels apart from each other, each value replaced by what a table has for it.
 
     Args:
         picture: (h, w, 3) uint8.
         table: (3, 256), one row a channel, of the channels' type.
         channels: (3, H, W) with H >= h and W >= w; its top left is written.
+        scratch: at least as large as the picture.
     """
     cv2 = _cv2()
     height, width = picture.shape[:2]
-    for plane, row, target in zip(cv2.split(picture), table, channels, strict=True):
+    apart = cv2.split(picture, list(scratch.channels(width, height)))
+    for plane, row, target in zip(apart, table, channels, strict=True):
         cv2.LUT(plane, row, dst=target[:height, :width])
 
 

@@ -7,6 +7,7 @@ duration, age and rule; `utc_ns` only tells people when.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
@@ -84,11 +85,15 @@ class Frame:
 
     def emptied(self) -> Frame:
         """The same moment and size without the picture, for whoever remembers it: its planes take no memory."""
-        luma, blue, red = (np.broadcast_to(_BLACK, p.shape) for p in (self.luma, self.chroma_blue, self.chroma_red))
+        luma, blue, red = _black_planes(self.luma.shape, self.chroma_blue.shape)
         return replace(self, luma=luma, chroma_blue=blue, chroma_red=red)
 
 
-_BLACK = np.zeros((), np.uint8)
+@functools.lru_cache(maxsize=8)
+def _black_planes(luma: tuple[int, ...], chroma: tuple[int, ...]) -> tuple[ByteArray, ByteArray, ByteArray]:
+    """Planes of those shapes that lie in one byte."""
+    black = np.zeros((), np.uint8)
+    return np.broadcast_to(black, luma), np.broadcast_to(black, chroma), np.broadcast_to(black, chroma)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

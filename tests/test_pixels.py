@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders import coloured_frame, frame_of
@@ -65,6 +67,18 @@ def test_a_picture_keeps_left_and_right_and_up_and_down() -> None:
     picture = pixels.to_bgr(frame_of(luma=luma), 160, 90)
     assert picture[10, 10].tolist() == [255, 255, 255]
     assert [picture[y, x].tolist() for y, x in ((10, 150), (80, 10), (80, 150))] == [[0, 0, 0]] * 3
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_pictures_of_different_sizes_share_their_memory_and_are_what_they_would_be_without(*, full_range: bool) -> None:
+    noise = np.random.default_rng(7)
+    luma, blue, red = (noise.integers(0, 256, shape, np.uint8) for shape in ((90, 160), (45, 80), (45, 80)))
+    frame = replace(frame_of(), luma=luma, chroma_blue=blue, chroma_red=red, full_range=full_range)
+    scratch = pixels.Scratch(64, 48)
+    pictures = [pixels.to_bgr(frame, *size, scratch) for size in ((64, 36), (32, 48), (64, 48))]
+    assert_array_equal(pictures[-1], pixels.to_bgr(frame, 64, 48))
+    assert all(np.shares_memory(picture, pictures[-1]) for picture in pictures)
+    assert_array_equal(pixels.to_bgr(frame, 32, 48, scratch), pixels.to_bgr(frame, 32, 48))  # after a larger one
 
 
 def mask_of(*rows: str) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:

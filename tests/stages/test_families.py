@@ -246,6 +246,17 @@ def test_nanodet_cells_are_counted_row_by_row_at_every_stride(stride: int, cell:
     assert_allclose(found.boxes, [[x - stride, y - stride, x + stride, y + stride]], rtol=1e-6)
 
 
+@pytest.mark.parametrize("step", [1, -1])
+def test_nanodet_cells_of_all_strides_are_found_whatever_order_the_graph_names_its_outputs_in(step: int) -> None:
+    outputs = {name: output * 0 for name, output in nanodet(8).items()}
+    for stride, cell in ((8, 31), (16, 5), (32, 1)):  # their centres are at (60, 28), (24, 24) and (48, 16)
+        outputs[f"cls_{stride}"][0, cell, 0] = 0.9
+        outputs[f"reg_{stride}"].reshape(1, -1, 4, 8)[:, :, :, 1] = 100  # every side is one stride long
+    outputs = {name: outputs[name] for name in list(outputs)[::step]}
+    found = decode(recognise(answer_of(outputs)), tuple(outputs.values()), [0], [0.5])
+    assert_allclose(found.boxes, [[52, 20, 68, 36], [8, 8, 40, 40], [16, -16, 80, 48]], rtol=1e-6)
+
+
 def test_nanodet_sides_are_the_mean_of_their_bins_times_the_stride() -> None:
     outputs = nanodet(8)
     sides = outputs["reg_8"].reshape(1, 32, 4, 8)

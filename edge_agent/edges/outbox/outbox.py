@@ -111,6 +111,8 @@ class Outbox:
         Calls that come while the disk works are committed together in the next transaction. When the disk does not
         take the events they wait in memory, bounded and counted; that raises nothing.
         """
+        if not messages:  # as after most frames
+            return
         with self._changed:
             fresh = [self._states.put(message) for message in messages if message.kind == "state"]
             answers = [message for message in messages if message.kind == "answer"]

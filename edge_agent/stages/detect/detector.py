@@ -161,19 +161,20 @@ class Detector:
 
     def _look(self, frame: Frame, part: Part, canvas: Canvas) -> Seen:
         """Run the model on a part of a frame, which may be the whole; what the part cuts in two is left to others."""
-        seen = part.of(frame)
-        tensor = self._preparation.tensor(self._preparation.picture(seen))
-        found = self._head.decode(self._infer(tensor), self._size, self._wanted, self._floors)
+        is_all = part.is_all_of(canvas)
+        seen = frame if is_all else part.of(frame)
+        found = self._head.decode(self._infer(self._preparation.of(seen)), self._size, self._wanted, self._floors)
         width, height = self._preparation.picture_size(seen.width, seen.height)
         boxes = found.boxes * np.array([seen.width / width, seen.height / height] * 2, np.float32)
-        boxes += np.array([part.left, part.top] * 2, np.float32)
-        whole = np.flatnonzero(~part.cuts(boxes, canvas, BORDER_PX * canvas.scale_of(part)))
-        boxes, scores, label_ids = boxes[whole], found.scores[whole], found.label_ids[whole]
+        found = Candidates(boxes=boxes, scores=found.scores, label_ids=found.label_ids)
+        if not is_all:
+            boxes += np.array([part.left, part.top] * 2, np.float32)
+            found = found.only(~part.cuts(boxes, canvas, BORDER_PX * canvas.scale_of(part)))
         # A model that finds each thing once is not to lose those that stand close together.
         max_iou = self._nms_iou if self._head.suppresses else _ANY_OVERLAP
-        best = suppress(boxes, scores, label_ids, max_iou, self._most)
-        boxes = geometry.clip(boxes[best], frame.width, frame.height)
-        found = Candidates(boxes=boxes, scores=scores[best], label_ids=label_ids[best])
+        best = suppress(found.boxes, found.scores, found.label_ids, max_iou, self._most)
+        boxes = geometry.clip(found.boxes[best], frame.width, frame.height)
+        found = Candidates(boxes=boxes, scores=found.scores[best], label_ids=found.label_ids[best])
         return Seen(part=part, scale=canvas.scale_of(part), found=found)
 
     def _explained(self, regions: FloatArray, looks: Sequence[Seen], large: float) -> BoolArray:
@@ -189,13 +190,14 @@ class Detector:
     def _merged(self, looks: Sequence[Seen]) -> Detections:
         """What all looks have found together."""
         found = merge(looks, self._nms_iou, suppresses=self._head.suppresses, most=self._most)
-        visible = geometry.area(found.boxes) > 0  # a model may find things in its padding, where there is no picture
-        scores, label_ids = found.scores[visible], found.label_ids[visible]
+        visible = geometry.area(found.boxes) > 0
+        if not visible.all():  # a model may find things in its padding, where there is no picture
+            found = found.only(visible)
         return Detections(
-            boxes=found.boxes[visible],
-            scores=scores,
-            label_ids=label_ids,
-            strong=scores >= self._thresholds[label_ids],
+            boxes=found.boxes,
+            scores=found.scores,
+            label_ids=found.label_ids,
+            strong=found.scores >= self._thresholds[found.label_ids],
             label_names=self._label_names,
         )
 

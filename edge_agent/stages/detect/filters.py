@@ -65,6 +65,8 @@ class Filters:
 
     def sift(self, found: Detections, frame: Frame) -> Detections:
         """Leave out the boxes that do not meet what is asked of their label, and count them."""
+        if not self._taken:
+            return found
         stays = np.ones(len(found), np.bool_)
         for label, rows in self._asked(found):
             left = np.ones(len(rows), np.bool_)
@@ -148,14 +150,14 @@ def _ratio(boxes: FloatArray, _frame: Frame) -> FloatArray:
 
 def _standing_in(polygons: Sequence[Polygon]) -> _Measure:
     """Measures 1 of a box that stands in one of the polygons, else 0."""
-    corners = [np.array(polygon, np.float32) for polygon in polygons]
+    edges = [geometry.edges_of(np.array(polygon, np.float32)) for polygon in polygons]
 
     def measure(boxes: FloatArray, frame: Frame) -> FloatArray:
         feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)  # (N, 2)
         feet /= np.array([frame.width, frame.height], np.float32)
         # A box cut off by the picture's lower edge stands on that edge, which no polygon would hold.
         feet = np.minimum(feet, _JUST_INSIDE)
-        return np.any([geometry.in_polygon(feet, one) for one in corners], axis=0).astype(np.float32)
+        return np.any([geometry.in_polygon(feet, one) for one in edges], axis=0).astype(np.float32)
 
     return measure
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.records import FloatArray, IntArray
+from edge_agent.records import BoolArray, FloatArray, IntArray
 
 Resize = Literal["letterbox", "stretch"]
 Colour = Literal["bgr", "rgb"]
@@ -30,6 +30,10 @@ class Candidates:
     boxes: FloatArray
     scores: FloatArray
     label_ids: IntArray
+
+    def only(self, rows: IntArray | BoolArray) -> Candidates:
+        """Some of them: by their indexes, in that order, or (N,) which."""
+        return Candidates(boxes=self.boxes[rows], scores=self.scores[rows], label_ids=self.label_ids[rows])
 
 
 Decode = Callable[[Sequence[NDArray[Any]], tuple[int, int], IntArray, FloatArray], Candidates]

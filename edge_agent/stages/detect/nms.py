@@ -27,8 +27,10 @@ def suppress(
         (K,) indexes, best first; equal scores in the order they came, so that the same input gives the same output.
     """
     order = np.argsort(-scores, kind="stable")[:most]
-    overlap = geometry.iou(boxes[order], boxes[order])
-    return order[those_that_stay((overlap > max_iou) & (label_ids[order][:, None] == label_ids[order]))]
+    if len(order) <= 1:
+        return order
+    ranked, labels = boxes[order], label_ids[order]
+    return order[those_that_stay((geometry.iou(ranked, ranked) > max_iou) & (labels[:, None] == labels))]
 
 
 def those_that_stay(rivals: BoolArray) -> BoolArray:
@@ -37,8 +39,8 @@ def those_that_stay(rivals: BoolArray) -> BoolArray:
     Args:
         rivals: (N, N), which of two that are one.
     """
-    stays = np.ones(len(rivals), np.bool_)
+    stays, others = np.ones(len(rivals), np.bool_), ~rivals
     for index in range(len(rivals)):
         if stays[index]:
-            stays[index + 1 :] &= ~rivals[index, index + 1 :]
+            stays[index + 1 :] &= others[index, index + 1 :]
     return stays

@@ -23,6 +23,10 @@ class Part:
     width: int
     height: int
 
+    def is_all_of(self, canvas: Canvas) -> bool:
+        """Whether it is the whole frame."""
+        return (self.width, self.height) == (canvas.width, canvas.height)
+
     def of(self, frame: Frame) -> Frame:
         """The same frame, of which this alone is seen; nothing is copied."""
         rows, columns = slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)

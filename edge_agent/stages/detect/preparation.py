@@ -16,7 +16,7 @@ from edge_agent.stages.detect.parts import Canvas
 class Preparation:
     """Resizes frames and puts their pixels into the model's input, as its head wants it.
 
-    It keeps one tensor and fills it anew each time: whoever wants to hold on to what `tensor` gives copies it.
+    It keeps one tensor and fills it anew each time: whoever wants to hold on to what `tensor` or `of` gives copies it.
 
     Args:
         head: says how.
@@ -32,6 +32,7 @@ class Preparation:
         dtype = np.uint8 if head.dtype == "uint8" else np.float32
         self._table = table.astype(dtype)
         self._blob = np.empty(shape_of(head.layout, input_size), dtype)
+        self._scratch = pixels.Scratch(*input_size)
         self._padded_for = (0, 0)  # width and height of the last picture
 
     def picture_size(self, width: int, height: int) -> tuple[int, int]:
@@ -47,6 +48,10 @@ class Preparation:
         width, height = self._size
         return Canvas(width=frame.width, height=frame.height, least_width=width, least_height=height)
 
+    def of(self, frame: Frame) -> NDArray[Any]:
+        """The model's input with a frame in it."""
+        return self.tensor(pixels.to_bgr(frame, *self.picture_size(frame.width, frame.height), self._scratch))
+
     def picture(self, frame: Frame) -> ByteArray:
         """The frame as large as the model sees it: (h, w, 3) uint8, blue, green, red."""
         return pixels.to_bgr(frame, *self.picture_size(frame.width, frame.height))
@@ -61,7 +66,7 @@ class Preparation:
         # The table is in the model's order and the picture in BGR: for an RGB model the channels are written backwards.
         order = slice(None) if self._head.colour == "bgr" else slice(None, None, -1)
         if self._head.layout == "nchw":
-            pixels.fill_channels(picture, self._table[order], self._blob[0, order])
+            pixels.fill_channels(picture, self._table[order], self._blob[0, order], self._scratch)
         else:
             pixels.fill_pixels(picture[..., order], self._table, self._blob[0])
         return self._blob.astype(np.float16) if self._head.dtype == "float16" else self._blob

@@ -36,11 +36,14 @@ def in_zone(seen: Seen, zone: str | None) -> Condition:
 def weigh(conditions: Iterable[Condition], *, whole: bool) -> tuple[bool, tuple[Condition, ...]]:
     """Whether all conditions hold, and which they are: up to the first that does not, unless the whole is asked for."""
     weighed: list[Condition] = []
+    all_hold = True
     for condition in conditions:
         weighed.append(condition)
-        if not condition.holds and not whole:
-            break
-    return all(condition.holds for condition in weighed), tuple(weighed)
+        if not condition.holds:
+            all_hold = False
+            if not whole:
+                break
+    return all_hold, tuple(weighed)
 
 
 class Voice:

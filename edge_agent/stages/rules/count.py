@@ -25,7 +25,9 @@ class Counts:
         """Take the label and the zones of everything that is present."""
         now: Counter[tuple[str | None, str]] = Counter()
         for label, zones in present:
-            now.update([(None, label), *((zone, label) for zone in zones)])
+            now[None, label] += 1
+            for inside in zones:
+                now[inside, label] += 1
         for (zone, label), before in self._said.items():
             value = now[zone, label]
             if value != before:

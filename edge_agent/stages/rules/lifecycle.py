@@ -46,6 +46,8 @@ class Lifecycle:
 
 
 def _moves(before: Zones, now: Zones) -> tuple[Reason, ...]:
+    if before == now:
+        return ()
     entered: tuple[Reason, ...] = ("zone_entered",) if set(now) - set(before) else ()
     left: tuple[Reason, ...] = ("zone_left",) if set(before) - set(now) else ()
     return entered + left

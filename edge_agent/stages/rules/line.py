@@ -143,9 +143,10 @@ class Line:
         told = {seen.track.id for seen in scene.present}
         self._early = {track_id: early for track_id, early in self._early.items() if track_id in walks}
         for track_id in walks.keys() - told:
-            for way in _SIGNS:
-                if all(condition.holds for condition in self._course(walks[track_id], way)):
-                    self._early.setdefault(track_id, {})[way] = walks[track_id]
+            path = walks[track_id]
+            for way in _SIGNS if path.passed else ():
+                if all(condition.holds for condition in self._course(path, way)):
+                    self._early.setdefault(track_id, {})[way] = path
 
     def _judge(self, seen: Seen, way: Direction, path: Path, scene: Scene, note: Note | None) -> Iterator[Turn]:
         track, whole = seen.track, note is not None and scene.looked

@@ -97,6 +97,8 @@ class Rules:
                 for rule in self._rules:
                     yield from rule.part(gone, _scene(frame), self._note)
             yield turn
+        if not self._rules:
+            return
         present = tuple(
             Seen(
                 track=track,

@@ -44,7 +44,7 @@ class Zone:
 
     def __init__(self, settings: ZoneSettings) -> None:
         self._settings = settings
-        self._corners = np.array(settings.polygon, np.float32)  # (K, 2)
+        self._edges = geometry.edges_of(np.array(settings.polygon, np.float32))
         self._since_s: dict[int, float] = {}  # by track id: those inside
         self._settled: set[int] = set()  # who was confirmed when last placed: inertia holds from then on
         self._doubted_s: dict[int, float] = {}  # since when an object has stood on the other side
@@ -81,7 +81,7 @@ class Zone:
         places = [place_norm(track, self._settings.anchor, frame.width, frame.height) for track in tracks]
         # A box cut off by the picture's lower edge stands on that edge, which no polygon would hold.
         points = np.minimum(np.array(places, np.float32).reshape(-1, 2), _JUST_INSIDE)
-        inside: list[bool] = geometry.in_polygon(points, self._corners).tolist()
+        inside: list[bool] = geometry.in_polygon(points, self._edges).tolist()
         return inside
 
     def _place(self, track: Track, at_s: float, *, stands_inside: bool) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,10 @@ def recognise(answer: Answer) -> Iterator[Head]:
         if shape[2] in {_SIDES * bins for bins in BINS} and not answer.names[index].startswith("cls")
     )
     class_maps = tuple(index for index in range(len(shapes)) if index not in side_maps)
+    # The finest stride has the most cells, whatever order the graph names its outputs in.
+    side_maps, class_maps = (
+        tuple(sorted(maps, key=lambda index: -shapes[index][1])) for maps in (side_maps, class_maps)
+    )
     widths = {shapes[index][2] for index in class_maps}, {shapes[index][2] for index in side_maps}
     if len(class_maps) != len(_STRIDES) or any(len(each) != 1 for each in widths):
         return
@@ -69,39 +73,59 @@ def _decode(
     wanted: IntArray,
     floors: FloatArray,
 ) -> Candidates:
-    # The finest stride has the most cells, whatever order the graph names its outputs in.
-    by_stride = sorted((outputs[index] for index in class_maps), key=lambda tensor: -tensor.shape[1])
-    sides_by_stride = sorted((outputs[index] for index in side_maps), key=lambda tensor: -tensor.shape[1])
-    boxes: list[FloatArray] = [np.zeros((0, 4), np.float32)]
-    scores: list[FloatArray] = [np.zeros(0, np.float32)]
-    label_ids: list[IntArray] = [np.zeros(0, np.int64)]
-    for stride, class_map, side_map in zip(_STRIDES, by_stride, sides_by_stride, strict=True):
-        wanted_scores = class_map[0][:, wanted]  # (cells, K), already 0..1
+    scores, label_ids, sides, places = [], [], [], []
+    first = 0
+    for class_map, side_map in zip(class_maps, side_maps, strict=True):
+        wanted_scores = outputs[class_map][0][:, wanted]  # (cells, K), already 0..1
         cells, columns = above(wanted_scores, floors)
-        if not len(cells):
-            continue
-        boxes.append(boxes_around(side_map[0][cells], cells, stride, size[0], middle=0.5))
         scores.append(wanted_scores[cells, columns])
         label_ids.append(wanted[columns])
-    return Candidates(boxes=np.concatenate(boxes), scores=np.concatenate(scores), label_ids=np.concatenate(label_ids))
+        sides.append(outputs[side_map][0][cells])
+        places.append(cells + first)
+        first += len(wanted_scores)
+    boxes = boxes_around(np.concatenate(sides), np.concatenate(places), grid_of(size, _STRIDES, middle=0.5))
+    return Candidates(boxes=boxes, scores=np.concatenate(scores), label_ids=np.concatenate(label_ids))
 
 
-def boxes_around(sides: FloatArray, cells: IntArray, stride: int, width: int, *, middle: float) -> FloatArray:
+class Grid(NamedTuple):
+    """The cells of a picture, stride by stride, each row by row.
+
+    Attributes:
+        centres: (cells, 4) pixels, x and y twice.
+        steps: (cells, 4) pixels of a bin to the left, up, to the right and down.
+    """
+
+    centres: NDArray[np.float64]
+    steps: FloatArray
+
+
+@functools.lru_cache(maxsize=4)
+def grid_of(size: tuple[int, int], strides: tuple[int, ...], *, middle: float) -> Grid:
+    """The cells of a picture of that width and height.
+
+    Args:
+        size: of the picture.
+        strides: pixels a cell.
+        middle: where in its cell a box's centre lies, 0..1 of the stride.
+    """
+    centres, steps = [], []
+    for stride in strides:
+        rows, columns = np.divmod(np.arange(cells_of(size, (stride,))), -(-size[0] // stride))
+        centres.append(np.stack([columns, rows, columns, rows], axis=1) * stride + middle * stride)
+        steps.append(np.tile(np.array([-stride, -stride, stride, stride], np.float32), (len(rows), 1)))
+    return Grid(centres=np.concatenate(centres), steps=np.concatenate(steps))
+
+
+def boxes_around(sides: FloatArray, cells: IntArray, grid: Grid) -> FloatArray:
     """Side distributions (N, 4 * bins) of cells (N,) to boxes (N, 4) xyxy.
 
     Args:
         sides: logits.
-        cells: counted row by row.
-        stride: pixels a cell.
-        width: of the picture.
-        middle: where in its cell a box's centre lies, 0..1 of the stride.
+        cells: which of the grid's each belongs to.
+        grid: all cells of the picture.
     """
     logits = sides.reshape(len(cells), _SIDES, sides.shape[1] // _SIDES)
     weights = np.exp(logits - logits.max(axis=2, keepdims=True))
     bins = np.arange(logits.shape[2], dtype=np.float32)
-    left, top, right, bottom = (weights @ bins / weights.sum(axis=2)).T * np.float32(stride)
-    cells_a_row = -(-width // stride)
-    centre_x = (cells % cells_a_row + middle) * stride
-    centre_y = (cells // cells_a_row + middle) * stride
-    corners = [centre_x - left, centre_y - top, centre_x + right, centre_y + bottom]
-    return np.stack(corners, axis=1).astype(np.float32)
+    distances = weights @ bins / weights.sum(axis=2) * grid.steps[cells]
+    return (grid.centres[cells] + distances).astype(np.float32)

@@ -10,11 +10,10 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.families.nanodet import BINS, LOOK, boxes_around
+from edge_agent.stages.detect.families.nanodet import BINS, LOOK, boxes_around, grid_of
 from edge_agent.stages.detect.head import Answer, Candidates, ClassColumns, Head, above, cells_of, seen_as
 
 FAMILY = "nanodet-plus"
@@ -51,10 +50,5 @@ def _decode(
     rows = outputs[0][0]
     wanted_scores = rows[:, wanted]
     cells, columns = above(wanted_scores, floors)
-    boxes, first = np.empty((len(cells), 4), np.float32), 0
-    for stride in _STRIDES:
-        count = cells_of(size, (stride,))
-        here = (cells >= first) & (cells < first + count)
-        boxes[here] = boxes_around(rows[cells[here], classes:], cells[here] - first, stride, size[0], middle=0.0)
-        first += count
+    boxes = boxes_around(rows[cells, classes:], cells, grid_of(size, _STRIDES, middle=0.0))
     return Candidates(boxes=boxes, scores=wanted_scores[cells, columns], label_ids=wanted[columns])
