@@ -49,15 +49,13 @@ def covered(boxes: FloatArray, others: FloatArray) -> FloatArray:
 def _shared(boxes: FloatArray, others: FloatArray) -> FloatArray:
     """The area that every box shares with every other, (N, M).
 
-    Column by column, which is three times faster than (N, M, 2) arrays.
+    Widths, then heights, which is three times faster than (N, M, 2) arrays.
     """
-    left, top, right, bottom = np.ascontiguousarray(boxes.T)
-    other_left, other_top, other_right, other_bottom = np.ascontiguousarray(others.T)
-    shared = np.minimum.outer(right, other_right) - np.maximum.outer(left, other_left)  # (N, M) widths, so far
-    height = np.minimum.outer(bottom, other_bottom) - np.maximum.outer(top, other_top)
-    np.maximum(shared, 0, out=shared)
-    shared *= np.maximum(height, 0, out=height)
-    return shared
+    numbers, other_numbers = np.ascontiguousarray(boxes.T)[:, :, None], np.ascontiguousarray(others.T)[:, None]
+    sides = np.minimum(numbers[2:], other_numbers[2:])  # (2, N, M), so far
+    sides -= np.maximum(numbers[:2], other_numbers[:2])
+    np.maximum(sides, 0, out=sides)
+    return np.multiply(sides[0], sides[1], out=sides[0])
 
 
 def area(boxes: FloatArray) -> FloatArray:

@@ -21,11 +21,11 @@ def best_first(rows: IntArray, columns: IntArray, similarity: FloatArray) -> tup
     Returns:
         (L,) rows and (L,) columns.
     """
-    order = np.argsort(-similarity, kind="stable")[: np.count_nonzero(similarity > 0)]
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
+    order = (-similarity).argsort(kind="stable")[: np.count_nonzero(similarity > 0)]
+    column_of: dict[int, int] = {}
+    row_of: dict[int, int] = {}
     for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        if row not in pairs and column not in taken:
-            pairs[row] = column
-            taken.add(column)
-    return np.array(list(pairs), np.int64), np.array(list(pairs.values()), np.int64)
+        if row not in column_of and column not in row_of:
+            column_of[row] = column
+            row_of[column] = row
+    return np.array(list(column_of), np.int64), np.array(list(row_of), np.int64)

@@ -136,16 +136,18 @@ def begin(place: FloatArray) -> Motions:
 
 def predict(motions: Motions, dt_s: NDArray[np.float64]) -> Motions:
     """Where N boxes are believed to be after `dt_s` (N,) seconds, each its own."""
-    left, reach, of_place, of_both, of_velocity = _passing(dt_s)
+    passing = _passing(dt_s)
+    left, reach = passing[:2]
     place, velocity, place_variance, covariance, velocity_variance = motions.beliefs
     noise = _NOISE[:, None] * np.square(size(motions.place))
+    place_noise, shared_noise, velocity_noise = noise * passing[2:]
     grown = velocity_variance * reach
     later = np.empty_like(motions.beliefs)
     later[0] = place + velocity * reach
     later[1] = velocity * left
-    later[2] = place_variance + (2 * covariance + grown) * reach + noise * of_place
-    later[3] = (covariance + grown) * left + noise * of_both
-    later[4] = velocity_variance * np.square(left) + noise * of_velocity
+    later[2] = place_variance + (2 * covariance + grown) * reach + place_noise
+    later[3] = (covariance + grown) * left + shared_noise
+    later[4] = velocity_variance * np.square(left) + velocity_noise
     return Motions(later)
 
 
@@ -164,14 +166,14 @@ def _passing(dt_s: NDArray[np.float64]) -> FloatArray:
     reach = (1 - left) / SIDE_DECAY_HZ
     fading = (1 - left * left) / (2 * SIDE_DECAY_HZ)
     square = dt_s * dt_s
-    factors = np.empty((5, 4, len(dt_s)), np.float32)
-    centres, sides = factors[:, :2], factors[:, 2:]
+    factors = np.empty((5, 2, len(dt_s)))  # of the centre, and of the sides
+    centres, sides = factors[:, 0], factors[:, 1]
     centres[0], sides[0] = 1, left
     centres[1], sides[1] = dt_s, reach
     centres[2], sides[2] = square * dt_s / 3, (dt_s - 2 * reach + fading) / SIDE_DECAY_HZ**2
     centres[3], sides[3] = square / 2, reach * reach / 2
     centres[4], sides[4] = dt_s, fading
-    return factors
+    return factors.astype(np.float32).repeat(2, axis=1)
 
 
 def correct(motions: Motions, measured: FloatArray, scores: FloatArray) -> Motions:

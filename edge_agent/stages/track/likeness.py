@@ -50,17 +50,16 @@ def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
     Multi-Object Tracking", AAAI 2024, §3.2, where the heights' overlap is meant; their ratio does not count a
     difference of places twice.
     """
-    left, top, right, bottom = numbers = np.ascontiguousarray(places.T)
-    box_left, box_top, box_right, box_bottom = box_numbers = np.ascontiguousarray(boxes.T)
-    beside = np.minimum.outer(right, box_right) > np.maximum.outer(left, box_left)
-    rows, columns = np.divmod(np.flatnonzero(beside), len(boxes))  # several times faster than `nonzero`
-    along = np.minimum(bottom[rows], box_bottom[columns]) - np.maximum(top[rows], box_top[columns])
-    touching = along > 0
-    rows, columns, along = rows[touching], columns[touching], along[touching]
+    numbers, box_numbers = np.ascontiguousarray(places.T), np.ascontiguousarray(boxes.T)
+    across = (numbers[0, :, None] < box_numbers[2]) & (numbers[2, :, None] > box_numbers[0])  # of hundreds, some
+    rows, columns = np.divmod(across.ravel().nonzero()[0], len(boxes))  # several times faster than of two dimensions
     one, other = numbers.take(rows, axis=1), box_numbers.take(columns, axis=1)
-    across = np.minimum(one[2], other[2]) - np.maximum(one[0], other[0])
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    touching = (np.minimum(sides[0], sides[1]) > 0).nonzero()[0]
+    rows, columns, sides = rows[touching], columns[touching], sides.take(touching, axis=1)
+    one, other = one.take(touching, axis=1), other.take(touching, axis=1)
     (wide, tall), (box_wide, box_tall) = one[2:] - one[:2], other[2:] - other[:2]
-    shared = across * along
+    shared = sides[0] * sides[1]
     overlap = shared / np.maximum(wide * tall + box_wide * box_tall - shared, _TINY)
     return Pairs(rows, columns, overlap * np.minimum(tall, box_tall) / np.maximum(tall, box_tall))
 

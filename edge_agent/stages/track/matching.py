@@ -63,27 +63,25 @@ def match(
     if view is not None and _is_contested(sure.rows, sure.columns):
         wanted *= _likes(view.differences[sure.rows, sure.columns])
     matched = assign.best_first(sure.rows, sure.columns, wanted)
-    of_kin = ~alike & strong & (pairs.similarity >= _KIN_LIKENESS)
-    if np.count_nonzero(of_kin):
+    apart = ~alike & strong & (pairs.similarity >= _KIN_LIKENESS)
+    if np.count_nonzero(apart):
+        others = pairs[apart]
+        related = kin.table(found.label_names)[lives.label_ids[others.rows], found.label_ids[others.columns]]
         lately = (lives.of("missed_s") <= _KIN_S) | lives.flags("is_stationary")
-        matched = _match_more(lives, found, pairs[of_kin], lately, *matched)
+        matched = _match_more(others[related], lately, np.ones(len(found), np.bool_), *matched)
     weak = alike & ~strong & (pairs.similarity >= _WEAK_LIKENESS)
     if np.count_nonzero(weak):
-        matched = _match_more(lives, found, pairs[weak], lives.of("missed_s") == 0, *matched)
+        matched = _match_more(pairs[weak], lives.of("missed_s") == 0, ~found.strong, *matched)
     return matched
 
 
 def _match_more(
-    lives: Lives, found: Detections, pairs: likeness.Pairs, wanting: BoolArray, rows: IntArray, columns: IntArray
+    pairs: likeness.Pairs, wanting: BoolArray, free: BoolArray, rows: IntArray, columns: IntArray
 ) -> tuple[IntArray, IntArray]:
-    """Add pairs to those that are made, of objects among the (N,) that are wanting; no label becomes any other."""
-    wanting = wanting.copy()
+    """Add to the pairs that are made some of objects that are wanting, of (N,), and of boxes that are free, of (M,)."""
     wanting[rows] = False
-    free = np.ones(len(found), np.bool_)
     free[columns] = False
-    may = wanting[pairs.rows] & free[pairs.columns]
-    may &= kin.table(found.label_names)[lives.label_ids[pairs.rows], found.label_ids[pairs.columns]]
-    left = pairs[may]
+    left = pairs[wanting[pairs.rows] & free[pairs.columns]]
     more_rows, more_columns = assign.best_first(left.rows, left.columns, left.similarity)
     return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
 

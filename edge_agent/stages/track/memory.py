@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import BoolArray, FloatArray, IntArray, Track
-from edge_agent.stages.track.kalman import to_cxcywh
 
 SCORES = 64
 """How many looks the median goes back; bounded, for an object may stay for days."""
@@ -43,7 +42,7 @@ Doubles = NDArray[np.float64]
 
 
 class Lives:
-    """The lives of N objects so far, in order of their ids: arrays with a row a trait.
+    """The lives of N objects so far, in order of their ids: an array each of measures, counts and flags, a row a trait.
 
     Args:
         label_names: what the model can tell apart.
@@ -87,8 +86,19 @@ class Lives:
         """(N, 4) xyxy pixels: where each was last seen."""
         return self._measures[_BOX].T.astype(np.float32)
 
-    def begin(self, boxes: FloatArray, scores: FloatArray, label_ids: IntArray, first_id: int, at_s: float) -> None:
-        """Objects are seen for the first time, as (M, 4) xyxy boxes; their ids count up from `first_id`."""
+    def begin(
+        self,
+        boxes: FloatArray,
+        places: FloatArray,
+        scores: FloatArray,
+        label_ids: IntArray,
+        first_id: int,
+        at_s: float,
+    ) -> None:
+        """Objects are seen for the first time, as (M, 4) xyxy boxes, which are at (M, 4) cx, cy, width, height.
+
+        Their ids count up from `first_id`.
+        """
         count = len(boxes)
         measures = np.zeros((len(_MEASURES), count))
         for name in ("first_s", "seen_s", "still_since_s"):
@@ -96,7 +106,7 @@ class Lives:
         for name in ("first_score", "top_score", "median_score"):
             measures[_ROW[name]] = scores
         measures[_BOX] = boxes.T
-        measures[_PLACE] = to_cxcywh(boxes).T
+        measures[_PLACE] = places.T
         counts = np.zeros((len(_COUNTS), count), np.int64)
         counts[_ROW["track_id"]] = np.arange(first_id, first_id + count)
         counts[_ROW["label_id"]] = label_ids
@@ -136,14 +146,15 @@ class Lives:
         """
         stood = self._measures[_PLACE].take(rows, axis=1)
         away = np.abs(places.T[:2] - stood[:2]) > LEFT_ITS_PLACE * np.maximum(stood[2:], 1)
-        left = np.flatnonzero(away[0] | away[1])
+        left = (away[0] | away[1]).nonzero()[0]
         if len(left):
-            left = left[~_is_part(self._measures[_BOX, rows[left]], stood[:, left])]
-            self._measures[_PLACE, rows[left]] = places[left].T
+            boxes = self._measures[_BOX].take(rows[left], axis=1)
+            left = left[~_is_part(boxes, stood.take(left, axis=1))]
+            self._measures[_PLACE, rows[left]] = places.take(left, axis=0).T
             self.of("still_since_s")[rows[left]] = at_s
         stationary = self.flags("is_stationary")
         stands = at_s - self.of("still_since_s")[rows] >= stationary_s
-        stopped = np.flatnonzero(stands & ~stationary[rows])
+        stopped = (stands & ~stationary[rows]).nonzero()[0]
         if len(stopped):  # its place so far was where it was still slowing down
             self._measures[_PLACE, rows[stopped]] = places[stopped].T
         stationary[rows] = stands
@@ -187,11 +198,13 @@ class Lives:
     def _note_scores(self, rows: IntArray, scores: FloatArray) -> None:
         """Take in scores; looks that missed it in between count 0 now, for what is never found again just left."""
         noted, missed = self.counts("noted"), self.counts("missed_looks")
-        for row in rows[missed[rows] > 0].tolist():
-            first, zeros = int(noted[row]), min(int(missed[row]), SCORES)
-            for look in range(first, first + zeros):
-                self._scores[row, look % SCORES] = 0
-            noted[row] += zeros
+        again = rows[missed[rows] > 0]
+        if len(again):
+            zeros = np.minimum(missed[again], SCORES)
+            for row, first, count in zip(again.tolist(), noted[again].tolist(), zeros.tolist(), strict=True):
+                for look in range(first, first + count):
+                    self._scores[row, look % SCORES] = 0
+            noted[again] += zeros
         looks = noted[rows]
         self._scores[rows, looks % SCORES] = scores
         noted[rows] = looks + 1
@@ -200,7 +213,7 @@ class Lives:
         ordered.sort(axis=1)
         each = np.arange(len(rows))
         lower, upper = ordered[each, (known - 1) // 2], ordered[each, known // 2]
-        self.of("median_score")[rows] = (lower.astype(np.float64) + upper) / 2
+        self.of("median_score")[rows] = np.add(lower, upper, dtype=np.float64) / 2
 
     def _vote(self, rows: IntArray, scores: FloatArray, label_ids: IntArray) -> None:
         """What a box was taken for counts as much as its score says; the object is what clearly most speaks for."""

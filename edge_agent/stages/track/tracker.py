@@ -160,7 +160,7 @@ class Tracker:
         if len(self._lives):
             self._find(found, at_s, since_last_look_s, frame if self._settings.appearance else None)
         elif len(found):
-            self._begin(found, np.flatnonzero(found.strong), np.zeros(0, np.int64), at_s)
+            self._begin(found, kalman.to_cxcywh(found.boxes), np.zeros(0, np.int64), at_s)
         if not held:
             self._confirm(at_s)
         self._live, ended = self._part()
@@ -198,17 +198,17 @@ class Tracker:
         if view is not None:
             rows, columns, expected = self._recognise(view, expected, rows, columns)
         if len(rows):
-            scores = found.scores[columns]
-            corrected = kalman.correct(expected[rows], places[columns], scores)
+            boxes, scores = found.boxes.take(columns, axis=0), found.scores[columns]
+            corrected = kalman.correct(expected[rows], places.take(columns, axis=0), scores)
             self._motions = self._motions.replaced(rows, corrected)
-            lives.hit(rows, found.boxes[columns], scores, found.label_ids[columns], at_s)
+            lives.hit(rows, boxes, scores, found.label_ids[columns], at_s)
             lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
         if len(rows) < len(lives):
             missed = _others(rows, len(lives))
-            longest_s = np.where(lives.flags("is_stationary")[missed], LONGEST_STATIONARY_MISS_S, LONGEST_MISS_S)
-            lives.miss(missed, np.minimum(since_last_look_s, longest_s))
-        unclaimed = _others(columns, len(found))
-        self._begin(found, unclaimed[strong[unclaimed]], columns, at_s)
+            stationary_s = min(since_last_look_s, LONGEST_STATIONARY_MISS_S)
+            moving_s = min(since_last_look_s, LONGEST_MISS_S)
+            lives.miss(missed, np.where(lives.flags("is_stationary")[missed], stationary_s, moving_s))
+        self._begin(found, places, columns, at_s)
 
     def _presumed(self, expected: FloatArray, unseen_s: NDArray[np.float64], since_last_look_s: float) -> FloatArray:
         """Where each object should be, (N, 4) cx, cy, width, height.
@@ -245,7 +245,7 @@ class Tracker:
         steady = (lives.of("missed_s")[rows] == 0) & (lives.counts("hits")[rows] > 1) & strong[columns]
         if np.count_nonzero(steady) < LEAST_PAIRS:
             return None
-        believed, seen = expected[rows[steady]], places[columns[steady]]
+        believed, seen = expected[rows[steady]], places.take(columns[steady], axis=0)
         noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))[:, None]
         surprises = seen[:, :2] - believed.place[:, :2]
         by = self._camera.estimate(surprises, believed.place_variance[:, :2] + noise, dt_s)
@@ -270,21 +270,21 @@ class Tracker:
         more_rows, more_columns = find_again(view, rows, columns)
         return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns]), expected
 
-    def _begin(self, found: Detections, columns: IntArray, claimed: IntArray, at_s: float) -> None:
+    def _begin(self, found: Detections, places: FloatArray, claimed: IntArray, at_s: float) -> None:
         """Begin objects with boxes that nobody claims, one where a thing is found under two names."""
-        columns = kin.singles(found, columns, claimed)
+        columns = _others(claimed, len(found))
+        columns = kin.singles(found, columns[found.strong[columns]], claimed)
         if not len(columns):
             return
-        boxes, scores = found.boxes[columns], found.scores[columns]
-        self._motions = self._motions.joined(kalman.begin(kalman.to_cxcywh(boxes)))
-        self._lives.begin(boxes, scores, found.label_ids[columns], self._next_id, at_s)
-        if len(claimed):
-            same = np.equal.outer(found.label_ids[columns], found.label_ids[claimed])
-            parts = (geometry.covered(boxes, found.boxes[claimed]) >= _COVERED) & same
-            if np.count_nonzero(parts):
-                wanted = np.where(parts.any(axis=1), _COVERED_HITS, 1)
-                self._lives.counts("hits_wanted")[-len(columns) :] = wanted
+        boxes, places = found.boxes.take(columns, axis=0), places.take(columns, axis=0)
+        labels = found.label_ids[columns]
+        self._motions = self._motions.joined(kalman.begin(places))
+        self._lives.begin(boxes, places, found.scores[columns], labels, self._next_id, at_s)
         self._next_id += len(columns)
+        within = geometry.covered(boxes, found.boxes.take(claimed, axis=0)) >= _COVERED
+        if np.count_nonzero(within):
+            parts = within & np.equal.outer(labels, found.label_ids[claimed])
+            self._lives.counts("hits_wanted")[-len(columns) :] = np.where(parts.any(axis=1), _COVERED_HITS, 1)
 
     def _confirm(self, at_s: float) -> None:
         """Confirm what is no flicker."""
@@ -311,7 +311,7 @@ class Tracker:
         over = judging.over(self._lives, memory_s=settings.memory_s, stationary_memory_s=settings.stationary_memory_s)
         if not np.count_nonzero(over):
             return known, ()
-        self._keep(np.flatnonzero(~over))
+        self._keep((~over).nonzero()[0])
         return tuple(compress(known, (~over).tolist())), tuple(compress(known, over.tolist()))
 
     def _keep(self, rows: IntArray) -> None:
@@ -331,9 +331,9 @@ class Tracker:
 
 def _others(taken: IntArray, count: int) -> IntArray:
     """Of the numbers below `count`, in order, those that are not taken."""
-    left = np.ones(count, np.bool_)
-    left[taken] = False
-    return left.nonzero()[0]
+    is_taken = np.zeros(count, np.bool_)
+    is_taken[taken] = True
+    return (~is_taken).nonzero()[0]
 
 
 _LEAST_SHIFT_PX = 0.5
