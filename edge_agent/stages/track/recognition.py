@@ -28,13 +28,13 @@ _TWINS = 0.02
 _RIVAL = 0.85
 """So much less must a box differ from an object than from any other that is out of sight."""
 
-_REACH = 0.25
+_REACH = 0.3
 _REACH_HZ = 0.75
 _LONGEST_REACH = 1.25
 """How far beside where it was, or was presumed, an object is sought, in its own sizes: at once, more each second, and
 at most. A person is 1.7 m high and walks 1.4 m a second."""
 
-_HEIGHTS = 0.75
+_HEIGHTS = 0.7
 """Least ratio of the heights of an object and a box that may be it."""
 
 _CLEAR = 0.1
