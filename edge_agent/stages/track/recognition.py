@@ -130,10 +130,10 @@ class Recognition:
         box_of[rows] = columns
         clear = np.zeros(len(lives), np.bool_)
         clear[rows] = found.strong[columns] & _clear(found.boxes[columns], found.boxes[found.strong])
-        apart &= np.logical_and.outer(clear, clear)
+        apart &= clear[:, None] & clear
         if not np.count_nonzero(apart):
             return order, columns
-        apart &= np.equal.outer(lives.label_ids, lives.label_ids)
+        apart &= lives.label_ids[:, None] == lives.label_ids
         for one, other in zip(*(each.tolist() for each in np.nonzero(np.triu(apart, 1))), strict=True):
             pair, boxes = [one, other], box_of[[one, other]]
             straight, crossed = view.differences[pair, boxes], view.differences[pair, boxes[::-1]]
@@ -158,8 +158,8 @@ class Recognition:
         is_found[rows] = True
         there = is_found | (view.at_s - lives.of("seen_s") < _HIDDEN_S)
         covered = geometry.covered(boxes, boxes)
-        touching = (np.maximum(covered, covered.T) >= _TOUCHING) & np.logical_and.outer(there, there)
-        touching &= np.logical_or.outer(is_found, is_found)
+        over = (covered >= _TOUCHING) & there & (is_found | is_found[:, None])
+        touching = (over | over.T) & there[:, None]
         np.fill_diagonal(touching, val=False)
         self._touched_s[touching] = view.at_s
         return self._touched_s
