@@ -19,8 +19,9 @@ from edge_agent.records import Box, Frame, Motion, Tracks
 from edge_agent.stages.track.kalman import to_cxcywh
 from edge_agent.stages.track.matching import match
 from edge_agent.stages.track.memory import Lives
-from edge_agent.stages.track.recognition import Recognition, View, find_again
+from edge_agent.stages.track.recognition import Recognition, find_again
 from edge_agent.stages.track.tracker import Tracker, TrackSettings
+from edge_agent.stages.track.view import View
 
 RED, BLUE, GREY = (90, 100, 158), (70, 156, 110), (140, 128, 128)
 RATE_HZ = 5.0
@@ -225,14 +226,14 @@ def known_to(recognition: Recognition, people: Sequence[Person], *, touched: boo
     recognition.learn(view_of(recognition, 0.0, lives, *people), BOTH, BOTH)
     if touched:
         together = view_of(recognition, 1.0, lives, *(standing(60, person.colour) for person in people))
-        order, columns = recognition.part(together, BOTH, BOTH)
+        order, _rows, columns = recognition.put_right(together, BOTH, BOTH)
         assert (order.tolist(), columns.tolist()) == ([0, 1], [0, 1])
     return lives
 
 
 def parted(recognition: Recognition, lives: Lives, *people: Person, at_s: float = 1.4) -> tuple[list[int], list[int]]:
     lives.of("seen_s")[:] = at_s - 0.2
-    order, columns = recognition.part(view_of(recognition, at_s, lives, *people), BOTH, BOTH)
+    order, _rows, columns = recognition.put_right(view_of(recognition, at_s, lives, *people), BOTH, BOTH)
     return order.tolist(), columns.tolist()
 
 
@@ -269,6 +270,35 @@ def test_long_after_they_touched_nothing_is_put_right() -> None:
     recognition = Recognition()
     lives = known_to(recognition, (RED_MAN, BLUE_MAN))
     assert parted(recognition, lives, BLUE_HERE, RED_THERE, at_s=4.2) == ([0, 1], [0, 1])
+
+
+def test_who_was_lost_behind_another_gets_his_box() -> None:
+    """The red man has the blue one's box, in which he was lost; his own, nearby, is nobody's."""
+    recognition = Recognition()
+    lives = known_to(recognition, (RED_MAN, BLUE_MAN))
+    lives.of("seen_s")[:] = 1.2
+    view = view_of(recognition, 1.4, lives, standing(45, BLUE), standing(80, RED))
+    order, rows, columns = recognition.put_right(view, np.array([0]), np.array([0]))
+    assert order.tolist() == [1, 0]
+    assert dict(zip(rows.tolist(), columns.tolist(), strict=True)) == {0: 1, 1: 0}
+
+
+def test_a_stranger_beside_takes_no_box_from_anybody() -> None:
+    recognition = Recognition()
+    lives = known_to(recognition, (RED_MAN, BLUE_MAN))
+    lives.of("seen_s")[:] = 1.2
+    view = view_of(recognition, 1.4, lives, standing(45, RED), standing(80, GREY))
+    order, rows, columns = recognition.put_right(view, np.array([0]), np.array([0]))
+    assert (order.tolist(), rows.tolist(), columns.tolist()) == ([0, 1], [0], [0])
+
+
+def test_who_is_left_alone_is_no_puzzle() -> None:
+    recognition = Recognition()
+    known_to(recognition, (RED_MAN, BLUE_MAN))
+    lives = lives_of(RED_MAN)
+    view = view_of(recognition, 1.4, lives, BLUE_MAN)
+    order, rows, columns = recognition.put_right(view, np.zeros(0, np.int64), np.zeros(0, np.int64))
+    assert (order.tolist(), rows.tolist(), columns.tolist()) == ([0], [], [])
 
 
 def test_who_changes_places_takes_over_how_long_the_other_stood_there() -> None:
@@ -356,4 +386,4 @@ def test_only_the_tracker_knows_what_anybody_looks_like() -> None:
     package = Path(edge_agent.__file__).parent
     asks = re.compile(r"stages\.track(\.| import .*\b)(appearance|recognition)\b")
     who = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if asks.search(path.read_text())}
-    assert who == {f"stages/track/{name}.py" for name in ("matching", "recognition", "tracker")}
+    assert who == {f"stages/track/{name}.py" for name in ("recognition", "tracker", "view")}

@@ -7,7 +7,7 @@ import numpy as np
 from edge_agent.records import BoolArray, Detections, FloatArray, IntArray
 from edge_agent.stages.track import assign, kin, likeness
 from edge_agent.stages.track.memory import Lives
-from edge_agent.stages.track.recognition import ALIKE, View
+from edge_agent.stages.track.view import ALIKE, View
 
 _WEAK_LIKENESS = 0.5
 """Least likeness of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""

@@ -17,7 +17,8 @@ from edge_agent.stages.track import judging, kalman, kin
 from edge_agent.stages.track.camera import LEAST_PAIRS, CameraShift
 from edge_agent.stages.track.matching import match
 from edge_agent.stages.track.memory import Lives
-from edge_agent.stages.track.recognition import Recognition, View, find_again
+from edge_agent.stages.track.recognition import Recognition, find_again
+from edge_agent.stages.track.view import View
 
 
 class TrackSettings(Section):
@@ -262,7 +263,7 @@ class Tracker:
         self, view: View, expected: kalman.Motions, rows: IntArray, columns: IntArray
     ) -> tuple[IntArray, IntArray, kalman.Motions]:
         """Put right by looks what boxes have made of it, and learn what is seen well."""
-        order, columns = self._recognition.part(view, rows, columns)
+        order, rows, columns = self._recognition.put_right(view, rows, columns)
         if np.any(order != np.arange(len(order))):
             self._motions, expected = self._motions[order], expected[order]
             self._lives.change_places(order)
