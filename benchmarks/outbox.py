@@ -139,7 +139,7 @@ def _put_for(outbox: Outbox, until_s: float, times: Times) -> None:
 def _count_commits(outbox: Outbox) -> Callable[[], int]:
     """How many transactions there were since."""
     said: list[str] = []
-    outbox._file._database.set_trace_callback(lambda words: said.append(words) if words == "COMMIT" else None)  # type: ignore[union-attr]  # noqa: SLF001
+    outbox._disk._file._database.set_trace_callback(lambda words: said.append(words) if words == "COMMIT" else None)  # type: ignore[union-attr]  # noqa: SLF001
     return lambda: len(said)
 
 

@@ -70,9 +70,13 @@ class Line:
             if frame is not None and in_force.detect:
                 self.outbox.put(self.pipeline.step(frame))
                 last = frame.emptied()
+            elif frame is not None:
+                self.pipeline.rest(frame.emptied())
             self.beat()
         if last is not None:
             self.outbox.put(self.pipeline.finish(last))
+        else:
+            self.pipeline.rest(None)
 
     def _breaks_off(self, last: Frame, frame: Frame | None) -> bool:
         return breaks_off(last, frame.at_s if frame else self.clock.monotonic_s(), frame)

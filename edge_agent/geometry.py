@@ -55,7 +55,8 @@ def _shared(boxes: FloatArray, others: FloatArray) -> FloatArray:
     sides = np.minimum(numbers[2:], other_numbers[2:])  # (2, N, M), so far
     sides -= np.maximum(numbers[:2], other_numbers[:2])
     np.maximum(sides, 0, out=sides)
-    return np.multiply(sides[0], sides[1], out=sides[0])
+    shared: FloatArray = np.multiply(sides[0], sides[1], out=sides[0])
+    return shared
 
 
 def area(boxes: FloatArray) -> FloatArray:

@@ -36,6 +36,7 @@ class Pipeline:
         evaluate: the rules: what is there to say?
         conclude: the rules once more: what is there to say when nothing more will come?
         trace: the trail: what is kept of it, should somebody ask why? It changes nothing of what is said either.
+        rest: the trail, too: a frame has come at which nobody is to look; None when no more will come.
         encode: the bytes that say it.
     """
 
@@ -51,6 +52,7 @@ class Pipeline:
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
     conclude: Callable[[Frame], Sequence[Said]]
     trace: Callable[[Step], None]
+    rest: Callable[[Frame | None], None]
     encode: Callable[[Said], Message]
 
     def start(self) -> tuple[Message, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _LOOK_S = 0.02
+_PUBLISH = 0x30  # MQTT 5, section 3.3
 _CHUNK_BYTES = 65536
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER for 0 s: `close` sends RST instead of FIN
 
@@ -66,6 +67,8 @@ class Proxy:
         self._connections: list[_Connection] = []
         self._stalled = False
         self._closing = False
+        self.hang_up_on: bytes | None = None
+        """Whoever publishes something that holds these bytes is hung up on; the server does not get it."""
         self._thread = threading.Thread(target=self._serve, name=f"proxy of {port}")
         self._thread.start()
 
@@ -136,12 +139,18 @@ class Proxy:
                 self._connections.append(_Connection(client, server))
         elif connection in self._connections:
             try:
-                goes_on = connection.pump(ready)
+                goes_on = not self._displeases(ready, connection) and connection.pump(ready)
             except OSError:
                 goes_on = False
             if not goes_on:
                 connection.close()
                 self._connections.remove(connection)
+
+    def _displeases(self, ready: socket.socket, connection: _Connection) -> bool:
+        if self.hang_up_on is None or ready is not connection.client:
+            return False
+        data = ready.recv(_CHUNK_BYTES, socket.MSG_PEEK)
+        return data[:1] != b"" and data[0] & 0xF0 == _PUBLISH and self.hang_up_on in data
 
 
 @contextmanager

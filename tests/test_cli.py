@@ -21,7 +21,7 @@ from paho.mqtt import publish
 from program import run_program, write_config
 
 import edge_agent
-from edge_agent.cli.main import COMMANDS, main
+from edge_agent.cli.main import COMMANDS, EXIT_UNAVAILABLE, main
 from edge_agent.clips import PEDESTRIANS
 from edge_agent.edges.clock import SystemClock
 from edge_agent.edges.outbox import Outbox, OutboxSettings
@@ -55,6 +55,17 @@ def test_each_command_has_a_help_of_its_own(command: str, tmp_path: Path) -> Non
 
 def test_the_version_is_the_package_s(tmp_path: Path) -> None:
     assert printed(tmp_path, "--version") == f"edge-agent {edge_agent.__version__}\n"
+
+
+@pytest.mark.parametrize("thread", ["", "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"])
+def test_a_process_in_which_a_thread_hangs_ends_without_taking_python_apart(thread: str, tmp_path: Path) -> None:
+    imports = "import atexit, threading, time; from edge_agent.cli.main import program"
+    script = f"{imports}\natexit.register(print, 'apart')\n{thread}\nprogram()"
+    asked = [sys.executable, "-c", script, "outbox", "stats", "--path", "absent.db"]
+    done = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+    assert done.returncode == EXIT_UNAVAILABLE
+    assert done.stderr == run_program("outbox", "stats", "--path", "absent.db", cwd=tmp_path).stderr
+    assert done.stdout == ("" if thread else "apart\n")
 
 
 def test_models_are_listed_described_and_verified(tmp_path: Path) -> None:

@@ -346,6 +346,17 @@ def test_a_time_that_nothing_is_kept_of_lies_between_others(second: WatchEntry, 
         at([watch("a", 0, 30), second], "gate", 200_000, 2000, None)
 
 
+def test_a_time_of_which_somebody_had_said_that_nobody_is_to_look_is_told_as_such() -> None:
+    paused = watch("a", 31, 90).model_copy(update={"moving": False, "paused": True, "looks": 0, "frames": 590})
+    story = at([watch("a", 0, 30).model_copy(update={"broke_off": True}), paused], "gate", 60_000, 2000, None)
+    [told] = in_words(story, None)
+    assert told == (
+        "camera gate: from 1970-01-01T00:00:31.000Z to 1970-01-01T00:01:30.000Z paused by a command (pause, or detect "
+        "OFF), so nobody looked at the 590 pictures that came"
+    )
+    assert '"paused":true' in to_line(paused)
+
+
 def event(seq: int) -> EventEntry:
     about = Figures(
         id=1, label="person", first_ms=0, seen_ms=0, looks=1, hits=1, score=0.5, low=0.5, top=0.5, confirmed=True,

@@ -75,6 +75,7 @@ class Recorder:
             evaluate=noting("evaluate", self.said),
             conclude=noting("conclude", self.said[:1]),
             trace=self.steps.append,
+            rest=lambda _frame: None,
             encode=lambda said: Message(
                 topic="motion" if isinstance(said, Moving) else f"count/{said.zone}",  # type: ignore[union-attr]
                 payload=b"1",
@@ -239,6 +240,7 @@ def real_pipeline(nuisance: NuisanceMap | None = None) -> Pipeline:
         evaluate=rules.evaluate,
         conclude=rules.finish,
         trace=lambda _step: None,
+        rest=lambda _frame: None,
         encode=functools.partial(native.encode, names=names),
     )
 

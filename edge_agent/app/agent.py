@@ -278,6 +278,9 @@ class Agent:
         finally:
             done.set()  # captures end, then the pipelines, which still have something to say
             wait(captures.values(), _STOP_S)
+            for camera, capture in captures.items():
+                if not capture.done():
+                    _log.warning("%s hangs in a library; the stop goes on without it", capture_thread(camera))
             for line in lines:
                 line.latest.close()  # of a capture that hangs in a library, too
             supervisor.turns.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from edge_agent.config import Settings
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.ghosts import Ghosts
-from edge_agent.edges.mqtt import Brokers, Connection
+from edge_agent.edges.mqtt import Brokers, Connection, id_beside, id_of_device
 from edge_agent.edges.outbox import Outbox
 from edge_agent.stages.encode import native
 from edge_agent.stages.encode.topics import ghosts, kept_filters
@@ -19,12 +19,12 @@ from edge_agent.supervise import topics_of
 def delivery_brokers(settings: Settings, clock: Clock) -> Brokers:
     """Where events and states are delivered to; the broker says `offline` when the agent is cut off."""
     will = native.status(topics_of(settings).status, online=False)
-    return Brokers(settings.mqtt, client_id=_client_id(settings), will=will, clock=clock)
+    return Brokers(settings.mqtt, client_id=id_of_device(settings.device.id), will=will, clock=clock)
 
 
 def trigger_brokers(settings: Settings, clock: Clock) -> Brokers:
     """Where triggers are heard."""
-    return Brokers(settings.mqtt, client_id=_client_id(settings, "-triggers"), will=None, clock=clock)
+    return Brokers(settings.mqtt, client_id=_id_beside(settings, "triggers"), will=None, clock=clock)
 
 
 def clear_ghosts(
@@ -41,7 +41,7 @@ def clear_ghosts(
 
     def connect(broker: str) -> Connection:
         there = settings.mqtt.model_copy(update={"url": broker, "urls": ()})
-        return Brokers(there, client_id=_client_id(settings, "-ghosts"), will=None, clock=clock).connect()
+        return Brokers(there, client_id=_id_beside(settings, "ghosts"), will=None, clock=clock).connect()
 
     Ghosts(
         topic_filters=kept_filters(topics),
@@ -54,6 +54,5 @@ def clear_ghosts(
     ).run(stop, lambda: brokers.status.broker, connect)
 
 
-def _client_id(settings: Settings, ending: str = "") -> str:
-    """A broker lets each id in once, so that every connection of a device has an ending of its own."""
-    return f"edge-agent-{settings.device.id}{ending}"
+def _id_beside(settings: Settings, purpose: str) -> str:
+    return id_beside(id_of_device(settings.device.id), purpose)

@@ -118,8 +118,19 @@ def build_pipeline(  # noqa: PLR0913  (a pipeline is that many stages, and some 
         evaluate=meter.timed("rules", rules.evaluate),
         conclude=rules.finish,
         trace=trace,
+        rest=_resting(trail, keep),
         encode=functools.partial(native.encode, names=names),
     )
+
+
+def _resting(trail: Trail | None, keep: Keep | None) -> Callable[[Frame | None], None]:
+    """What notes that a frame came at which nobody was to look."""
+
+    def rest(frame: Frame | None) -> None:
+        if trail is not None and keep is not None:
+            keep(trail.rest(frame))
+
+    return rest
 
 
 def build_replay(

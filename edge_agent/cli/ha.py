@@ -16,7 +16,8 @@ from edge_agent.config import Settings
 from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.errors import ConfigError
 from edge_agent.stages.encode.homeassistant import HomeAssistantSettings
-from edge_agent.tools.discovered import Discovered, discovery_at
+from edge_agent.tools.discovered import Discovered, discovered
+from edge_agent.tools.retained import retained_at
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,15 +71,15 @@ def _show(settings: Settings) -> int:
 
 
 def _purge(mqtt: MqttSettings, prefix: str, device: str, args: argparse.Namespace) -> int:
-    with discovery_at(mqtt, prefix) as discovery:
-        found = discovery.read()
+    with retained_at(mqtt, "ha") as retained:
+        found = discovered(retained, prefix)
         wanted = {one.topic: one for one in found if one.agent == device}
         if args.json:
             if not args.dry_run:
-                list(discovery.clear(wanted))
+                list(retained.clear(wanted))
             print(json.dumps([asdict(one) for one in wanted.values()], indent=2))
             return 0
-        for topic in wanted if args.dry_run else discovery.clear(wanted):
+        for topic in wanted if args.dry_run else retained.clear(wanted):
             print(_line(wanted[topic], dry=args.dry_run))
     if not wanted:
         others = ", ".join(sorted({one.agent for one in found})) or "none"

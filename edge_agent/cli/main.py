@@ -6,9 +6,12 @@ import argparse
 import errno
 import importlib
 import io
+import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 import edge_agent
 from edge_agent.errors import AgentError, ConfigError, FatalError, StorageError
@@ -30,6 +33,7 @@ COMMANDS = {
     "nuisance": "places that cry wolf again and again, and the lines that leave them out",
     "outbox": "what waits for the broker",
     "schema": "the contract: topics, JSON Schemas, AsyncAPI, and whether messages keep to it",
+    "ghosts": "what a renamed or retired device has left on its broker, and clearing it",
     "ha": "what Home Assistant is told, and taking it back",
 }
 """Each is the module of that name beside this one, with `arguments(parser)` and `run(args)`."""
@@ -39,6 +43,14 @@ EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 EXIT_CONFIG = 78  # EX_CONFIG
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+
+
+def program() -> NoReturn:
+    """`edge-agent` itself: run the command that was asked for, and end the process."""
+    code = main()
+    if threading.active_count() > 1:
+        _leave(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,6 +94,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
     return code
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process while a thread still hangs in a library, in a camera's stream for instance.
+
+    What an orderly end would take apart, that thread may be using: now and then the process crashed there.
+    """
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _forget_output() -> None:

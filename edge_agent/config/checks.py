@@ -7,7 +7,7 @@ a text that is of no use to them is left to whoever reports it.
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from edge_agent.edges.mqtt import MqttSettings
 from edge_agent.edges.sources.picture import PictureSettings
 from edge_agent.edges.sources.supervised import CaptureSettings
 from edge_agent.settings import Section, parse_seconds
+from edge_agent.stages.encode.homeassistant import HomeAssistantSettings
 
 SCHEMES = (
     "rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt",
@@ -41,6 +42,7 @@ _PIPELINE = "gstreamer:"
 
 _VIDEO_DEVICE = "/dev/video"
 _TLS = "mqtts://"
+_PORTS = {"mqtt://": 1883, _TLS: 8883}
 _EXTERNAL = "external"
 
 
@@ -54,6 +56,7 @@ def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
     """Find what is wrong between settings; `folder` is what paths in the file are relative to."""
     yield from _one_of(root, "model", "name", "path")
     yield from _mqtt(root)
+    yield from _prefixes(root)
     yield from _timezone(root)
     yield from _camera_ids(root)
     for camera in _cameras(root):
@@ -131,6 +134,7 @@ def _mqtt_urls(root: Node) -> Iterator[Fault]:
     for node in nodes:
         if (node.text or "").startswith(("mqtt://", _TLS)):
             yield from _mqtt_url(node, node.text or "")
+    yield from _mqtt_twins(nodes, is_first_stated=url is not None)
     secret = [(node.text or "").startswith(_TLS) for node in nodes]
     if any(secret):
         for node in (node for node, has_tls in zip(nodes, secret, strict=True) if not has_tls):
@@ -138,6 +142,43 @@ def _mqtt_urls(root: Node) -> Iterator[Fault]:
     else:
         for file in filter(None, (_stated(root, "mqtt", key) for key in ("ca_file", "cert_file"))):
             yield file.key_fault(f"has no effect without TLS; `url` must begin with {_TLS}")
+
+
+def _mqtt_twins(nodes: Iterable[Node], *, is_first_stated: bool) -> Iterator[Fault]:
+    """A broker that stands there twice would be asked twice, and the others later."""
+    known: dict[tuple[str, str, int] | None, str] = {}
+    if not is_first_stated:
+        known[_broker(MqttSettings().url)] = "of `url`, which it is when left out"
+    for node in nodes:
+        broker = _broker(node.text or "")
+        if broker is None:
+            continue
+        if broker in known:
+            yield node.fault(f"is the broker {known[broker]}; each may stand there once")
+        known.setdefault(broker, f"in line {node.place.line} again")
+
+
+def _broker(url: str) -> tuple[str, str, int] | None:
+    """Which broker an address is of, however it is written; None where it is none."""
+    if not url.startswith(tuple(_PORTS)) or not _names_a_broker(url):
+        return None
+    parts = urlsplit(url)
+    return (
+        parts.scheme,
+        parts.hostname or "",
+        parts.port or next(port for kind, port in _PORTS.items() if url.startswith(kind)),
+    )
+
+
+def _prefixes(root: Node) -> Iterator[Fault]:
+    """Home Assistant's topics and the agent's own are two places."""
+    house, own = _stated(root, "homeassistant", "prefix"), _stated(root, "mqtt", "prefix")
+    house_is = house.text if house else HomeAssistantSettings().prefix
+    own_is = own.text if own else MqttSettings().prefix
+    node = house or own
+    if node and house_is == own_is:
+        other = "mqtt.prefix" if node is house else "homeassistant.prefix"
+        yield node.fault(f"is that of `{other}`, too; the two must not mix")
 
 
 def _mqtt_url(node: Node, url: str) -> Iterator[Fault]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from edge_agent.config.public import without_secrets
 from edge_agent.config.schema import sections
 from edge_agent.config.tree import Fault, KeyPath, Node
+from edge_agent.settings import YEAR_S
 
 _WANTED = {
     "string_type": "must be text",
@@ -59,11 +60,13 @@ PATTERNS = {
 }
 """What each pattern of a setting means."""
 
-_KEYS = {place: tuple(section.by_key()) for place, section in sections()}
+_FIELDS = {place: section.by_key() for place, section in sections()}
+_KEYS = {place: tuple(fields) for place, fields in _FIELDS.items()}
 _PLACE_STEP = re.compile(
     r"\[\w*\]|\{\}|[^.\[{]+"
 )  # of a place such as `cameras[].zones{}` or `cameras[].triggers[mqtt]`
 _KIND = "kind"
+_BOUNDS = {"gt": "greater_than", "ge": "greater_than_equal", "lt": "less_than", "le": "less_than_equal"}
 _SECRET_KEYS = {"password", "source", "url", "urls"}
 _SHOWN_CHARACTERS = 40
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -122,7 +125,7 @@ def _fault(detail: ErrorDetails, root: Node) -> Fault:
     node = _deepest(root, path)
     if kind == "extra_forbidden":
         return node.key_fault(_unknown_key(str(path[-1]), _place_of(detail["loc"])))
-    return node.fault(_about(node, kind, context))
+    return node.fault(_about(node, *_narrowest(kind, context, detail["loc"])))
 
 
 def _about(node: Node, kind: str, context: Mapping[str, Any]) -> str:
@@ -132,6 +135,36 @@ def _about(node: Node, kind: str, context: Mapping[str, Any]) -> str:
     if kind == "value_error" and node.text is None:
         return _wanted(kind, context)
     return ", ".join(filter(None, [_found(node), _wanted(kind, context)]))
+
+
+def _narrowest(kind: str, context: Mapping[str, Any], loc: KeyPath) -> tuple[str, Mapping[str, Any]]:
+    """The narrowest bound on the side where a value lies outside: its type has wider ones, which are checked first."""
+    side = next((side for side in (("gt", "ge"), ("lt", "le")) if kind in {_BOUNDS[name] for name in side}), ())
+    field = _FIELDS[_place_of(loc)].get(str(loc[-1])) if side else None
+    bounds = [
+        (getattr(bound, name), name)
+        for bound in _metadata(field)
+        for name in side
+        if isinstance(getattr(bound, name, None), int | float)
+    ]
+    if not bounds:
+        return kind, context
+    # Of two that are equal the one that the value may not reach.
+    value, name = (
+        max(bounds, key=lambda one: (one[0], one[1] == "gt"))
+        if "gt" in side
+        else min(bounds, key=lambda one: (one[0], one[1] == "le"))
+    )
+    return _BOUNDS[name], {name: value}
+
+
+def _metadata(part: Any) -> Iterator[Any]:
+    """What the annotations of a setting say beside its type, however deep."""
+    for one in getattr(part, "metadata", getattr(part, "__metadata__", ())):
+        yield one
+        yield from _metadata(one)
+    for inner in get_args(getattr(part, "annotation", part)):
+        yield from _metadata(inner)
 
 
 def _follows_from_others(detail: ErrorDetails, root: Node) -> bool:
@@ -211,8 +244,15 @@ def _wanted(kind: str, context: Mapping[str, Any]) -> str:
         return PATTERNS.get(context["pattern"], "must be of another form")
     if kind == "literal_error":
         return f"must be {context['expected']}".replace("'", "")
-    plain = {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+    plain = {name: _plain(value) for name, value in context.items()}
     return _WANTED.get(kind, "must be something else").format_map(plain)
+
+
+def _plain(value: object) -> object:
+    """A bound without digits that say nothing; the longest duration as people write it."""
+    if value == YEAR_S:
+        return f"{YEAR_S / 86400:g}d"
+    return f"{value:g}" if isinstance(value, float) else value
 
 
 def _wanted_length(kind: str, context: Mapping[str, Any], length: int) -> str:

@@ -137,7 +137,7 @@ def _fate(one: ObjectEntry, wall: Wall | None) -> str:
     if one.fate == "lives":
         return f"was there still when this was noted, at {iso(one.at_ms, wall)}"
     if one.fate == "over":
-        return "ended because no picture came any more, or the agent stopped"
+        return "ended because no picture came any more, it was paused, or the agent stopped"
     memory = "memory_s" if one.about.still_ms is None else "stationary_memory_s"
     return f"ended: not found any more after {iso(one.about.seen_ms, wall)}, for as long as is waited (track.{memory})"
 
@@ -147,13 +147,11 @@ def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
     name = f"camera {watch.camera}"
     span = f"from {iso(watch.from_ms, wall)} to {iso(watch.at_ms, wall)}"
     looks = f"the detector looked at {watch.looks} of {watch.frames} pictures"
-    if watch.moving:
-        why = "a trigger had come" if watch.external else "something moved, or the light changed"
-        yield f"{name}: {span} {why}: {looks}"
-    elif watch.external:
-        yield f"{name}: {span} no trigger came (gate.mode: external), so nobody looked but now and then: {looks}"
-    else:
-        yield f"{name}: {span} nothing moved (gate), so nobody looked but now and then (gate.refresh_s): {looks}"
+    if watch.paused:
+        came = counted(watch.frames, "picture")
+        yield f"{name}: {span} paused by a command (pause, or detect OFF), so nobody looked at the {came} that came"
+        return
+    yield f"{name}: {span} {_why_looked(watch)}: {looks}"
     if watch.given_up:
         given_up = counted(watch.given_up, "look")
         yield f"{name}: {given_up} had to be given up, for the machine is too slow (detect.rate_hz, model)"
@@ -167,7 +165,16 @@ def _watch(watch: WatchEntry, wall: Wall | None) -> Iterator[str]:
             if words := condition_words(told, judged):
                 yield f"{_name_of(judged)}: {words}"
     if watch.broke_off:
-        yield f"{name}: after {iso(watch.at_ms, wall)} no picture came for long, or the agent stopped"
+        yield f"{name}: after {iso(watch.at_ms, wall)} no picture came for long, it was paused, or the agent stopped"
+
+
+def _why_looked(watch: WatchEntry) -> str:
+    """Why the detector looked, or why it hardly did."""
+    if watch.moving:
+        return "a trigger had come" if watch.external else "something moved, or the light changed"
+    if watch.external:
+        return "no trigger came (gate.mode: external), so nobody looked but now and then"
+    return "nothing moved (gate), so nobody looked but now and then (gate.refresh_s)"
 
 
 def _boxes(label: str, boxes: Boxes) -> Iterator[str]:

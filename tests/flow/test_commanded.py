@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_each_command_is_done_and_answered(
         assert (change["camera"], change["name"], change["value"]) == ("front", "detect", False)
         assert now(news, f"{FRONT}/status") == b"online"  # it goes on being captured
         before = len(objects(events_in(news.heard), "new"))
+        paused = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
         assert asker.set("rate_hz", "2")["ok"]
         assert asker.set("threshold", "0.95")["ok"]
@@ -122,9 +124,12 @@ def test_each_command_is_done_and_answered(
         assert len(objects(events_in(news.heard), "new")) == before  # hardly anybody reaches 0.95
         assert asker.set("threshold", "DEFAULT")["ok"]
         wait_for_new(news, before + 1)
-        assert asker.set("threshold", "7")["error"] == "must be less than or equal to 1"
+        assert asker.set("threshold", "7")["error"] == "must be a number, more than 0 and at most 1, or DEFAULT"
         assert agent.stop(within_s=SOON_S) == 0
     assert "command: resume" in agent.log
+    asked = ("--camera", "front", "--at", paused, "--within", "1s", "-c", agent.config)
+    told = program.run_program("explain", *asked, cwd=tmp_path).stdout
+    assert "paused by a command (pause, or detect OFF), so nobody looked at the " in told
 
 
 def _alive(news: Listener) -> set[str]:

@@ -69,7 +69,7 @@ def test_what_is_in_memory_is_written_at_the_stop_and_removed_when_it_is_turned_
         assert agent.stop(signal.SIGTERM, within_s=STOP_S) == 0
         code, printed, _ = explain(agent.config, event["event_id"].rpartition("/")[0] + "/0")
         assert code == 0
-        assert "ended because no picture came any more, or the agent stopped" in printed
+        assert "ended because no picture came any more, it was paused, or the agent stopped" in printed
         assert "rule long did not speak of it; it came closest at " in printed
     heard = len(news.heard)
     off = program.running(tmp_path, camera(**RULES), mqtt={"url": broker.url}, explain={"enabled": False})

@@ -319,6 +319,26 @@ def test_time_is_told_by_whether_anybody_looked_and_why_not() -> None:
     assert quiet.boxes == {}
 
 
+def test_while_it_is_paused_frames_are_counted_and_the_time_is_told_apart_from_others() -> None:
+    feed, entries = Feed(), []
+    for i in range(3):
+        entries += feed.frame(float(i), motion=gate(), found=Detections.empty(LABELS))
+    entries += feed.end(2.0)
+    for i in range(3, 103):  # more than a minute, of which each has an entry of its own
+        entries += feed.trail.rest(frame_of(float(i), size=SIZE))
+    entries += feed.frame(103.0, motion=gate(), found=Detections.empty(LABELS))
+    entries += feed.trail.rest(frame_of(104.0, size=SIZE))
+    entries += feed.trail.rest(None)  # the agent stops
+    assert feed.trail.rest(None) == []
+    watches = [entry for entry in entries if isinstance(entry, WatchEntry)]
+    told = [
+        ((one.from_ms - START_MS) // 1000, (one.at_ms - START_MS) // 1000, one.frames, one.looks) for one in watches
+    ]
+    assert told == [(0, 2, 3, 3), (3, 62, 60, 0), (63, 102, 40, 0), (103, 103, 1, 1), (104, 104, 1, 0)]
+    assert [one.paused for one in watches] == [False, True, True, False, True]
+    assert not any(one.moving for one in watches if one.paused)
+
+
 def test_nothing_but_a_note_in_ten_minutes_while_nothing_happens() -> None:
     feed, entries = Feed(), []
     for i in range(6 * 60):  # an hour

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edge_agent.edges.clock import Backoff, Clock
+from edge_agent.edges.deliver.blame import Blame
 from edge_agent.edges.deliver.ends import Answer, Box, Line, Patience, Subscription, Waiting
 from edge_agent.edges.deliver.flight import AnswerId, DeliveryCounters, Flight, Key, Pace, Sent
+from edge_agent.edges.deliver.muted import Muted
 from edge_agent.errors import BrokerError, PassingError
 from edge_agent.records import Message
 
@@ -29,10 +31,6 @@ _ACK_ROWS = 64
 _GRACE_S = 3.0
 """How long to go on after the wish to stop."""
 
-_STRIKES = 3
-"""So many connections in a row must break with the same message at the head before that message is blamed."""
-
-_MUTE_S = 3600.0
 _MINUTE_S = 60.0
 
 _BUSY = {0x91, 0x97}
@@ -79,10 +77,9 @@ class Deliverer:
         self._connected = False
         self._counters = DeliveryCounters()
         self._last_failure = ""
-        self._suspect: Key | None = None
-        self._strikes = 0
+        self._blame = Blame(clock)
         self._one_by_one = 0
-        self._muted_until_s: dict[str, float] = {}
+        self._muted = Muted(clock)
         self._said_s: dict[str, float] = {}
 
     @property
@@ -111,6 +108,7 @@ class Deliverer:
                 retry_s = self._backoff.next_s()
                 self._say(str(error), f"retry in {math.ceil(retry_s)} s")
                 self._rest(retry_s, stop)
+        self._say_muted()
 
     def run_once(self, stop: threading.Event) -> None:
         """Deliver over one connection until `stop` is set or a better broker is there, then say farewell.
@@ -120,7 +118,9 @@ class Deliverer:
             StorageError: the outbox cannot be read.
         """
         self._beat()
-        flight = Flight(line=self._connect(), course=self._outbox.course(), unheard=list(self._subscriptions))
+        line = self._connect()
+        self._blame.begin(line.broker)
+        flight = Flight(line=line, course=self._outbox.course(), unheard=list(self._subscriptions))
         self._add(connects=1)
         self._connected = True
         self._outbox.redirty()
@@ -177,31 +177,49 @@ class Deliverer:
 
     def _room(self, flight: Flight) -> int:
         """How many more may be sent now: one at a time where something has just broken a connection."""
-        return (1 if self._one_by_one else flight.line.window) - len(flight.sent)
+        return (1 if self._one_by_one or self._blame.suspects else flight.line.window) - len(flight.sent)
 
     def _send(self, flight: Flight) -> None:
         """Fill the window: answers first, then changed states, then the oldest events."""
         if (room := self._room(flight)) <= 0:
             return
+        self._leave_out(flight)
         for answer in self._outbox.answers(room, flight.newest_answer):
             self._send_answer(flight, answer)
             room -= 1
         if room <= 0:
             return
         states = self._outbox.dirty_states(room)
+        if not states and not any(isinstance(sent.key, str) for sent in flight.sent.values()):
+            self._say_muted()
         for state in states:
             self._send_state(flight, state)
         self._send_events(flight, room - len(states))
 
+    def _leave_out(self, flight: Flight) -> None:
+        """Go on without what connections break on, or with it again."""
+        before, flight.without = flight.without, self._blame.left_out
+        if before is flight.without:
+            return
+        if before is not None and not isinstance(before.key, int):
+            self._outbox.redirty()  # it was taken meanwhile, and not sent
+        self._begin_course(flight)
+
+    def _begin_course(self, flight: Flight) -> None:
+        skip = {sent.key for sent in flight.sent.values()} | set(flight.arrived)
+        skip |= {flight.without.key} if flight.without else set()
+        flight.course = self._outbox.course({key for key in skip if isinstance(key, int)})
+
     def _send_events(self, flight: Flight, room: int) -> None:
         """Send what is next, and note for how long nothing more may be sent although something waits."""
-        if flight.course.stale:
-            under_way = {sent.key for sent in flight.sent.values()} | set(flight.arrived)
-            flight.course = self._outbox.course({key for key in under_way if isinstance(key, int)})
-        flight.course.look()
         flight.rest_s = math.inf
+        if self._blame.events_wait:
+            return
+        if flight.course.stale:
+            self._begin_course(flight)
+        flight.course.look()
         for _ in range(room):
-            heads = flight.course.heads()
+            heads = self._heads(flight)
             news = next((entry for entry in heads if not self._is_late(entry)), None)
             if not heads:
                 return
@@ -210,12 +228,19 @@ class Deliverer:
                 return
             self._send_event(flight, news or heads[0])
 
+    def _heads(self, flight: Flight) -> Sequence[Waiting]:
+        """The next event of each camera; while one is left out, its own camera's only where there is no other."""
+        heads = flight.course.heads()
+        topics = {flight.without.topic} if flight.without else set()
+        return [head for head in heads if not topics & {head.message.topic, head.message.late_topic}] or heads
+
     def _send_answer(self, flight: Flight, entry: Waiting) -> None:
-        self._publish(flight, AnswerId(entry.id), entry.message, entry.message.topic)
+        if flight.without is None or flight.without.key != AnswerId(entry.id):
+            self._publish(flight, AnswerId(entry.id), entry.message, entry.message.topic)
         flight.newest_answer = entry.id
 
     def _send_state(self, flight: Flight, state: Message) -> None:
-        if self._clock.monotonic_s() >= self._muted_until_s.get(state.topic, -math.inf):
+        if state.topic not in self._muted and (flight.without is None or flight.without.key != state.topic):
             self._publish(flight, state.topic, state, state.topic)
 
     def _send_event(self, flight: Flight, entry: Waiting) -> None:
@@ -229,7 +254,7 @@ class Deliverer:
     def _publish(self, flight: Flight, key: Key, message: Message, topic: str) -> None:
         retain = message.kind == "state"
         token = flight.line.publish(topic, message.payload, retain=retain, correlation=message.correlation)
-        flight.sent[token] = Sent(key=key, at_s=self._clock.monotonic_s())
+        flight.sent[token] = Sent(key=key, topic=topic, at_s=self._clock.monotonic_s())
         self._add(published=1)
 
     def _is_late(self, entry: Waiting) -> bool:
@@ -244,17 +269,19 @@ class Deliverer:
     def _receive(self, flight: Flight) -> None:
         """Settle what the broker has answered; raise when it answers no more."""
         for answer in flight.line.acknowledged():
+            head = flight.head
             sent = flight.sent.pop(answer.token, None)
             if sent is not None:
+                flight.overtaker = None if sent is head else sent.key
                 self._settle(flight, sent, answer)
         self._forget_arrived(flight)
         if flight.line.lost:
-            self._blame(flight)
+            self._judge(flight)
             raise BrokerError(flight.line.lost)
         head = flight.head
         if head and self._clock.monotonic_s() - head.at_s > self._settings.ack_timeout_s:
             if flight.answered:  # a broker that confirms nothing at all has troubles of its own
-                self._blame(flight)
+                self._judge(flight)
             raise BrokerError(f"broker: no acknowledgement within {self._settings.ack_timeout_s:g} s")
 
     def _settle(self, flight: Flight, sent: Sent, answer: Answer) -> None:
@@ -263,11 +290,11 @@ class Deliverer:
         self._backoff.reset()
         flight.answered = True
         self._one_by_one = max(0, self._one_by_one - 1)
-        if sent.key == self._suspect:
-            self._suspect = None
         if answer.refused is not None:
+            self._blame.refused(sent.key)
             self._give_up(sent.key, f"the broker refuses it: {answer.reason} (0x{answer.refused:02X})")
             return
+        self._blame.passed(sent.key)
         self._add(acked=1)
         if isinstance(sent.key, AnswerId):
             self._outbox.forget_answer(sent.key.id)
@@ -281,20 +308,16 @@ class Deliverer:
             self._outbox.ack(flight.arrived)
             flight.arrived = []
 
-    def _blame(self, flight: Flight) -> None:
-        """Remember what was at the head when the connection broke; at the third time in a row it is given up.
-
-        Some brokers hang up on a message that is too large for them, and say neither which nor why. Going on one by one
-        makes sure that it is the head that does it, and not one behind it.
-        """
+    def _judge(self, flight: Flight) -> None:
+        """Find out on what the connection broke; going on one by one makes sure that it is the head that does it."""
         if (head := flight.head) is None:
             return
         self._one_by_one = max(self._one_by_one, len(flight.sent))
-        self._strikes = self._strikes + 1 if head.key == self._suspect else 1
-        self._suspect = head.key
-        if self._strikes >= _STRIKES:
-            self._suspect = None
-            self._give_up(head.key, f"{self._strikes} connections in a row broke on it")
+        verdict = self._blame.broke(head, flight.overtaker)
+        if verdict.words:
+            self._say(f"broker {flight.line.broker}: {verdict.words}")
+        if verdict.guilty is not None:
+            self._give_up(verdict.guilty, "connections break on it again and again, while others get through")
 
     def _give_up(self, key: Key, reason: str) -> None:
         """Do not try this again: an event goes to the dead, a state is left out for an hour, an answer is lost."""
@@ -306,8 +329,12 @@ class Deliverer:
             self._say(f"an answer to a command is lost: {reason}")
             self._outbox.forget_answer(key.id, lost=True)
         else:
-            self._say(f"{key}: not sent for {_MUTE_S / _MINUTE_S:.0f} min: {reason}")
-            self._muted_until_s[key] = self._clock.monotonic_s() + _MUTE_S
+            self._muted.add(key, reason)
+
+    def _say_muted(self) -> None:
+        """Say which states are left out, once none is under way: some brokers hang up after each that they refuse."""
+        for line in self._muted.take_lines():
+            self._say(line)
 
     def _rest(self, seconds: float, stop: threading.Event) -> None:
         while seconds > 0 and not stop.is_set():

@@ -127,6 +127,11 @@ class Line(Protocol):
     """A connection to the broker."""
 
     @property
+    def broker(self) -> str:
+        """Where it leads."""
+        ...
+
+    @property
     def window(self) -> int:
         """How many messages may be under way."""
         ...

@@ -49,12 +49,16 @@ class Sent:
     """A message under way; `key` is an event's id, a state's topic, or which answer it is."""
 
     key: Key
+    topic: str
     at_s: float
 
 
 @dataclass(slots=True, kw_only=True)
 class Flight:
-    """What is under way on one connection, in the order it was sent, and what has arrived."""
+    """What is under way on one connection, in the order it was sent, and what has arrived.
+
+    `without` is what is left out of it, `overtaker` what was last confirmed although the head, sent before, was not.
+    """
 
     line: Line
     course: Course
@@ -66,6 +70,8 @@ class Flight:
     arrived_s: float = 0.0
     answered: bool = False
     rest_s: float = math.inf
+    without: Sent | None = None
+    overtaker: Key | None = None
 
     @property
     def head(self) -> Sent | None:

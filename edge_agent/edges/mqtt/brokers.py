@@ -12,6 +12,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from edge_agent.edges.clock import Clock, SystemClock
 from edge_agent.edges.mqtt.access import Address, addresses
+from edge_agent.edges.mqtt.client_ids import id_beside
 from edge_agent.edges.mqtt.connection import Connection
 from edge_agent.edges.mqtt.dial import (
     MQTT_5,
@@ -200,7 +201,7 @@ class Brokers:
     def _return(self, connection: Connection) -> None:
         """Ask the first broker every now and then, for as long as the connection with another one lasts."""
         first = addresses(self._settings)[0]
-        caller = replace(self._caller, client_id=f"{self._caller.client_id}-probe", will=None)
+        caller = replace(self._caller, client_id=id_beside(self._caller.client_id, "probe"), will=None)
         while not connection.notes.wait_for(lambda: connection.notes.ended is not None, self._settings.return_every_s):
             try:
                 self._call(first, caller).close()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import queue
-import secrets
 import threading
 from collections.abc import Iterator
 
 from edge_agent.edges.mqtt.brokers import connect
+from edge_agent.edges.mqtt.client_ids import id_of_command
 from edge_agent.edges.mqtt.settings import MqttSettings
 from edge_agent.errors import BrokerError
 
@@ -27,9 +27,7 @@ class Listener:
 
     def __init__(self, settings: MqttSettings, topic_filter: str) -> None:
         self._heard: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
-        # A name of its own each time, or the broker would end one watcher for the sake of the next.
-        client_id = f"edge-agent-watch-{secrets.token_hex(4)}"
-        self._connection = connect(settings, client_id=client_id, will=None)
+        self._connection = connect(settings, client_id=id_of_command("watch"), will=None)
         self._connection.subscribe(topic_filter, lambda heard: self._heard.put((heard.topic, heard.payload)))
 
     def messages(self, stop: threading.Event) -> Iterator[tuple[str, bytes]]:

@@ -5,22 +5,20 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from pydantic import Field
 
 from edge_agent.edges.clock import Clock
 from edge_agent.edges.outbox.answers import Answers
 from edge_agent.edges.outbox.course import Course
-from edge_agent.edges.outbox.damage import is_damage, salvage, set_aside
-from edge_agent.edges.outbox.file import CHUNK_ROWS, Age, Ballast, File, in_words
+from edge_agent.edges.outbox.disk import Disk
+from edge_agent.edges.outbox.file import CHUNK_ROWS, Age, File, in_words
 from edge_agent.edges.outbox.lock import Lock
 from edge_agent.edges.outbox.priorities import Orphans, victims
 from edge_agent.edges.outbox.rows import EPOCH_IDS, Entry
@@ -33,10 +31,7 @@ from edge_agent.settings import Bytes, Seconds, Section
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _MEMORY_EVENTS = 1000
-_SALVAGE_ROWS = 2000
 _MINUTE_S = 60.0
 
 
@@ -71,10 +66,9 @@ class Outbox:
 
     def __init__(self, settings: OutboxSettings, clock: Clock) -> None:
         self._path = settings.path
-        self._max_bytes = settings.max_bytes
         self._max_age_s = settings.max_age
         self._clock = clock
-        self._disk = threading.Lock()  # for the file; taken before the other one, and held while the disk works
+        self._disk_lock = threading.Lock()  # for the file; taken before the other one, and held while the disk works
         self._changed = threading.Condition()  # for what is in memory; never held for long
         self._news = False
         self._states = States()
@@ -94,15 +88,22 @@ class Outbox:
         self._tried_id = 0  # all events up to it are on the disk, or the disk did not take them
         self._committing = False
         self._changed_outside = False
-        self._ballast = Ballast(settings.path)
-        self._file: File | None = None
+        self._disk = Disk(
+            settings.path,
+            settings.max_bytes,
+            orphans=self._orphans,
+            under_way=self._under_way,
+            begin=self._begin,
+            tally=self._tally,
+            clock=clock,
+        )
         self._lock = self._locked()
         try:
-            self._make_way(File.stats)
+            self._disk.make_way(File.stats)
         except BaseException:
             self._lock.release()
             raise
-        self._ballast.take()
+        self._disk.hold_back()
 
     def put(self, messages: Sequence[Message]) -> None:
         """Take messages: the events of one call are committed together (200 at most), a state replaces the one before.
@@ -131,7 +132,7 @@ class Outbox:
         Raises:
             StorageError: the file cannot be read.
         """
-        with self._disk:
+        with self._disk_lock:
             self._settle()
             on_disk = self._whole_rows(lambda file: file.select(limit + len(self._unseen), after))
             waiting = [*on_disk, *(entry for entry in self._in_memory() if entry.id > after)]
@@ -139,14 +140,14 @@ class Outbox:
 
     def course(self, skip: Container[int] = ()) -> Course:
         """The order in which events leave over a new connection, or over one on which those of `skip` are under way."""
-        with self._disk:
+        with self._disk_lock:
             self._changed_outside = False
             self._under_way.intersection_update([one for one in self._under_way if one in skip])
         return Course(self._index, self._fetch, lambda: self._changed_outside, skip)
 
     def ack(self, ids: Iterable[int]) -> None:
         """Forget events that the broker has; what the disk will not delete now is deleted with the next ones."""
-        with self._disk:
+        with self._disk_lock:
             acked = set(ids)
             self._acked_total += len(acked)
             self._under_way -= acked
@@ -161,7 +162,7 @@ class Outbox:
         Raises:
             StorageError: the disk does not let it be moved; it is unseen, and moved with the next one.
         """
-        with self._disk:
+        with self._disk_lock:
             self._doomed[entry_id] = reason
             self._under_way.discard(entry_id)
             self._flush()
@@ -208,8 +209,8 @@ class Outbox:
         Raises:
             StorageError: the file cannot be read.
         """
-        with self._disk:
-            file = self._on_file(File.stats)
+        with self._disk_lock:
+            file = self._disk.do(File.stats)
             memory = self._in_memory()
             oldest = file.oldest_utc_ns
             if oldest is None and memory:
@@ -228,15 +229,14 @@ class Outbox:
 
     def close(self) -> None:
         """Write what waits in memory, if the disk takes it, and close the file."""
-        with self._disk:
+        with self._disk_lock:
             self._flush()
             self._delete_acked()
             with self._tally.trouble("events wait to be set aside"):
                 self._bury_doomed()
             if self._memory:
                 log.warning("outbox %s: %d events in memory are lost", self._path, len(self._memory))
-            if self._file:
-                self._file.close()
+            self._disk.close()
             self._lock.release()
 
     def _locked(self) -> Lock:
@@ -261,15 +261,15 @@ class Outbox:
 
     def _index(self, limit: int, after: int) -> list[tuple[int, str]]:
         """The ids and topics of the oldest events above an id."""
-        with self._disk:
+        with self._disk_lock:
             self._settle()
-            found = self._on_file(lambda file: file.index(limit + len(self._unseen), after))
+            found = self._disk.do(lambda file: file.index(limit + len(self._unseen), after))
             found += [(entry.id, entry.message.topic) for entry in self._in_memory() if entry.id > after]
             return [(entry_id, topic) for entry_id, topic in found if entry_id not in self._unseen][:limit]
 
     def _fetch(self, ids: Sequence[int]) -> list[Entry]:
         """Those of these events that still wait, oldest first."""
-        with self._disk:
+        with self._disk_lock:
             on_disk = self._whole_rows(lambda file: file.fetch(ids))
             wanted = set(ids) - self._unseen
             entries = [entry for entry in (*on_disk, *self._in_memory()) if entry.id in wanted]
@@ -287,7 +287,7 @@ class Outbox:
         with self._tally.trouble("events wait to be set aside"):
             self._bury_doomed()
         self._tidy()
-        self._changed_outside |= self._on_file(File.changed_outside)
+        self._changed_outside |= self._disk.do(File.changed_outside)
 
     def _in_memory(self) -> list[Entry]:
         with self._changed:
@@ -305,7 +305,7 @@ class Outbox:
                 return
             self._committing = True
         try:
-            with self._disk:
+            with self._disk_lock:
                 self._flush()
                 self._tidy()
         finally:
@@ -319,7 +319,7 @@ class Outbox:
         with self._tally.trouble("events wait in memory"):
             while chunk := self._chunk():
                 lost = self._lost_in_memory
-                given_up = self._on_file(functools.partial(File.insert, entries=chunk, lost=lost))
+                given_up = self._disk.do(functools.partial(File.insert, entries=chunk, lost=lost))
                 self._tally.add("the file has reached outbox.max_bytes", given_up)
                 self._lost_in_memory -= lost
                 self._forget_in_memory({entry.id for entry in chunk})
@@ -374,13 +374,13 @@ class Outbox:
     def _delete_acked(self) -> None:
         with self._tally.trouble("acknowledged events cannot be deleted and may come twice after a restart"):
             while chunk := tuple(itertools.islice(self._acked, CHUNK_ROWS)):
-                self._make_way(functools.partial(File.delete, ids=chunk))
+                self._disk.make_way(functools.partial(File.delete, ids=chunk))
                 self._acked.difference_update(chunk)
 
     def _whole_rows(self, read: Callable[[File], tuple[list[Entry], list[int]]]) -> list[Entry]:
         """What is read of the file; damaged rows among it are set aside."""
         while True:
-            entries, damaged = self._on_file(read)
+            entries, damaged = self._disk.do(read)
             if not damaged:
                 return entries
             log.warning("outbox %s: %d damaged rows are set aside among its dead messages", self._path, len(damaged))
@@ -394,7 +394,7 @@ class Outbox:
 
     def _bury(self, ids: Sequence[int], reason: str) -> None:
         utc_ns = self._clock.utc_ns()
-        self._make_way(lambda file: file.bury(ids, reason, utc_ns))
+        self._disk.make_way(lambda file: file.bury(ids, reason, utc_ns))
 
     def _tidy(self) -> None:
         """Once a minute: give up what is too old, and hold room back again."""
@@ -402,8 +402,8 @@ class Outbox:
             return
         self._tidied_s = self._clock.monotonic_s()
         with self._tally.trouble("events that are too old cannot be deleted"):
-            self._tally.add("older than outbox.max_age", self._make_way(lambda file: file.expire(self._too_old)))
-        self._ballast.take()
+            self._tally.add("older than outbox.max_age", self._disk.make_way(lambda file: file.expire(self._too_old)))
+        self._disk.hold_back()
 
     def _too_old(self, age: Age) -> bool:
         """By the monotonic clock; what an earlier run put, by clocks for which a time server vouched, then and now."""
@@ -413,55 +413,7 @@ class Outbox:
             return False
         return (self._clock.utc_ns() - age.put_utc_ns) / 1e9 > self._max_age_s
 
-    def _make_way(self, action: Callable[[File], T]) -> T:
-        """Do what leads to more room on the disk; when that is full, with the room that is held back for it."""
-        try:
-            return self._on_file(action)
-        except StorageError:
-            if not self._ballast.drop():
-                raise
-            return self._on_file(action)
-
-    def _on_file(self, action: Callable[[File], T]) -> T:
-        """Do something with the file; a damaged one is replaced first.
-
-        Raises:
-            StorageError: the disk is full, the file locked, or its folder not writable.
-        """
-        try:
-            try:
-                return action(self._opened())
-            except sqlite3.DatabaseError as error:
-                if not is_damage(error):
-                    raise
-                self._replace(str(error))
-                return action(self._opened())
-        except (sqlite3.Error, OSError) as error:
-            raise StorageError(f"outbox {self._path}: {in_words(error)}") from error
-
-    def _opened(self) -> File:
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = File(self._path, self._max_bytes, self._epoch, self._orphans, self._under_way)
-            self._begin(self._file.epoch)
-        return self._file
-
     def _begin(self, epoch: int) -> None:
         with self._changed:  # or an id could be made of the old epoch and the new count, or the other way round
             self._epoch = epoch
             self._ids = itertools.count()
-
-    def _replace(self, reason: str) -> None:
-        """Set a damaged file aside, begin a new one, and bring over what can still be read."""
-        if self._file:
-            self._file.close()
-            self._file = None
-        aside = set_aside(self._path, self._clock.utc_ns())
-        saved = 0
-        file = self._opened()
-        with closing(salvage(aside)) as readable, self._tally.trouble("a damaged file cannot be salvaged"):
-            while chunk := tuple(itertools.islice(readable, _SALVAGE_ROWS)):
-                saved += len(chunk)
-                self._tally.add("the file has reached outbox.max_bytes", file.insert(chunk))
-        self._begin(file.begin_epoch(self._epoch))  # above the ids that were brought over
-        log.warning("outbox %s was damaged (%s): kept as %s, %d events saved", self._path, reason, aside.name, saved)

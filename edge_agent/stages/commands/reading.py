@@ -1,6 +1,8 @@
 """From the bytes of a command to what is to be done, or to why it is not: whatever the bytes are.
 
-A reason never repeats what somebody sent: it goes back over the broker, and into the log of who asked.
+A reason says which field is wrong and what may stand there, in our own words. Of what somebody sent it repeats but the
+name of a field that there is not, and that only where it is a plain word: a reason goes back over the broker, and into
+the log of who asked.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ DEFAULT = "DEFAULT"
 _MOST_WORD_BYTES = 64
 _ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,15}(\.[0-9]{0,15})?([eE][-+]?[0-9]{1,3})?")
-_FIELDS = {"id", "name", "args", "camera", "value", "for_s"}
+_PLAIN_WORD = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SWITCH = {"ON": True, "OFF": False}
-_UNKNOWN_CAMERA = "there is no camera of that name"
+_NO_SUCH_CAMERA = "there is no camera of that name"
 
 
 class _Closed(BaseModel):
@@ -81,6 +83,19 @@ _ARGUMENTS: Mapping[Name, type[_Closed]] = {
 }
 _OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
+_LEAST_SCORE = "a number, more than 0 and at most 1"
+_LOOKS = "a number, more than 0 and at most 60"
+_TAKEN: Mapping[str, str] = {
+    "": "a JSON object",
+    "id": "text of 1 to 64 letters (a-z), digits, `_`, `.`, `:` or `-`",
+    "name": f"one of {', '.join(NAMES)}",
+    "args": "a JSON object",
+    "camera": "the id of a camera",
+    "for_s": f"a number of seconds, more than 0 and at most {YEAR_S:.0f}",
+}
+_VALUE_TAKEN: Mapping[str, str] = {"detect": "ON or OFF", "threshold": _LEAST_SCORE, "rate_hz": _LOOKS}
+"""What may stand in a field; of `value` that depends on the command."""
+
 
 def read_command(payload: bytes, cameras: Collection[str]) -> Command | Refusal:
     """Read what came on the topic of commands, `{"id": …, "name": …, "args": {…}}`.
@@ -94,14 +109,14 @@ def read_command(payload: bytes, cameras: Collection[str]) -> Command | Refusal:
     try:
         content = _OBJECT.validate_json(payload)
     except ValidationError as error:
-        return Refusal(reason=_in_words(error, ""))
+        return Refusal(reason="it is no JSON" if _first(error)[0] == "json_invalid" else f"must be {_TAKEN['']}")
     known_id, known_name = _readable_id(content), _readable_name(content)
     try:
         asked = _Envelope.model_validate(content)
     except ValidationError as error:
-        return Refusal(reason=_in_words(error, ""), id=known_id, name=known_name)
+        return Refusal(reason=_about_envelope(error), id=known_id, name=known_name)
     if known_name is None:
-        return Refusal(reason=f"name: must be one of {', '.join(NAMES)}", id=asked.id)
+        return Refusal(reason=f"name: must be {_TAKEN['name']}", id=asked.id)
     return _command(known_name, asked.id, asked.args, cameras)
 
 
@@ -118,12 +133,14 @@ def read_setting(camera: str, name: str, payload: bytes, cameras: Collection[str
     if known_name is None:
         return Refusal(reason=f"only {', '.join(SETTING_NAMES)} can be set")
     if camera not in cameras:
-        return Refusal(reason=_UNKNOWN_CAMERA, name=known_name)
-    wanted = "must be ON or OFF" if known_name == "detect" else "must be a number"
+        return Refusal(reason=_NO_SUCH_CAMERA, name=known_name)
     value = _word(payload, known_name)
-    if isinstance(value, _Unreadable):
-        return Refusal(reason=f"{wanted}, or {DEFAULT}", name=known_name, camera=camera)
-    return _command(known_name, None, {"camera": camera, "value": value}, cameras, "payload")
+    found = None
+    if not isinstance(value, _Unreadable):
+        found = _command(known_name, None, {"camera": camera, "value": value}, cameras)
+    if isinstance(found, Command):
+        return found
+    return Refusal(reason=f"must be {_VALUE_TAKEN[known_name]}, or {DEFAULT}", name=known_name, camera=camera)
 
 
 def is_empty(payload: bytes) -> bool:
@@ -148,17 +165,17 @@ def _word(payload: bytes, name: SettingName) -> str | float | _Unreadable | None
 
 
 def _command(
-    name: Name, command_id: str | None, args: Mapping[str, Any], cameras: Collection[str], where: str = "args"
+    name: Name, command_id: str | None, args: Mapping[str, Any], cameras: Collection[str]
 ) -> Command | Refusal:
     try:
         read = _ARGUMENTS[name].model_validate(args)
     except ValidationError as error:
         camera = args.get("camera")
         known = camera if isinstance(camera, str) and camera in cameras else None
-        return Refusal(reason=_in_words(error, where), id=command_id, name=name, camera=known)
+        return Refusal(reason=_about_arguments(error, name), id=command_id, name=name, camera=known)
     camera, value = getattr(read, "camera", None), getattr(read, "value", None)
     if camera is not None and camera not in cameras:
-        return Refusal(reason=_UNKNOWN_CAMERA, id=command_id, name=name)
+        return Refusal(reason=f"args.camera: {_NO_SUCH_CAMERA}", id=command_id, name=name)
     return Command(
         name=name,
         id=command_id,
@@ -177,21 +194,39 @@ def _readable_name(content: Mapping[str, Any]) -> Name | None:
     return next((name for name in NAMES if name == content.get("name")), None)
 
 
-def _in_words(error: ValidationError, within: str) -> str:
-    """The first thing that is wrong, without anything of what was sent."""
+def _about_envelope(error: ValidationError) -> str:
+    """The first thing that is wrong around the arguments: which field, and what may be there."""
+    kind, field = _first(error)
+    if kind == "extra_forbidden":
+        return f"{_called(field)}: there is no such field; a command has {', '.join(_Envelope.model_fields)}"
+    return f"{field}: {_found(kind)} {_TAKEN[field]}"
+
+
+def _about_arguments(error: ValidationError, name: Name) -> str:
+    """The first thing that is wrong with the arguments: which field, and what this command takes."""
+    kind, field = _first(error)
+    if kind == "extra_forbidden":
+        taken = ", ".join(_ARGUMENTS[name].model_fields) or "none"
+        return f"args.{_called(field)}: there is no such field; {name} takes {taken}"
+    return f"args.{field}: {_found(kind)} {_taken(field, name)}"
+
+
+def _taken(field: str, name: Name) -> str:
+    if field == "value":
+        return f"{_VALUE_TAKEN[name]}, or null"
+    return _TAKEN[field]
+
+
+def _called(field: str) -> str:
+    """The name of a field that is none of ours, where it is written as ours are."""
+    return field if _PLAIN_WORD.fullmatch(field) else "a field"
+
+
+def _found(kind: str) -> str:
+    return "it is missing, and must be" if kind == "missing" else "must be"
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """Of the first thing that is wrong, which kind it is, and the field; the whole is no field."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = [part if part in _FIELDS else "a field" for part in first["loc"]]
-    if within == "payload":  # of a setting: it has but one value, which has no name
-        path = []
-    elif within:
-        path = [within, *path]
-    what = _WORDS.get(first["type"]) or re.sub(r"^(Input|String) should", "must", first["msg"])
-    return f"{'.'.join(map(str, path))}: {what}" if path else what
-
-
-_WORDS = {
-    "json_invalid": "it is no JSON",
-    "dict_type": "must be a JSON object",
-    "extra_forbidden": "there is no such field",
-    "missing": "it is missing",
-}
+    return first["type"], str(next(iter(first["loc"]), ""))

@@ -52,7 +52,9 @@ def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
     """
     numbers, box_numbers = np.ascontiguousarray(places.T), np.ascontiguousarray(boxes.T)
     across = (numbers[0, :, None] < box_numbers[2]) & (numbers[2, :, None] > box_numbers[0])  # of hundreds, some
-    rows, columns = np.divmod(across.ravel().nonzero()[0], len(boxes))  # several times faster than of two dimensions
+    cells: IntArray = across.ravel().nonzero()[0]  # several times faster than of two dimensions
+    count = max(len(boxes), 1)
+    rows, columns = cells // count, cells % count
     one, other = numbers.take(rows, axis=1), box_numbers.take(columns, axis=1)
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     touching = (np.minimum(sides[0], sides[1]) > 0).nonzero()[0]

@@ -209,7 +209,8 @@ class WatchEntry(_Entry):
         at_ms: until when.
         moving: the gate was open; else nothing moved, and it was looked at only now and then.
         external: the gate goes by triggers.
-        broke_off: no picture came after it for long, or the agent stopped.
+        paused: nobody was to look at all, since somebody had said so.
+        broke_off: it was paused then, no picture came after it for long, or the agent stopped.
         frames: how many came.
         looks: how many the detector looked at.
         given_up: how many looks were given up, because the machine was too slow.
@@ -224,6 +225,7 @@ class WatchEntry(_Entry):
     at_ms: Milliseconds
     moving: bool
     external: bool = False
+    paused: bool = False
     broke_off: bool = False
     frames: int
     looks: int

@@ -89,7 +89,15 @@ class Trail:
             entries += self._due(step.frame)
         return entries
 
-    def _watch(self, frame: Frame, *, moving: bool) -> tuple[Watched, list[Entry]]:
+    def rest(self, frame: Frame | None) -> list[Entry]:
+        """Take in a frame at which nobody is to look, or that no more will come; gives what is to be kept now."""
+        if frame is None:
+            return self._close()
+        watched, noted = self._watch(frame, moving=None)
+        watched.rest(frame)
+        return noted
+
+    def _watch(self, frame: Frame, *, moving: bool | None) -> tuple[Watched, list[Entry]]:
         """The stretch of time that a frame belongs to, and what to keep of the one before."""
         watched, noted = self._watched, []
         if watched is None or watched.moving is not moving or watched.is_over(ms_of(frame, frame.at_s)):

@@ -15,22 +15,23 @@ MOST_FLICKERS = 3
 
 _MOVING_MS = 30_000
 _QUIET_MS = 600_000
-"""How long an entry may last: while something moves, and while nothing does."""
+_PAUSED_MS = 60_000
+"""How long an entry may last: while something moves, while nothing does, and while nobody is to look."""
 
 _FIRST_MS = 60_000  # then a quiet time is noted first, so that little of it is lost with the power
 _OPEN_S, _OPEN_STILL_S = 5.0, 1.0  # so long without an active look, and the gate counts as closed
 
 
 class Watched:
-    """A stretch of time in which the gate was open, or closed. It is the trail's own and is changed in place.
+    """A stretch of time in which the gate was open, closed, or not asked. It is the trail's own and changed in place.
 
     Args:
         frame: the first one.
-        moving: whether the gate is open.
+        moving: whether the gate is open; None when nobody is to look.
         thresholds: by label.
     """
 
-    def __init__(self, frame: Frame, thresholds: Mapping[str, float], *, moving: bool) -> None:
+    def __init__(self, frame: Frame, thresholds: Mapping[str, float], *, moving: bool | None) -> None:
         self.moving = moving
         self._from_ms = self._at_ms = ms_of(frame, frame.at_s)
         self._noted_ms: Milliseconds | None = None
@@ -56,6 +57,11 @@ class Watched:
             counts = self._seen.setdefault(found.label_names[label_id], [0, 0, 0.0])
             counts[0 if strong else 1] += 1
             counts[2] = max(counts[2], score)
+
+    def rest(self, frame: Frame) -> None:
+        """One more frame at which nobody is to look."""
+        self._at_ms = ms_of(frame, frame.at_s)
+        self._frames += 1
 
     def take(self, label: str, condition: Condition) -> None:
         """A filter took a box."""
@@ -83,7 +89,8 @@ class Watched:
 
     def is_over(self, at_ms: Milliseconds) -> bool:
         """Whether it has lasted for long enough, or the clock was set."""
-        return not 0 <= at_ms - self._from_ms < (_MOVING_MS if self.moving else _QUIET_MS)
+        longest_ms = _PAUSED_MS if self.moving is None else _MOVING_MS if self.moving else _QUIET_MS
+        return not 0 <= at_ms - self._from_ms < longest_ms
 
     def is_due(self) -> bool:
         """Whether a quiet time is to be noted, though it goes on."""
@@ -105,8 +112,9 @@ class Watched:
             camera=camera,
             from_ms=self._from_ms,
             at_ms=self._at_ms,
-            moving=self.moving,
+            moving=bool(self.moving),
             external=external,
+            paused=self.moving is None,
             broke_off=broke_off,
             frames=self._frames,
             looks=self._looks,
