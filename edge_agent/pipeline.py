@@ -46,7 +46,7 @@ class Pipeline:
     observe: Callable[[Frame], Motion]
     detect: Callable[[Frame, Motion], Detections | None]
     sift: Callable[[Detections, Frame], Detections]
-    update: Callable[[Detections | None, float, Motion], Tracks]
+    update: Callable[[Detections | None, float, Motion, Frame], Tracks]
     note: Callable[[Tracks, Frame], None]
     forget: Callable[[], None]
     evaluate: Callable[[Tracks, Frame], Sequence[Said]]
@@ -65,7 +65,7 @@ class Pipeline:
         motion = self.observe(frame)
         found = self.detect(frame, motion) if motion.look else None
         kept = self.sift(found, frame) if found is not None else None
-        tracks = self.update(kept, frame.at_s, motion)
+        tracks = self.update(kept, frame.at_s, motion, frame)
         self.note(tracks, frame)
         said = self.evaluate(tracks, frame)
         self.trace(Step(frame=frame, motion=motion, found=found, kept=kept, tracks=tracks, said=said))

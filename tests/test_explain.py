@@ -31,7 +31,7 @@ CAMERA: dict[str, Any] = {
     "zones": {"road": {"polygon": [[0, 0.33], [0.35, 0.38], [0.5, 0.62], [0, 0.42]]}},
     "lines": {"middle": {"from": [0.5, 0.6], "to": [0.5, 0.25], "labels": ["person"]}},
     "rules": [
-        {"name": "loiter", "kind": "dwell", "zone": "road", "after_s": 4},
+        {"name": "loiter", "kind": "dwell", "zone": "road", "after_s": 5},
         {"name": "busy", "kind": "occupancy", "at_least": 7, "for_s": 1},
         {"name": "night", "kind": "dwell", "after_s": 1, "schedule": {"from": "22:00", "to": "05:00"}},
     ],
@@ -101,8 +101,8 @@ def test_why_somebody_was_said_to_loiter(clip: Replayed, explained: Any) -> None
     name, at_s = event["object"]["id"], moment_s(event["time"])
     assert lines[0] == f"event {event['event_id']} at {event['time']}: {name}, update: dwell, by rule loiter"
     dwelt_s, wanted_s = numbers(lines, r"rule loiter: it had been in zone road for ([\d.]+) s, ([\d.]+) s wanted \(aft")
-    assert wanted_s == 4
-    assert 4 <= dwelt_s < 4.2 + 1e-6  # at the first of five looks a second at which it is enough
+    assert wanted_s == 5
+    assert 5 <= dwelt_s < 5.2 + 1e-6  # at the first of five looks a second at which it is enough
     [since] = [line for line in lines if line.startswith(f"{name}: in zone road since ")]
     since_s = moment_s(since)
     assert at_s - since_s == pytest.approx(dwelt_s)
@@ -155,7 +155,7 @@ def test_why_somebody_on_the_road_was_not_said_to_loiter(clip: Replayed, explain
     lines = explained("--camera", "campus", "--at", entered["time"], "--rule", "loiter", "--within", "0s")
     mine = lines[next(at for at, line in enumerate(lines) if line.startswith(f"{name}: rule loiter did not speak")) :]
     dwelt_s, wanted_s = numbers(mine[1:2], r"rule loiter: it had been in zone road for ([\d.]+) s, ([\d.]+) s wanted")
-    assert dwelt_s < wanted_s == 4
+    assert dwelt_s < wanted_s == 5
     longest_s = moment_s(left_again["time"]) - moment_s(entered["time"]) + 0.7  # inertia_s, and one look
     assert dwelt_s <= longest_s + 1e-6
     assert dwelt_s == pytest.approx(moment_s(mine[0]) - _since_s(lines, name))

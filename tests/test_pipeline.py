@@ -91,7 +91,7 @@ def test_a_frame_goes_through_the_stages_in_their_order() -> None:
         ("observe", frame),
         ("detect", frame, stages.motion),
         ("sift", stages.found, frame),
-        ("update", stages.kept, 2.5, stages.motion),
+        ("update", stages.kept, 2.5, stages.motion, frame),
         ("note", stages.tracks, frame),
         ("evaluate", stages.tracks, frame),
     ]
@@ -106,7 +106,7 @@ def test_when_the_gate_says_no_nobody_looks_and_the_tracker_hears_none() -> None
     messages = stages.pipeline().step(frame)
     assert stages.calls == [
         ("observe", frame),
-        ("update", None, 2.5, stages.motion),
+        ("update", None, 2.5, stages.motion, frame),
         ("note", stages.tracks, frame),
         ("evaluate", stages.tracks, frame),
     ]

@@ -151,8 +151,8 @@ class TrackSpy:
         self.frame = self._blank(frame)
         return self.frame
 
-    def _note(self, found: Detections | None, at_s: float, motion: Motion) -> Tracks:
-        self.tracks = self._update(found, at_s, motion)
+    def _note(self, found: Detections | None, at_s: float, motion: Motion, frame: Frame) -> Tracks:
+        self.tracks = self._update(found, at_s, motion, frame)
         return self.tracks
 
 

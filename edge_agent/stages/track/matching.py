@@ -7,6 +7,7 @@ import numpy as np
 from edge_agent.records import BoolArray, Detections, FloatArray, IntArray
 from edge_agent.stages.track import assign, kin, likeness
 from edge_agent.stages.track.memory import Lives
+from edge_agent.stages.track.view import ALIKE, View
 
 _WEAK_LIKENESS = 0.5
 """Least likeness of a weak box to an object seen a moment ago; more than for a sure one, for it may be anything."""
@@ -27,9 +28,18 @@ _TENTATIVE = 0.7
 _MISSED_DECAY_HZ = 0.3
 """How fast an object's claim to a box fades while it is missed, against others that want it."""
 
+_LOOKS_WEIGHT = 2.0
+"""How fast a claim falls with how little the two look alike: less than with their distance, for whoever stands before
+another lends him his colours."""
+
 
 def match(
-    lives: Lives, near: FloatArray, deviations: FloatArray, found: Detections, match_iou: float
+    lives: Lives,
+    near: FloatArray,
+    deviations: FloatArray,
+    found: Detections,
+    match_iou: float,
+    view: View | None = None,
 ) -> tuple[IntArray, IntArray]:
     """Pair objects with boxes: sure boxes of an object's label first, then those of its kin, at last weak ones.
 
@@ -39,6 +49,7 @@ def match(
         deviations: (N,) how far beside that it may be across, pixels.
         found: the boxes.
         match_iou: how much a box must overlap an object whose place is well known.
+        view: the picture, to look at where several objects want a box, or one wants several; None where there is none.
 
     Returns:
         (K,) rows of objects and (K,) indexes of boxes.
@@ -49,6 +60,8 @@ def match(
     least = _least(lives, near, deviations, match_iou)
     sure = pairs[alike & strong & (pairs.similarity >= least[pairs.rows])]
     wanted = sure.similarity * _claims(lives)[sure.rows] * found.scores[sure.columns]
+    if view is not None and _is_contested(sure.rows, sure.columns):
+        wanted *= _likes(view.differences[sure.rows, sure.columns])
     matched = assign.best_first(sure.rows, sure.columns, wanted)
     apart = ~alike & strong & (pairs.similarity >= _KIN_LIKENESS)
     if np.count_nonzero(apart):
@@ -80,6 +93,16 @@ def _least(lives: Lives, near: FloatArray, deviations: FloatArray, match_iou: fl
     if np.count_nonzero(stationary):
         least[stationary] = np.maximum(least[stationary], _STOOD_PART * match_iou)
     return least
+
+
+def _is_contested(rows: IntArray, columns: IntArray) -> bool:
+    """Whether one row or one column is in several pairs."""
+    return any(len(each) and np.max(np.bincount(each)) > 1 for each in (rows, columns))
+
+
+def _likes(unlike: FloatArray) -> FloatArray:
+    """How much what they look like counts where several want a box, (K,)."""
+    return np.exp(-_LOOKS_WEIGHT * np.maximum(np.nan_to_num(unlike) - ALIKE, 0))
 
 
 def _claims(lives: Lives) -> FloatArray:

@@ -169,6 +169,12 @@ class Lives:
             kept = set(self.counts("track_id").tolist())
             self._votes = {track_id: votes for track_id, votes in self._votes.items() if track_id in kept}
 
+    def change_places(self, order: IntArray) -> None:
+        """Each stands, and has stood, where the one at a row of (N,) did."""
+        self._measures[_PLACE] = self._measures[_PLACE, :][:, order]
+        self.of("still_since_s")[:] = self.of("still_since_s")[order]
+        self.flags("is_stationary")[:] = self.flags("is_stationary")[order]
+
     def shift(self, by: FloatArray) -> None:
         """The contents of the picture have moved by (2,) x and y pixels."""
         self._measures[_PLACE][:2] += by[:, None]

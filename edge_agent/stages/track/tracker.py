@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from edge_agent import geometry
-from edge_agent.records import BoolArray, Detections, FloatArray, IntArray, Motion, Track, Tracks
+from edge_agent.records import BoolArray, Detections, FloatArray, Frame, IntArray, Motion, Track, Tracks
 from edge_agent.settings import Label, Ratio, Seconds, Section
 from edge_agent.stages.track import judging, kalman, kin
 from edge_agent.stages.track.camera import LEAST_PAIRS, CameraShift
 from edge_agent.stages.track.matching import match
 from edge_agent.stages.track.memory import Lives
+from edge_agent.stages.track.recognition import Recognition, find_again
+from edge_agent.stages.track.view import View
 
 
 class TrackSettings(Section):
@@ -47,6 +49,10 @@ class TrackSettings(Section):
     match_iou: Ratio = 0.4
     """Least overlap of a box with an object whose place is well known, less the longer it was out of sight; smaller
     follows faster things and confuses near ones."""
+
+    appearance: bool = True
+    """Tell apart by light and colour who boxes alone cannot: who comes back into sight, who parts from whom. What an
+    object looks like stays in memory, for as long as the object."""
 
     stationary_s: Annotated[Seconds, Field(gt=0)] = 10.0
     """How long an object must have stood still to be `stationary`; larger takes who waits for a moment for moving."""
@@ -121,23 +127,28 @@ class Tracker:
         self._least_median: FloatArray = np.zeros(0, np.float32)  # (L,) what is asked of each label
         self._least_top: FloatArray = np.zeros(0, np.float32)
         self._camera = CameraShift()
+        self._recognition = Recognition()
         self._next_id = 1
         self._looked_s: float | None = None
         self._held_until_s = -np.inf
         self._scene = Scene(held=False, changes=0)
         self._live: tuple[Track, ...] = ()  # what was last reported
 
-    def update(self, found: Detections | None, at_s: float, motion: Motion | None = None) -> Tracks:
+    def update(
+        self, found: Detections | None, at_s: float, motion: Motion | None = None, frame: Frame | None = None
+    ) -> Tracks:
         """Take in one frame's boxes.
 
         Args:
             found: the boxes; None means that nobody looked, so nobody was missed.
             at_s: the frame's time.
             motion: what moves in the frame; None when that is not known.
+            frame: the picture; None where there is none, and boxes must do.
         """
         self._disturb(motion)
         if self._looked_s is not None and motion is not None and motion.scene_changed:
             self._held_until_s = at_s + self._settings.scene_hold_s
+            self._recognition = Recognition()  # in another light everybody looks otherwise
         held = at_s < self._held_until_s
         if held is not self._scene.held:
             self._scene = Scene(held=held, changes=self._scene.changes + held)
@@ -148,7 +159,7 @@ class Tracker:
         if self._lives.label_names != found.label_names and len(found):
             self._learn_labels(found.label_names)
         if len(self._lives):
-            self._find(found, at_s, since_last_look_s)
+            self._find(found, at_s, since_last_look_s, frame if self._settings.appearance else None)
         elif len(found):
             self._begin(found, kalman.to_cxcywh(found.boxes), np.zeros(0, np.int64), at_s)
         if not held:
@@ -165,23 +176,28 @@ class Tracker:
         """Look for nobody any longer; ids go on."""
         self._keep(np.zeros(0, np.int64))
         self._camera.forget()
+        self._recognition = Recognition()
         self._live, self._looked_s, self._held_until_s = (), None, -np.inf
         self._scene = Scene(held=False, changes=self._scene.changes)
 
-    def _find(self, found: Detections, at_s: float, since_last_look_s: float) -> None:
+    def _find(self, found: Detections, at_s: float, since_last_look_s: float, frame: Frame | None) -> None:
         """Look for every known object among the boxes, and begin new ones with what is left."""
         lives, strong = self._lives, found.strong
         unseen_s = at_s - lives.of("seen_s")
         expected = kalman.predict(self._motions, unseen_s)
         near = kalman.to_xyxy(self._presumed(expected.place, unseen_s, since_last_look_s))
         places = kalman.to_cxcywh(found.boxes)
-        rows, columns = self._match(near, expected, found)
+        view = None if frame is None else self._recognition.look(frame, found, lives, near, at_s)
+        rows, columns = self._match(near, expected, found, view)
         turned = self._turn_of_camera(expected, rows, strong, columns, places, since_last_look_s)
         if turned is not None:
             expected = expected.shifted(turned)
             self._motions = self._motions.shifted(turned)
             lives.shift(turned)
-            rows, columns = self._match(near + np.tile(turned, 2), expected, found)
+            near += np.tile(turned, 2)
+            rows, columns = self._match(near, expected, found, view)
+        if view is not None:
+            rows, columns, expected = self._recognise(view, expected, rows, columns)
         if len(rows):
             boxes, scores = found.boxes.take(columns, axis=0), found.scores[columns]
             corrected = kalman.correct(expected[rows], places.take(columns, axis=0), scores)
@@ -236,10 +252,24 @@ class Tracker:
         by = self._camera.estimate(surprises, believed.place_variance[:, :2] + noise, dt_s)
         return by if max(map(abs, by.tolist())) >= _LEAST_SHIFT_PX else None
 
-    def _match(self, near: FloatArray, expected: kalman.Motions, found: Detections) -> tuple[IntArray, IntArray]:
+    def _match(
+        self, near: FloatArray, expected: kalman.Motions, found: Detections, view: View | None
+    ) -> tuple[IntArray, IntArray]:
         """Pair objects, presumed at (N, 4) xyxy, with boxes: (K,) rows of objects, (K,) indexes of boxes."""
         deviations = np.sqrt(expected.place_variance[:, 0])
-        return match(self._lives, near, deviations, found, self._settings.match_iou)
+        return match(self._lives, near, deviations, found, self._settings.match_iou, view)
+
+    def _recognise(
+        self, view: View, expected: kalman.Motions, rows: IntArray, columns: IntArray
+    ) -> tuple[IntArray, IntArray, kalman.Motions]:
+        """Put right by looks what boxes have made of it, and learn what is seen well."""
+        order, rows, columns = self._recognition.put_right(view, rows, columns)
+        if np.any(order != np.arange(len(order))):
+            self._motions, expected = self._motions[order], expected[order]
+            self._lives.change_places(order)
+        self._recognition.learn(view, rows, columns)
+        more_rows, more_columns = find_again(view, rows, columns)
+        return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns]), expected
 
     def _begin(self, found: Detections, places: FloatArray, claimed: IntArray, at_s: float) -> None:
         """Begin objects with boxes that nobody claims, one where a thing is found under two names."""
