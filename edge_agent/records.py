@@ -230,11 +230,13 @@ class Tracks:
         live: seen or presumed to be there, in order of their ids.
         ended: given up with this frame.
         held: nothing new is confirmed for now, for the whole picture has changed a moment ago.
+        exchanged: ids of those who had been taken for each other until this frame: each is where another was.
     """
 
     live: tuple[Track, ...]
     ended: tuple[Track, ...] = ()
     held: bool = False
+    exchanged: frozenset[int] = frozenset()
 
 
 ConditionName = Literal[

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps([{"topic": topic, "done": done} for topic, done in said], indent=2))
             return 0
         for topic, done in said:
-            print(f"{topic}: {done}")
+            print(f"{_shown(topic)}: {done}")
         if not found.ghosts:
             print(_nothing(found, agents_at(retained, prefix), prefix, device))
         elif not args.yes:
@@ -78,6 +78,11 @@ def _said(retained: Retained, found: LeftBehind, *, yes: bool) -> Iterator[tuple
         yield topic, "left alone: an agent retains nothing there"
 
 
+def _shown(text: str) -> str:
+    """What others have named, for a terminal: not every broker refuses topics that would move its cursor."""
+    return text if text.isprintable() else json.dumps(text)
+
+
 def _running(found: LeftBehind) -> str:
     return (
         f"{found.status} is online: stop the agent that runs under this name, and ask again; it clears by itself what "
@@ -92,6 +97,6 @@ def _not_yet(found: LeftBehind) -> str:
 
 
 def _nothing(found: LeftBehind, agents: Mapping[str, str], prefix: str, device: str) -> str:
-    others = ", ".join(f"{agent} ({status})" for agent, status in agents.items() if agent != device) or "none"
+    others = ", ".join(f"{_shown(agent)} ({status})" for agent, status in agents.items() if agent != device) or "none"
     known = f" but the {found.claimed} topics that a configuration given claims" if found.claimed else ""
     return f"nothing of an agent below {found.root}{known}; other agents below {prefix}: {others}"

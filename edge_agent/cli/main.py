@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import io
@@ -10,6 +11,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -42,12 +44,19 @@ EXIT_FAILED = 1
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 EXIT_CONFIG = 78  # EX_CONFIG
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "1")
+"""The agent's own matrices are small: threads for them would only spin, waiting for each other."""
+
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
 
 def program() -> NoReturn:
     """`edge-agent` itself: run the command that was asked for, and end the process."""
-    code = main()
+    try:
+        code = main()
+    except Exception:  # noqa: BLE001  (a fault of ours: told as Python would, and ended as everything is)
+        traceback.print_exc()
+        code = EXIT_FAILED
     if threading.active_count() > 1:
         _leave(code)
     sys.exit(code)
@@ -69,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = front.parse_args(argv)
     if chosen.command is None:
         front.error("the following arguments are required: COMMAND")
+    os.environ.setdefault(*_BLAS_THREADS)  # before numpy is imported, which reads it then
     # Only the chosen command is imported: `check` must be quick on a Pi, and work without a runtime for models.
     command = importlib.import_module(f"edge_agent.cli.{chosen.command}")
     parser = argparse.ArgumentParser(prog=f"edge-agent {chosen.command}", description=command.__doc__)
@@ -103,7 +113,8 @@ def _leave(code: int) -> NoReturn:
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
+            stream.flush()
     os._exit(code)
 
 

@@ -113,6 +113,17 @@ def test_when_the_connection_breaks_on_another_event_too_all_of_them_wait_longer
     assert not blame.events_wait
 
 
+def test_that_a_state_broke_connections_before_is_nothing_against_an_event(blame: Blame) -> None:
+    assert break_on(blame, "edge/pi/health", 3) is None
+    assert blame.left_out == sent("edge/pi/health")
+    assert blame.broke(sent(7)).words == ""
+    assert not blame.events_wait
+    assert break_on(blame, 7) is None
+    assert blame.left_out is None
+    assert break_on(blame, 7) is None
+    assert blame.left_out == sent(7)  # at the third time, as any
+
+
 def test_an_event_that_is_alone_is_tried_again_after_a_while(blame: Blame, clock: FakeClock) -> None:
     assert break_on(blame, 7, 3) is None
     clock.now_s += 59
@@ -177,6 +188,21 @@ def test_a_proxy_that_hangs_up_on_whatever_is_published_costs_nothing(
         bench.wait_empty()
     assert (bench.dead(), deliverer.counters.refused) == ([], 0)
     assert "not sent for" not in caplog.text
+
+
+@brokers.needs_mosquitto
+def test_an_answer_that_was_left_out_is_sent_once_something_else_got_through(
+    bench: Bench, broker: Mosquitto, picky: Proxy
+) -> None:
+    answer = Message(topic="edge/pi/command/result", payload=b"{}", kind="answer")
+    picky.hang_up_on = answer.topic.encode()
+    bench.outbox.put([answer])
+    with brokers.listening(broker.port) as listener, bench.delivering(through(picky)) as deliverer:
+        until(lambda: deliverer.counters.connects > 3 and deliverer.connected)
+        picky.hang_up_on = None
+        bench.outbox.put([HEALTH])
+        listener.wait_for(answer.topic, b"{}")
+    assert bench.outbox.stats().answers_lost == 0
 
 
 @brokers.needs_mosquitto

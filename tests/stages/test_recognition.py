@@ -6,16 +6,18 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from builders import LABELS, boxes_of, detections_of, frame_of, joined
 from compositing import Picture, emptied, film, pictures, with_thing
+from walks import rules_of
 
 import edge_agent
 from edge_agent.clips import PEDESTRIANS
-from edge_agent.records import Box, Frame, Motion, Tracks
+from edge_agent.records import Box, Crossings, Frame, Motion, Tracks
+from edge_agent.stages.track.appearance import BANDS, BINS
 from edge_agent.stages.track.kalman import to_cxcywh
 from edge_agent.stages.track.matching import match
 from edge_agent.stages.track.memory import Lives
@@ -163,6 +165,57 @@ def test_two_who_turn_back_keep_their_ids_by_their_clothes() -> None:
     assert left_and_right(history) == (1, 2)
     assert confirmed(history) == {1, 2}
     assert left_and_right(follow(meet(RED, BLUE), 6, pictures=False)) != (1, 2)
+
+
+def passes(world: World, *, pictures: bool = True) -> dict[str, int]:
+    """How many cross the line in the middle, which is where they meet."""
+    rules = rules_of(lines={"door": {"from": (0.5, 0.0), "to": (0.5, 1.0)}})
+    counts = {}
+    for look, tracks in enumerate(follow(world, 6, pictures=pictures)):
+        said = rules.evaluate(tracks, frame_of(look / RATE_HZ, size=(320, 240)))
+        counts |= {one.direction: one.value for one in said if isinstance(one, Crossings) and one.label == "person"}
+    return counts
+
+
+@pytest.mark.parametrize("gap", [0, 2, 4])
+def test_two_who_turn_back_at_a_line_are_not_counted_once_more_when_they_get_their_places_back(gap: float) -> None:
+    def world(at_s: float) -> Sequence[Person]:
+        apart = max(40 * abs(at_s - 2.5), gap)
+        return [standing(145 - apart, RED), standing(145 + apart, BLUE)]
+
+    assert left_and_right(follow(world, 6)) == (1, 2)
+    assert passes(world) == passes(world, pictures=False) == {"in": 1, "out": 1}  # by boxes they have walked on
+
+
+def test_two_who_pass_each_other_at_a_line_are_counted_though_they_were_taken_for_each_other() -> None:
+    def world(at_s: float) -> Sequence[Person]:
+        gap = 40 * (3 - at_s)
+        return [standing(145 - gap, RED), standing(145 + gap, BLUE)]
+
+    assert left_and_right(follow(world, 6)) == (2, 1)
+    assert passes(world) == {"in": 1, "out": 1}
+
+
+def test_nothing_is_left_of_what_an_object_looked_like_once_it_has_ended() -> None:
+    tracker = Tracker(TrackSettings())
+    follow(lambda at_s: [standing(100, RED)] if at_s < 2 else [], 2, tracker=tracker)
+    assert len(looks_in(tracker)) == 1
+    for look in range(10, 40):
+        ended = tracker.update(detections_of(), look / RATE_HZ, None, drawn([], 0.0, np.random.default_rng(3))).ended
+        if ended:
+            break
+    assert [track.id for track in ended] == [1]
+    assert looks_in(tracker) == []
+
+
+def looks_in(thing: object) -> list[np.ndarray[Any, Any]]:
+    """Of all that an object of ours holds on to, what is as long as a look at somebody."""
+    if isinstance(thing, np.ndarray):
+        return [one for one in thing if one.shape == (3, BANDS, BINS)] if thing.ndim else []
+    inside = vars(thing).values() if type(thing).__module__.startswith("edge_agent.stages.track") else ()
+    return [
+        look for each in inside if hasattr(each, "__dict__") or isinstance(each, np.ndarray) for look in looks_in(each)
+    ]
 
 
 def test_two_who_look_the_same_are_as_without_pictures() -> None:

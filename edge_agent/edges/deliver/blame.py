@@ -108,7 +108,10 @@ class Blame:
         left_out = self.left_out
         if left_out is not None and _tells_of(head.key, left_out.key):
             self._forget()  # it breaks without it, too
-            return self._let_wait() if isinstance(head.key, int) else Verdict()
+            if isinstance(left_out.key, int):
+                return self._let_wait()
+            if not isinstance(head.key, int):
+                return Verdict()
         if self._suspect is None or head.key != self._suspect.key:
             self._forget()
         self._suspect, self._passed_since = head, 0

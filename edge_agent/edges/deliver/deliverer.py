@@ -201,7 +201,9 @@ class Deliverer:
         before, flight.without = flight.without, self._blame.left_out
         if before is flight.without:
             return
-        if before is not None and not isinstance(before.key, int):
+        if before is not None and isinstance(before.key, AnswerId):
+            flight.newest_answer = min(flight.newest_answer, before.key.id - 1)  # it was passed over
+        elif before is not None and isinstance(before.key, str):
             self._outbox.redirty()  # it was taken meanwhile, and not sent
         self._begin_course(flight)
 

@@ -124,8 +124,8 @@ class Speeds:
 
     def update(self, tracks: Tracks, frame: Frame) -> Mapping[int, float]:
         """How fast each object moves of which that is known, km/h by track id; as when it was last seen."""
-        for track in tracks.ended:
-            self._lose(track.id)
+        for track_id in (*(track.id for track in tracks.ended), *tracks.exchanged):
+            self._lose(track_id)
         for track in tracks.live:
             if track.seen_s == frame.at_s:
                 self._see(track, frame)

@@ -82,7 +82,8 @@ class Line:
     """Remembers the ways of objects past one line, and who has crossed it.
 
     An object has crossed when it was surely on one side, is surely on the other, and has passed between the ends of the
-    line in between. An object that has not been reported yet may have crossed already; that is said with its `new`.
+    line in between. An object that has not been reported yet may have crossed already; that is said with its `new`. One
+    that has crossed while it was taken for another, and gets its own place back, has not crossed back.
 
     Args:
         name: in events and topics.
@@ -98,7 +99,7 @@ class Line:
         self._voice = Voice(settings.cooldown_s, is_open)
         self._paths: dict[int, Path] = {}  # by track id, as of the last sighting
         self._early: dict[int, dict[Direction, Path]] = {}  # crossings of those that are not reported yet
-        self._crossed: set[tuple[int, Direction]] = set()
+        self._crossed_s: dict[tuple[int, Direction], float] = {}  # by track id and direction: when
         self._counts: dict[tuple[str, Direction], int] = {(label, way): 0 for label in labels for way in _SIGNS}
         self._unsaid = set(self._counts)
 
@@ -113,7 +114,7 @@ class Line:
                     yield from self._judge(seen, way, path, scene, note)
         self._paths = {track_id: settled(path, self._settings.hysteresis) for track_id, path in walks.items()}
         self._note_early(scene, walks)
-        self._crossed = {one for one in self._crossed if one[0] in walks}
+        self._crossed_s = {one: at_s for one, at_s in self._crossed_s.items() if one[0] in walks}
 
     def part(self, seen: Seen, scene: Scene, note: Note | None) -> Iterator[Turn]:
         """Nothing to say of one that ends."""
@@ -137,7 +138,17 @@ class Line:
         start, end = (start_x * aspect, start_y), (end_x * aspect, end_y)
         x, y = place_norm(track, self._settings.anchor, scene.width, scene.height)
         place = (x * aspect, y)
-        return walked(before or Path(place, geometry.beyond(place, start, end)), place, start, end)
+        path = walked(before or Path(place, geometry.beyond(place, start, end)), place, start, end)
+        if track.id in scene.exchanged and self._takes_back(track.id, path, scene.at_s):
+            return Path(place, path.distance, 1 if path.distance > 0 else -1)
+        return path
+
+    def _takes_back(self, track_id: int, path: Path, at_s: float) -> bool:
+        """Whether it goes back over the line to where it was before somebody else crossed it under its id."""
+        if not path.passed:
+            return False
+        crossed_s = self._crossed_s.get((track_id, "out" if path.passed > 0 else "in"))
+        return crossed_s is not None and at_s - crossed_s <= _TAKEN_FOR_ANOTHER_S
 
     def _note_early(self, scene: Scene, walks: Mapping[int, Path]) -> None:
         told = {seen.track.id for seen in scene.present}
@@ -159,7 +170,7 @@ class Line:
             note(spoken, track, (*conditions, cooldown))
         if not has_crossed:
             return
-        self._crossed.add((track.id, way))
+        self._crossed_s[track.id, way] = scene.at_s
         self._counts[track.label, way] += 1
         self._unsaid.add((track.label, way))
         if cooldown.holds:
@@ -170,7 +181,7 @@ class Line:
         """What must hold for an object to be counted."""
         yield labelled(track, self._labels)
         yield from self._course(path, way)
-        yield at_most("said", float((track.id, way) in self._crossed), 0.0)
+        yield at_most("said", float((track.id, way) in self._crossed_s), 0.0)
         yield self._voice.schedule(scene)
 
     def _course(self, path: Path, way: Direction) -> Iterator[Condition]:
@@ -184,3 +195,6 @@ class Line:
 
 _SIGNS: Mapping[Direction, int] = {"in": 1, "out": -1}
 """On which side of a line an object is after it has crossed it."""
+
+_TAKEN_FOR_ANOTHER_S = 3.0
+"""For no longer are two taken for each other who touched."""

@@ -111,7 +111,7 @@ class Rules:
         )
         looked = tracks.live is not self._live or bool(tracks.ended)  # else the tracker repeats what it said
         self._live = tracks.live
-        yield from self._look(_scene(frame, present, tracks.live, looked=looked))
+        yield from self._look(_scene(frame, present, tracks.live, looked=looked, exchanged=tracks.exchanged))
 
     def _last_turns(self, frame: Frame) -> Iterator[Turn]:
         yield from self._lifecycle.finish()
@@ -158,6 +158,7 @@ def _scene(
     *,
     over: bool = False,
     looked: bool = True,
+    exchanged: frozenset[int] = frozenset(),
 ) -> Scene:
     return Scene(
         at_s=frame.at_s,
@@ -168,6 +169,7 @@ def _scene(
         live=live,
         over=over,
         looked=looked,
+        exchanged=exchanged,
     )
 
 

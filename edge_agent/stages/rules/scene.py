@@ -51,6 +51,7 @@ class Scene:
         live: all tracks, those that are not confirmed yet included: what is not among them is to be forgotten.
         over: nothing comes after this frame, or not for long.
         looked: somebody looked at it, so that there is more to tell than that it is later.
+        exchanged: ids of tracks that had been taken for each other until now: how they came here is not how they went.
     """
 
     at_s: float
@@ -61,6 +62,7 @@ class Scene:
     live: tuple[Track, ...] = ()
     over: bool = False
     looked: bool = True
+    exchanged: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,13 +122,17 @@ class Appearances:
 
         All others are forgotten.
         """
+        self.keep(ids)
+        return self._histograms
+
+    def keep(self, ids: IntArray) -> None:
+        """Forget all but (N,) objects, of some of which nothing may be known yet."""
         if not np.array_equal(ids, self._ids):
             _both, old, new = np.intersect1d(self._ids, ids, assume_unique=True, return_indices=True)
             histograms = np.full((len(ids), 3, BANDS, BINS), np.nan, np.float32)
             times, learnt_s = np.zeros(len(ids), np.int64), np.zeros(len(ids))
             histograms[new], times[new], learnt_s[new] = self._histograms[old], self._times[old], self._learnt_s[old]
             self._ids, self._histograms, self._times, self._learnt_s = ids.copy(), histograms, times, learnt_s
-        return self._histograms
 
     def learn(self, rows: IntArray, histograms: FloatArray, at_s: float) -> None:
         """The objects at (K,) rows of those last asked for look like (K, 3, BANDS, BINS)."""

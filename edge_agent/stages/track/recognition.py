@@ -43,6 +43,10 @@ class Recognition:
         """Exchange whom boxes alone have taken for each other: objects at (K,) rows, which are taken for (K,) boxes."""
         return self._contacts.put_right(view, rows, columns)
 
+    def keep(self, ids: IntArray) -> None:
+        """Forget what all but (N,) objects look like."""
+        self._appearances.keep(ids)
+
     def learn(self, view: View, rows: IntArray, columns: IntArray) -> None:
         """Remember what the objects at (K,) rows look like, which are (K,) boxes, where they are seen well."""
         if view.at_s < self._learnt_s + _LEARN_S or not len(rows):

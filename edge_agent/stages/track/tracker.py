@@ -133,6 +133,7 @@ class Tracker:
         self._held_until_s = -np.inf
         self._scene = Scene(held=False, changes=0)
         self._live: tuple[Track, ...] = ()  # what was last reported
+        self._exchanged: frozenset[int] = frozenset()  # ids of those who had been taken for each other until this look
 
     def update(
         self, found: Detections | None, at_s: float, motion: Motion | None = None, frame: Frame | None = None
@@ -155,7 +156,7 @@ class Tracker:
         if found is None:
             return Tracks(live=self._live, held=held)
         since_last_look_s = 0.0 if self._looked_s is None else at_s - self._looked_s
-        self._looked_s = at_s
+        self._looked_s, self._exchanged = at_s, frozenset()
         if self._lives.label_names != found.label_names and len(found):
             self._learn_labels(found.label_names)
         if len(self._lives):
@@ -165,7 +166,7 @@ class Tracker:
         if not held:
             self._confirm(at_s)
         self._live, ended = self._part()
-        return Tracks(live=self._live, ended=ended, held=held)
+        return Tracks(live=self._live, ended=ended, held=held, exchanged=self._exchanged)
 
     @property
     def scene(self) -> Scene:
@@ -267,6 +268,8 @@ class Tracker:
         if np.any(order != np.arange(len(order))):
             self._motions, expected = self._motions[order], expected[order]
             self._lives.change_places(order)
+            moved = self._lives.counts("track_id")[order != np.arange(len(order))]
+            self._exchanged = frozenset(moved.tolist())
         self._recognition.learn(view, rows, columns)
         more_rows, more_columns = find_again(view, rows, columns)
         return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns]), expected
@@ -319,6 +322,7 @@ class Tracker:
         """Of all objects, keep these."""
         self._motions = self._motions[rows]
         self._lives.keep(rows)
+        self._recognition.keep(self._lives.counts("track_id"))
 
     def _learn_labels(self, label_names: tuple[str, ...]) -> None:
         """Labels are those of the model; another model's objects would be others."""

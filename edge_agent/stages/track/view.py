@@ -29,7 +29,7 @@ _CLEAR = 0.1
 """Part of a box that others may cover where it is seen well enough to be learnt."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class View:
     """A frame with M boxes, beside N objects; it is looked at when somebody asks, and then once.
 
