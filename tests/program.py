@@ -60,7 +60,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run_program(
-    *arguments: str | Path, cwd: Path, within_s: float = 60.0, env: Mapping[str, str] | None = None
+    *arguments: str | Path, cwd: Path, within_s: float = 180.0, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of the program to its end."""
     return subprocess.run(

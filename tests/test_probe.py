@@ -249,7 +249,8 @@ def test_pictures_of_a_camera_that_tells_no_times_are_counted_and_stamped_as_the
             frames = [frame for frame in itertools.islice(opened, 16) if frame is not None]
     assert found.codec == "mjpeg"
     assert found.rate_hz == pytest.approx(10, rel=0.2)  # FFmpeg would say 25
-    assert frames[15].at_s - frames[5].at_s == pytest.approx(1.0, rel=0.2)  # the first come at once, after opening
+    # The first come at once, after opening. FFmpeg would say 0.4 s; on a busy machine they arrive later than a second.
+    assert 0.8 < frames[15].at_s - frames[5].at_s < 3
 
 
 def test_a_variable_that_is_not_set_is_a_wrong_configuration(capsys: pytest.CaptureFixture[str]) -> None:
