@@ -268,9 +268,18 @@ def test_bench_tells_what_each_stage_costs_as_a_table_and_as_json(tmp_path: Path
     assert 0 < measured["looks"] <= 30
     assert list(measured["stages"]) == ["decode", "gate", "detect", "track", "rules", "encode"]
     assert measured["stages"]["detect"]["calls"] == measured["looks"] == measured["runs"]
+    assert measured["model"]["calls"] == measured["runs"]
+    detect = measured["stages"]["detect"]["cpu_ms_a_frame"]
+    assert 0 < measured["model"]["cpu_ms_a_frame"] < detect
+    assert measured["beside_model_cpu_ms_a_frame"] == pytest.approx(
+        detect - measured["model"]["cpu_ms_a_frame"], abs=1e-3
+    )
     assert measured["ratio"] > 0
     table = printed(tmp_path, "bench", clip, "--rounds", "1", "--model", "ssdlite").splitlines()
     assert table[0].startswith("short.mp4, model ssdlite: 30 frames, ")
+    assert [line.split()[0] for line in table[3:11]] == [
+        "decode", "gate", "detect", "model", "beside", "track", "rules", "encode",
+    ]  # fmt: skip
     assert sum(": ratio " in line for line in table) == 2
 
 

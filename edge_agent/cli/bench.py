@@ -16,7 +16,7 @@ from edge_agent.cli.files import load_settings
 from edge_agent.config import Settings
 from edge_agent.errors import ConfigError
 from edge_agent.tools import bench_report
-from edge_agent.tools.bench import Benchmark, run_benchmark
+from edge_agent.tools.bench import Benchmark, Spent, run_benchmark
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,14 +88,15 @@ def _table(benchmark: Benchmark, clip: Path, model: str) -> list[str]:
     rows = [
         f"{clip.name}, model {model}: {benchmark.frames} frames, {benchmark.looks} looks{runs}",
         "",
-        "stage     calls   CPU ms a frame   CPU ms a call   wall p50   wall p99",
+        "stage         calls   CPU ms a frame   CPU ms a call   wall p50   wall p99",
     ]
     for stage, spent in benchmark.stages.items():
-        p50_ms, p99_ms = np.percentile(spent.wall_ms or [0.0], [50, 99])
-        calls = len(spent.cpu_ms)
-        a_call = spent.cpu_total_ms / max(calls, 1)
-        a_frame = spent.cpu_total_ms / benchmark.frames
-        rows.append(f"{stage:8} {calls:6}  {a_frame:15.3f} {a_call:15.3f} {p50_ms:10.2f} {p99_ms:10.2f}")
+        rows.append(_row(stage, spent, benchmark.frames))
+        if stage == "detect":
+            rows.append(_row("  model", benchmark.model, benchmark.frames))
+            beside_ms = benchmark.beside_model_cpu_ms
+            a_look = beside_ms * benchmark.frames / max(benchmark.looks, 1)
+            rows.append(f"{'  beside it':12} {'':6}  {beside_ms:15.3f} {a_look:15.3f}")
     rows += [
         "",
         f"whole {benchmark.whole_cpu_ms:.3f} CPU ms a frame",
@@ -104,3 +105,11 @@ def _table(benchmark: Benchmark, clip: Path, model: str) -> list[str]:
         f"{benchmark.frames_a_second:.0f} frames a second, peak RSS {benchmark.peak_rss_bytes / 2**20:.0f} MiB",
     ]
     return rows
+
+
+def _row(name: str, spent: Spent, frames: int) -> str:
+    p50_ms, p99_ms = np.percentile(spent.wall_ms or [0.0], [50, 99])
+    calls, total_ms = len(spent.cpu_ms), spent.cpu_total_ms
+    return (
+        f"{name:12} {calls:6}  {total_ms / frames:15.3f} {total_ms / max(calls, 1):15.3f} {p50_ms:10.2f} {p99_ms:10.2f}"
+    )

@@ -25,6 +25,9 @@ Result = TypeVar("Result")
 
 STAGES = ("decode", "gate", "detect", "track", "rules", "encode")
 
+MODEL = "model"
+"""Each run of the model alone, which `detect` holds too."""
+
 
 @dataclass(slots=True)
 class Spent:
@@ -69,6 +72,7 @@ class Benchmark:
         looks: on how many the detector looked.
         runs: of the model, which closer looks and tiles need more of.
         stages: by name, in the order of the line.
+        model: its runs inside the line.
         whole_cpu_ms: of everything, a frame.
         limit_cpu_ms: of decoding all frames and running the bare model as often as it ran, in turn; a frame.
         warm_limit_cpu_ms: of the same, each by itself.
@@ -80,11 +84,17 @@ class Benchmark:
     looks: int
     runs: int
     stages: dict[str, Spent]
+    model: Spent
     whole_cpu_ms: float
     limit_cpu_ms: float
     warm_limit_cpu_ms: float
     frames_a_second: float
     peak_rss_bytes: int
+
+    @property
+    def beside_model_cpu_ms(self) -> float:
+        """What the detector takes before and after its model, a frame: making its input, and reading its answer."""
+        return (self.stages["detect"].cpu_total_ms - self.model.cpu_total_ms) / self.frames
 
     @property
     def ratio(self) -> float:
@@ -123,17 +133,19 @@ def run_benchmark(
         runs = wholes[-1].result
         limits.append(_measure(partial(_run_limit, record(), model, runs)))
         warm_limits.append(_measure(partial(_run_apart, record(), model, runs)))
-        stages = {stage: Spent() for stage in STAGES}
-        line = _clocked(build(infer), stages)
+        stages = {stage: Spent() for stage in (*STAGES, MODEL)}
+        line = _clocked(build(stages[MODEL].clocked(infer)), stages)
         for frame in _clocked_frames(record(), stages["decode"]):
             line.step(frame)
         by_stage.append(stages)
     frames = len(runs)
+    stages = min(by_stage, key=lambda stages: sum(stages[stage].cpu_total_ms for stage in STAGES))
     return Benchmark(
         frames=frames,
         looks=sum(map(bool, runs)),
         runs=sum(runs),
-        stages=min(by_stage, key=lambda stages: sum(spent.cpu_total_ms for spent in stages.values())),
+        stages={stage: stages[stage] for stage in STAGES},
+        model=stages[MODEL],
         whole_cpu_ms=min(run.cpu_s for run in wholes) / frames * 1000,
         limit_cpu_ms=min(run.cpu_s for run in limits) / frames * 1000,
         warm_limit_cpu_ms=min(run.cpu_s for run in warm_limits) / frames * 1000,

@@ -62,6 +62,8 @@ def report_of(benchmark: Benchmark) -> Report:
         "looks": benchmark.looks,
         "runs": benchmark.runs,
         "stages": {stage: _numbers(spent, benchmark.frames) for stage, spent in benchmark.stages.items()},
+        "model": _numbers(benchmark.model, benchmark.frames),
+        "beside_model_cpu_ms_a_frame": round(benchmark.beside_model_cpu_ms, 4),
         "whole_cpu_ms_a_frame": round(benchmark.whole_cpu_ms, 4),
         "limit_cpu_ms_a_frame": round(benchmark.limit_cpu_ms, 4),
         "ratio": round(benchmark.ratio, 4),
