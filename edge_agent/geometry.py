@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,8 +26,11 @@ def iou(boxes: FloatArray, others: FloatArray) -> FloatArray:
     Returns:
         (N, M) float32, 0..1; 0 where either box has no area.
     """
-    shared, areas = _shared(boxes, others), area(boxes)
-    union = np.add.outer(areas, areas if others is boxes else area(others)) - shared
+    shared = _shared(boxes, others)
+    # What a box shares with itself is its area.
+    areas, other_areas = (shared.diagonal(),) * 2 if others is boxes else (area(boxes), area(others))
+    union = np.add.outer(areas, other_areas)
+    union -= shared
     shared /= np.maximum(union, _TINY, out=union)
     return shared
 
@@ -51,7 +55,9 @@ def _shared(boxes: FloatArray, others: FloatArray) -> FloatArray:
 
     Widths, then heights, which is three times faster than (N, M, 2) arrays.
     """
-    numbers, other_numbers = np.ascontiguousarray(boxes.T)[:, :, None], np.ascontiguousarray(others.T)[:, None]
+    numbers = np.ascontiguousarray(boxes.T)  # (4, N)
+    other_numbers = numbers if others is boxes else np.ascontiguousarray(others.T)
+    numbers, other_numbers = numbers[:, :, None], other_numbers[:, None]
     sides = np.minimum(numbers[2:], other_numbers[2:])  # (2, N, M), so far
     sides -= np.maximum(numbers[:2], other_numbers[:2])
     np.maximum(sides, 0, out=sides)
@@ -70,9 +76,18 @@ def longer_side(boxes: FloatArray) -> FloatArray:
     return np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 
-def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:
-    """Cut boxes off at the edge of the frame. (N, 4) xyxy pixels in and out."""
-    return np.clip(boxes, 0, np.array([width, height, width, height], boxes.dtype))
+def clip(boxes: FloatArray, width: int, height: int, out: FloatArray | None = None) -> FloatArray:
+    """Cut boxes off at the edge of the frame. (N, 4) xyxy pixels in and out; into `out` where it is given."""
+    clipped = np.minimum(boxes, at_both_corners(width, height), out=out)  # NumPy's own `clip` takes twice as long
+    return np.maximum(clipped, 0, out=clipped)
+
+
+@functools.lru_cache(maxsize=32)
+def at_both_corners(x: float, y: float) -> FloatArray:
+    """The same x and y for either corner of a box, (4,); to be read only, for it is kept for the next time."""
+    both = np.array([x, y, x, y], np.float32)
+    both.flags.writeable = False
+    return both
 
 
 def normalise(box: Box, width: int, height: int) -> Box:

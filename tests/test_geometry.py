@@ -94,6 +94,25 @@ def test_clip_cuts_boxes_off_at_the_edge_of_the_frame(box: Box, expected: Box) -
     assert clipped.dtype == np.float32
 
 
+def test_clip_writes_where_it_is_told_to_and_else_leaves_what_it_is_given_as_it_is() -> None:
+    boxes = boxes_of((-5, -5, 120, 60))
+    geometry.clip(boxes, 100, 50)
+    assert_array_equal(boxes, boxes_of((-5, -5, 120, 60)))
+    assert geometry.clip(boxes, 100, 50, out=boxes) is boxes
+    assert_array_equal(boxes, boxes_of((0, 0, 100, 50)))
+
+
+def test_what_is_kept_for_both_corners_cannot_be_written() -> None:
+    assert geometry.at_both_corners(3, 4.5).tolist() == [3, 4.5, 3, 4.5]
+    with pytest.raises(ValueError, match="read-only"):
+        geometry.at_both_corners(3, 4.5)[0] = 0
+
+
+def test_overlap_is_the_same_whether_or_not_both_boxes_are_known_to_be_the_same() -> None:
+    boxes = boxes_of((0, 0, 10, 10), (5, 0, 15, 10), (3, 3, 3, 9), (9, 9, 2, 2), (0, 0, 1000, 700.5))
+    assert_array_equal(geometry.iou(boxes, boxes), geometry.iou(boxes, boxes.copy()))
+
+
 def test_clip_of_no_boxes_is_no_boxes() -> None:
     assert geometry.clip(boxes_of(), 100, 50).shape == (0, 4)
 

@@ -15,7 +15,6 @@ section 4.2, with the area under the whole curve, as in VOC 2010.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -69,7 +68,7 @@ class Agreement:
         if vision.label_names == self._names:
             return found
         numbers = np.array([self._names.index(name) if name in self._names else -1 for name in vision.label_names])
-        return [replace(one, label_ids=numbers[one.label_ids]) for one in found]
+        return [one._replace(label_ids=numbers[one.label_ids]) for one in found]
 
 
 def look(vision: Vision, pictures: Sequence[ByteArray], labels: Collection[str] | None = None) -> list[Candidates]:

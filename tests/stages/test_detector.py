@@ -195,6 +195,19 @@ def test_boxes_come_back_in_pixels_of_the_frame(resize: Any, size: tuple[int, in
     assert detections.boxes.dtype == np.float32
 
 
+def test_boxes_come_back_in_pixels_of_this_frame_whatever_size_those_before_had() -> None:
+    detector = detector_of(FakeModel(((10, 10, 20, 20), 0.9, 0)))
+    found = [detector.detect(frame_of(size=size)).boxes.tolist() for size in ((128, 64), (32, 32), (128, 64))]
+    assert found == [[[20, 20, 40, 40]], [[5, 5, 10, 10]], [[20, 20, 40, 40]]]
+
+
+def test_with_nobody_in_view_that_is_what_is_found() -> None:
+    found = detector_of(FakeModel()).detect(frame_of())
+    assert (found.boxes.shape, found.boxes.dtype) == ((0, 4), np.float32)
+    assert (found.scores.dtype, found.label_ids.dtype, found.strong.dtype) == (np.float32, np.int64, np.bool_)
+    assert (len(found), found.label_names) == (0, LABELS)
+
+
 def test_a_box_that_lies_wholly_beside_the_picture_is_no_detection() -> None:
     model = FakeModel(((10.0, 40.0, 20.0, 60.0), 0.9, 0), ((10.0, 10.0, 20.0, 30.0), 0.8, 0))
     detections = detector_of(model).detect(
@@ -268,6 +281,13 @@ def test_boxes_of_a_label_that_overlap_more_than_nms_iou_are_one() -> None:
     found = detector_of(model, settings=DetectSettings(labels=LABELS, nms_iou=0.6)).detect(frame_of(size=(64, 64)))
     assert_allclose(found.scores, [0.9, 0.7])
     assert found.label_ids.tolist() == [0, 1]
+
+
+def test_of_the_only_wanted_label_boxes_that_overlap_are_one_too() -> None:
+    model = FakeModel(((0.0, 0.0, 20.0, 20.0), 0.6, 1), ((0.0, 0.0, 20.0, 16.0), 0.9, 1))
+    found = detector_of(model, settings=DetectSettings(labels=("car",))).detect(frame_of(size=(64, 64)))
+    assert_allclose(found.scores, [0.9])
+    assert found.label_ids.tolist() == [1]
 
 
 def test_only_so_many_of_the_best_boxes_are_compared_as_is_asked_for() -> None:

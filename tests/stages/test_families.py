@@ -28,9 +28,9 @@ from heads import (
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 
-from edge_agent.records import ModelSignature, Tensor
+from edge_agent.records import FloatArray, IntArray, ModelSignature, Tensor
 from edge_agent.stages.detect.families import FAMILIES, recognise
-from edge_agent.stages.detect.head import Answer, Candidates, Head
+from edge_agent.stages.detect.head import Answer, Candidates, Head, reaching
 from edge_agent.stages.detect.picture_input import picture_input
 
 
@@ -442,3 +442,21 @@ def test_what_takes_no_picture_is_refused(inputs: list[tuple[str, tuple[int, ...
     with pytest.raises(ValueError, match="its input") as caught:
         picture_input(signature_of(*inputs))
     assert str(caught.value).startswith(words)
+
+
+def test_what_reaches_its_floor_comes_cell_by_cell_and_label_by_label_as_they_are_wanted() -> None:
+    scores = np.array([[0.5, 0.25], [0.25, 0.5], [0.75, 0.875]], np.float32)
+    wanted, floors = np.array([7, 3]), np.array([0.5, 0.5], np.float32)
+    found = reaching(scores, wanted, floors, lambda cells: np.repeat(cells[:, None], 4, axis=1).astype(np.float32))
+    assert found.boxes[:, 0].tolist() == [0, 1, 2, 2]
+    assert found.scores.tolist() == [0.5, 0.5, 0.75, 0.875]
+    assert found.label_ids.tolist() == [7, 3, 7, 3]
+
+
+def test_where_nothing_reaches_its_floor_nobody_is_asked_for_boxes() -> None:
+    def never(_cells: IntArray) -> FloatArray:
+        raise AssertionError
+
+    scores, floors = np.full((3, 1), 0.25, np.float32), np.array([0.5], np.float32)
+    found = reaching(scores, np.array([7]), floors, never)
+    assert (found.boxes.shape, len(found.scores), len(found.label_ids)) == ((0, 4), 0, 0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_agent import geometry
 from edge_agent.records import Box
-from edge_agent.stages.detect.nms import MAX_CANDIDATES, suppress
+from edge_agent.stages.detect.nms import MAX_CANDIDATES, suppress, those_that_stay
 
 A = (0.0, 0.0, 10.0, 10.0)
 NEAR_A = (0.0, 0.0, 10.0, 8.0)  # 80 / 100 = 0.8 of A
@@ -56,6 +56,18 @@ def test_only_the_best_candidates_go_in() -> None:
     assert kept.tolist() == list(range(count - 1, 4, -1))
     more = suppress(apart, scores, np.zeros(count, np.int64), 0.5, most=count)
     assert more.tolist() == list(range(count - 1, -1, -1))
+
+
+def test_of_one_label_none_need_be_named() -> None:
+    boxes, scores = boxes_of(A, NEAR_A), np.array([0.5, 0.75], np.float32)
+    assert suppress(boxes, scores, None, 0.7).tolist() == suppress(boxes, scores, np.zeros(2, np.int64), 0.7).tolist()
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 64, 65, 300])
+def test_each_that_stays_takes_the_next_away_which_spares_the_one_after(count: int) -> None:
+    rivals = np.eye(count, k=1, dtype=np.bool_)  # each is outdone by the one before it alone
+    assert those_that_stay(rivals).tolist() == list(range(0, count, 2))
+    assert those_that_stay(rivals | rivals.T).tolist() == list(range(0, count, 2))
 
 
 coordinates = st.integers(0, 12)

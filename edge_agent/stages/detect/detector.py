@@ -15,7 +15,7 @@ from edge_agent.stages.detect.filters import FilterSettings
 from edge_agent.stages.detect.head import Candidates, Head
 from edge_agent.stages.detect.merging import Seen, merge
 from edge_agent.stages.detect.nms import MAX_CANDIDATES, suppress
-from edge_agent.stages.detect.parts import LEAST_MAGNIFICATION, Canvas, Part, held
+from edge_agent.stages.detect.parts import LEAST_MAGNIFICATION, Part, Sight, held
 from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.stages.detect.spots import Spots
 from edge_agent.stages.detect.tiles import GRIDS, grid_of, tiles_of
@@ -120,6 +120,8 @@ class Detector:
         self.set_threshold(threshold)
         self._preparation = Preparation(head, input_size)
         self._spots = Spots()
+        self._nothing = Detections.empty(label_names)
+        self._laid_out_for = (0, 0)
 
     def set_threshold(self, threshold: float) -> None:
         """From the next frame on: the least score of a detection, for labels without one of their own."""
@@ -134,18 +136,34 @@ class Detector:
             frame: looked at as a whole, always.
             regions: (N, 4) xyxy pixels, where something moves; None when that is not known.
         """
-        canvas = self._preparation.canvas(frame)
-        whole = Part(left=0, top=0, width=frame.width, height=frame.height)
-        first = (whole, *tiles_of(self._grid, canvas, BORDER_PX))
-        looks = [self._look(frame, part, canvas) for part in first]
+        if (frame.width, frame.height) != self._laid_out_for:
+            self._lay_out(frame)
+        looks = [self._look(frame, sight) for sight in self._always]
         if self._most_parts:
-            return self._look_closer(frame, canvas, looks, regions)
+            return self._look_closer(frame, looks, regions)
         return self._merged(looks)
 
-    def _look_closer(
-        self, frame: Frame, canvas: Canvas, looks: Sequence[Seen], regions: FloatArray | None
-    ) -> Detections:
+    def _lay_out(self, frame: Frame) -> None:
+        """Prepare for frames of that size: what is worked out for each anew costs as much as its arithmetic."""
+        self._laid_out_for = frame.width, frame.height
+        self._canvas = self._preparation.canvas(frame)
+        whole = Part(left=0, top=0, width=frame.width, height=frame.height)
+        parts = (whole, *tiles_of(self._grid, self._canvas, BORDER_PX))
+        self._always = tuple(map(self._sight_of, parts))
+
+    def _sight_of(self, part: Part) -> Sight:
+        width, height = self._preparation.picture_size(part.width, part.height)
+        return Sight(
+            part=part,
+            is_all=part.is_all_of(self._canvas),
+            scale=self._canvas.scale_of(part),
+            stretch=geometry.at_both_corners(part.width / width, part.height / height),
+            start=geometry.at_both_corners(part.left, part.top),
+        )
+
+    def _look_closer(self, frame: Frame, looks: Sequence[Seen], regions: FloatArray | None) -> Detections:
         """Add looks where something small moves, or was found."""
+        canvas = self._canvas
         shown = looks[-1].scale  # at which tiles show it, or the whole
         coarsest, large = shown / LEAST_MAGNIFICATION, SMALL_PX * shown
         moving = None
@@ -153,29 +171,29 @@ class Detector:
             moving = regions[fitting(regions, canvas, coarsest) & ~self._explained(regions, looks, large)]
         spots, since_s = self._spots.due(moving, frame)
         parts = parts_around(spots, since_s, canvas, self._most_parts, coarsest)
-        found = self._merged([*looks, *(self._look(frame, part, canvas) for part in parts)])
+        found = self._merged([*looks, *(self._look(frame, self._sight_of(part)) for part in parts)])
         small = found.strong & (geometry.longer_side(found.boxes) < large)
         small &= held(parts, found.boxes) & fitting(found.boxes, canvas, coarsest)
         self._spots.note(frame.at_s, parts, spots, since_s, found.boxes[small])
         return found
 
-    def _look(self, frame: Frame, part: Part, canvas: Canvas) -> Seen:
+    def _look(self, frame: Frame, sight: Sight) -> Seen:
         """Run the model on a part of a frame, which may be the whole; what the part cuts in two is left to others."""
-        is_all = part.is_all_of(canvas)
-        seen = frame if is_all else part.of(frame)
-        found = self._head.decode(self._infer(self._preparation.of(seen)), self._size, self._wanted, self._floors)
-        width, height = self._preparation.picture_size(seen.width, seen.height)
-        boxes = found.boxes * np.array([seen.width / width, seen.height / height] * 2, np.float32)
-        found = Candidates(boxes=boxes, scores=found.scores, label_ids=found.label_ids)
-        if not is_all:
-            boxes += np.array([part.left, part.top] * 2, np.float32)
-            found = found.only(~part.cuts(boxes, canvas, BORDER_PX * canvas.scale_of(part)))
-        # A model that finds each thing once is not to lose those that stand close together.
-        max_iou = self._nms_iou if self._head.suppresses else _ANY_OVERLAP
-        best = suppress(found.boxes, found.scores, found.label_ids, max_iou, self._most)
-        boxes = geometry.clip(found.boxes[best], frame.width, frame.height)
-        found = Candidates(boxes=boxes, scores=found.scores[best], label_ids=found.label_ids[best])
-        return Seen(part=part, scale=canvas.scale_of(part), found=found)
+        part = sight.part
+        tensor = self._preparation.of(frame if sight.is_all else part.of(frame))
+        found = self._head.decode(self._infer(tensor), self._size, self._wanted, self._floors)
+        if len(found.scores):
+            boxes = found.boxes * sight.stretch
+            found = Candidates(boxes=boxes, scores=found.scores, label_ids=found.label_ids)
+            if not sight.is_all:
+                boxes += sight.start
+                found = found.only(np.flatnonzero(~part.cuts(boxes, self._canvas, BORDER_PX * sight.scale)))
+            # A model that finds each thing once is not to lose those that stand close together.
+            max_iou = self._nms_iou if self._head.suppresses else _ANY_OVERLAP
+            label_ids = found.label_ids if len(self._wanted) > 1 else None
+            found = found.only(suppress(found.boxes, found.scores, label_ids, max_iou, self._most))
+            geometry.clip(found.boxes, frame.width, frame.height, out=found.boxes)
+        return Seen(part=part, scale=sight.scale, found=found)
 
     def _explained(self, regions: FloatArray, looks: Sequence[Seen], large: float) -> BoolArray:
         """Which regions, (N, 4), are taken up for the most part by something large that is surely seen already."""
@@ -190,14 +208,16 @@ class Detector:
     def _merged(self, looks: Sequence[Seen]) -> Detections:
         """What all looks have found together."""
         found = merge(looks, self._nms_iou, suppresses=self._head.suppresses, most=self._most)
-        visible = geometry.area(found.boxes) > 0
-        if not visible.all():  # a model may find things in its padding, where there is no picture
-            found = found.only(visible)
+        if not len(found.scores):
+            return self._nothing
+        has_sides = found.boxes[:, 2:] > found.boxes[:, :2]  # (N, 2)
+        if not has_sides.all():  # a model may find things in its padding, where there is no picture
+            found = found.only(np.flatnonzero(has_sides.all(axis=1)))
         return Detections(
             boxes=found.boxes,
             scores=found.scores,
             label_ids=found.label_ids,
-            strong=found.scores >= self._thresholds[found.label_ids],
+            strong=found.scores >= self._thresholds.take(found.label_ids),
             label_names=self._label_names,
         )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.records import BoolArray, FloatArray, IntArray
+from edge_agent.records import FloatArray, IntArray
 
 Resize = Literal["letterbox", "stretch"]
 Colour = Literal["bgr", "rgb"]
@@ -17,8 +17,7 @@ Layout = Literal["nchw", "nhwc"]
 Triple = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Candidates:
+class Candidates(NamedTuple):
     """Boxes before suppression.
 
     Attributes:
@@ -31,10 +30,17 @@ class Candidates:
     scores: FloatArray
     label_ids: IntArray
 
-    def only(self, rows: IntArray | BoolArray) -> Candidates:
-        """Some of them: by their indexes, in that order, or (N,) which."""
-        return Candidates(boxes=self.boxes[rows], scores=self.scores[rows], label_ids=self.label_ids[rows])
+    def only(self, rows: IntArray) -> Candidates:
+        """Some of them, by their indexes, in that order."""
+        return Candidates(
+            boxes=self.boxes.take(rows, axis=0), scores=self.scores.take(rows), label_ids=self.label_ids.take(rows)
+        )
 
+
+NOTHING = Candidates(
+    boxes=np.zeros((0, 4), np.float32), scores=np.zeros(0, np.float32), label_ids=np.zeros(0, np.int64)
+)
+"""What is found where nobody is in view."""
 
 Decode = Callable[[Sequence[NDArray[Any]], tuple[int, int], IntArray, FloatArray], Candidates]
 """Output tensors, the input's (width, height), wanted class columns (K,) and the least score of each (K,) in."""
@@ -264,10 +270,40 @@ def sigmoid(logits: FloatArray) -> FloatArray:
 _FAR = 80.0  # beyond, an exponential is no float32
 
 
+def picked(wanted: IntArray) -> slice | IntArray:
+    """What picks the columns of the wanted classes: of one, as it mostly is, without a copy."""
+    if len(wanted) > 1:
+        return wanted
+    first = int(wanted[0])
+    return slice(first, first + 1)
+
+
 def above(scores: FloatArray, floors: FloatArray) -> tuple[IntArray, IntArray]:
     """Rows and columns of the scores (N, K) that reach the floor (K,) of their column."""
-    rows, columns = np.nonzero(scores >= floors)
-    return rows, columns
+    (places,) = (scores >= floors).ravel().nonzero()  # to look in two dimensions would take twice as long
+    return np.divmod(places, len(floors))
+
+
+def reaching(
+    scores: FloatArray, wanted: IntArray, floors: FloatArray, boxes_of: Callable[[IntArray], FloatArray]
+) -> Candidates:
+    """Of cells' scores for the wanted classes those that reach the floor of their class, cell by cell.
+
+    Args:
+        scores: (cells, K), 0..1.
+        wanted: (K,) class columns of the model.
+        floors: (K,) least score of each.
+        boxes_of: cells (N,) in, in order, their boxes (N, 4) out; not asked where nothing reaches its floor.
+    """
+    (places,) = (scores >= floors).ravel().nonzero()
+    if not len(places):
+        return NOTHING
+    if len(wanted) == 1:
+        cells, label_ids = places, wanted.repeat(len(places))
+    else:
+        cells, rank = np.divmod(places, len(wanted))
+        label_ids = wanted.take(rank)
+    return Candidates(boxes=boxes_of(cells), scores=scores.take(places), label_ids=label_ids)
 
 
 def chosen(

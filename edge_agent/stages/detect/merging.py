@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,7 @@ from edge_agent.stages.detect.nms import those_that_stay
 from edge_agent.stages.detect.parts import Part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
+class Seen(NamedTuple):
     """What one look found.
 
     Attributes:
@@ -59,7 +58,8 @@ def merge(looks: Sequence[Seen], max_iou: float, *, suppresses: bool, most: int)
     holds = np.stack([look.part.holds(boxes) for look in looks])[look_ids]
     outdone = _outdone(may_be_one & holds & _outdoes(scales, boxes, scores), scales)
     rivals = may_be_one & (overlap > max_iou) & ~outdone[:, None]
-    kept = those_that_stay(rivals) & ~outdone
+    kept = those_that_stay(rivals)
+    kept = kept[~outdone[kept]]
     return Candidates(boxes=boxes[kept], scores=scores[kept], label_ids=label_ids[kept])
 
 

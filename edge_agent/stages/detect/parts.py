@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -101,6 +102,24 @@ class Canvas:
             width=width,
             height=height,
         )
+
+
+class Sight(NamedTuple):
+    """How to look at a part of a frame, and how to find its boxes in the whole.
+
+    Attributes:
+        part: of the frame.
+        is_all: it is the whole.
+        scale: how many pixels of the frame are one that the model sees.
+        stretch: (4,) how many of them are one pixel of the model's input, in x and y, for either corner of a box.
+        start: (4,) where the part begins, in the same way.
+    """
+
+    part: Part
+    is_all: bool
+    scale: float
+    stretch: FloatArray
+    start: FloatArray
 
 
 def held(parts: Iterable[Part], boxes: FloatArray) -> BoolArray:

@@ -22,10 +22,11 @@ from edge_agent.stages.detect.head import (
     Candidates,
     ClassColumns,
     Head,
-    above,
     cells_of,
     corners,
     decode_numbered,
+    picked,
+    reaching,
     seen_as,
     sigmoid,
 )
@@ -82,14 +83,9 @@ def recognise(answer: Answer) -> Iterator[Head]:
 def _decode(
     boxes: int, outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntArray, floors: FloatArray
 ) -> Candidates:
-    scores = sigmoid(outputs[1 - boxes][0][:, wanted])
-    rows, columns = above(scores, floors)
+    scores = sigmoid(outputs[1 - boxes][0][:, picked(wanted)])
     scale = np.array([size[0], size[1]] * 2, np.float32)
-    return Candidates(
-        boxes=corners(outputs[boxes][0][rows] * scale),
-        scores=scores[rows, columns],
-        label_ids=wanted[columns],
-    )
+    return reaching(scores, wanted, floors, lambda queries: corners(outputs[boxes][0][queries] * scale))
 
 
 _STRIDES = (8, 16, 32)  # who has as many boxes as these have cells is of another family

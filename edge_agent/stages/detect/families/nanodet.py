@@ -13,7 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.head import Answer, Candidates, ClassColumns, Head, Look, above, cells_of, seen_as
+from edge_agent.stages.detect.head import (
+    Answer,
+    Candidates,
+    ClassColumns,
+    Head,
+    Look,
+    cells_of,
+    picked,
+    reaching,
+    seen_as,
+)
 
 FAMILY = "nanodet"
 
@@ -73,34 +83,54 @@ def _decode(
     wanted: IntArray,
     floors: FloatArray,
 ) -> Candidates:
-    scores, label_ids, sides, places = [], [], [], []
-    first = 0
-    for class_map, side_map in zip(class_maps, side_maps, strict=True):
-        wanted_scores = outputs[class_map][0][:, wanted]  # (cells, K), already 0..1
-        cells, columns = above(wanted_scores, floors)
-        scores.append(wanted_scores[cells, columns])
-        label_ids.append(wanted[columns])
-        sides.append(outputs[side_map][0][cells])
-        places.append(cells + first)
-        first += len(wanted_scores)
-    boxes = boxes_around(np.concatenate(sides), np.concatenate(places), grid_of(size, _STRIDES, middle=0.5))
-    return Candidates(boxes=boxes, scores=np.concatenate(scores), label_ids=np.concatenate(label_ids))
+    columns = picked(wanted)
+    scores = np.concatenate([outputs[index][0][:, columns] for index in class_maps])  # (cells, K), 0..1
+
+    def boxes_of(cells: IntArray) -> FloatArray:
+        grid = grid_of(size, _STRIDES, 0.5)
+        sides = _rows_of([outputs[index][0] for index in side_maps], cells, grid.starts)
+        return boxes_around(sides, cells, grid)
+
+    return reaching(scores, wanted, floors, boxes_of)
+
+
+def _rows_of(maps: Sequence[FloatArray], cells: IntArray, starts: IntArray) -> FloatArray:
+    """Rows of maps that lie one behind the other, of which only those are read.
+
+    Args:
+        maps: of each stride, (its cells, M).
+        cells: (N,) which, in order, counted through all maps.
+        starts: (strides,) the first cell of each map.
+
+    Returns:
+        (N, M).
+    """
+    bounds = [*cells.searchsorted(starts).tolist(), len(cells)]
+    return np.concatenate(
+        [
+            one.take(cells[begin:end] - start, axis=0)
+            for one, start, begin, end in zip(maps, starts, bounds, bounds[1:], strict=False)
+            if begin < end
+        ]
+    )
 
 
 class Grid(NamedTuple):
     """The cells of a picture, stride by stride, each row by row.
 
     Attributes:
+        starts: (strides,) the first cell of each.
         centres: (cells, 4) pixels, x and y twice.
         steps: (cells, 4) pixels of a bin to the left, up, to the right and down.
     """
 
-    centres: NDArray[np.float64]
+    starts: IntArray
+    centres: FloatArray
     steps: FloatArray
 
 
 @functools.lru_cache(maxsize=4)
-def grid_of(size: tuple[int, int], strides: tuple[int, ...], *, middle: float) -> Grid:
+def grid_of(size: tuple[int, int], strides: tuple[int, ...], middle: float) -> Grid:
     """The cells of a picture of that width and height.
 
     Args:
@@ -110,10 +140,14 @@ def grid_of(size: tuple[int, int], strides: tuple[int, ...], *, middle: float) -
     """
     centres, steps = [], []
     for stride in strides:
-        rows, columns = np.divmod(np.arange(cells_of(size, (stride,))), -(-size[0] // stride))
-        centres.append(np.stack([columns, rows, columns, rows], axis=1) * stride + middle * stride)
-        steps.append(np.tile(np.array([-stride, -stride, stride, stride], np.float32), (len(rows), 1)))
-    return Grid(centres=np.concatenate(centres), steps=np.concatenate(steps))
+        down, across = np.divmod(np.arange(cells_of(size, (stride,))), -(-size[0] // stride))
+        centres.append(np.stack([across, down, across, down], axis=1) * stride + middle * stride)
+        steps.append(np.tile(np.array([-stride, -stride, stride, stride], np.float32), (len(down), 1)))
+    return Grid(
+        starts=np.cumsum([0, *map(len, centres[:-1])]),
+        centres=np.concatenate(centres).astype(np.float32),  # whole numbers or their halves
+        steps=np.concatenate(steps),
+    )
 
 
 def boxes_around(sides: FloatArray, cells: IntArray, grid: Grid) -> FloatArray:
@@ -124,8 +158,15 @@ def boxes_around(sides: FloatArray, cells: IntArray, grid: Grid) -> FloatArray:
         cells: which of the grid's each belongs to.
         grid: all cells of the picture.
     """
-    logits = sides.reshape(len(cells), _SIDES, sides.shape[1] // _SIDES)
-    weights = np.exp(logits - logits.max(axis=2, keepdims=True))
-    bins = np.arange(logits.shape[2], dtype=np.float32)
-    distances = weights @ bins / weights.sum(axis=2) * grid.steps[cells]
-    return (grid.centres[cells] + distances).astype(np.float32)
+    logits = sides.reshape(len(cells) * _SIDES, -1)  # (N * 4, bins)
+    weights = logits - logits.max(axis=1, keepdims=True)
+    np.exp(weights, out=weights)
+    distances = weights @ _NUMBERS[: weights.shape[1]]
+    distances /= weights.sum(axis=1)
+    boxes: FloatArray = distances.reshape(-1, _SIDES)
+    boxes *= grid.steps.take(cells, axis=0)
+    boxes += grid.centres.take(cells, axis=0)
+    return boxes
+
+
+_NUMBERS = np.arange(max(BINS), dtype=np.float32)  # of bins

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
 from edge_agent.stages.detect.families.nanodet import BINS, LOOK, boxes_around, grid_of
-from edge_agent.stages.detect.head import Answer, Candidates, ClassColumns, Head, above, cells_of, seen_as
+from edge_agent.stages.detect.head import (
+    Answer,
+    Candidates,
+    ClassColumns,
+    Head,
+    cells_of,
+    picked,
+    reaching,
+    seen_as,
+)
 
 FAMILY = "nanodet-plus"
 
@@ -48,7 +57,7 @@ def _decode(
     classes: int, outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntArray, floors: FloatArray
 ) -> Candidates:
     rows = outputs[0][0]
-    wanted_scores = rows[:, wanted]
-    cells, columns = above(wanted_scores, floors)
-    boxes = boxes_around(rows[cells, classes:], cells, grid_of(size, _STRIDES, middle=0.0))
-    return Candidates(boxes=boxes, scores=wanted_scores[cells, columns], label_ids=wanted[columns])
+    grid = grid_of(size, _STRIDES, 0.0)
+    return reaching(
+        rows[:, picked(wanted)], wanted, floors, lambda cells: boxes_around(rows[cells, classes:], cells, grid)
+    )

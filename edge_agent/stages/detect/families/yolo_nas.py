@@ -13,7 +13,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.head import PADDED_BGR, Answer, Candidates, ClassColumns, Head, above, cells_of, seen_as
+from edge_agent.stages.detect.head import (
+    PADDED_BGR,
+    Answer,
+    Candidates,
+    ClassColumns,
+    Head,
+    cells_of,
+    picked,
+    reaching,
+    seen_as,
+)
 
 FAMILY = "yolo-nas"
 
@@ -45,6 +55,4 @@ def recognise(answer: Answer) -> Iterator[Head]:
 def _decode(
     boxes: int, outputs: Sequence[NDArray[Any]], _size: tuple[int, int], wanted: IntArray, floors: FloatArray
 ) -> Candidates:
-    wanted_scores = outputs[1 - boxes][0][:, wanted]
-    cells, columns = above(wanted_scores, floors)
-    return Candidates(boxes=outputs[boxes][0][cells], scores=wanted_scores[cells, columns], label_ids=wanted[columns])
+    return reaching(outputs[1 - boxes][0][:, picked(wanted)], wanted, floors, lambda cells: outputs[boxes][0][cells])

@@ -19,10 +19,11 @@ from edge_agent.stages.detect.head import (
     Candidates,
     ClassColumns,
     Head,
-    above,
     are_pixels,
     cells_of,
     corners,
+    picked,
+    reaching,
     seen_as,
 )
 
@@ -63,8 +64,4 @@ def _decode(
     floors: FloatArray,
 ) -> Candidates:
     rows = outputs[0][0] if is_turned else outputs[0][0].T  # (cells, 4 + classes)
-    wanted_scores = rows[:, _BOX + wanted]
-    cells, columns = above(wanted_scores, floors)
-    return Candidates(
-        boxes=corners(rows[cells, :_BOX]), scores=wanted_scores[cells, columns], label_ids=wanted[columns]
-    )
+    return reaching(rows[:, picked(_BOX + wanted)], wanted, floors, lambda cells: corners(rows[cells, :_BOX]))

@@ -6,6 +6,7 @@ Source: Z. Ge et al., "YOLOX: Exceeding YOLO Series in 2021", arXiv:2107.08430, 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,10 +20,11 @@ from edge_agent.stages.detect.head import (
     Candidates,
     ClassColumns,
     Head,
-    above,
     are_pixels,
     cells_of,
     corners,
+    picked,
+    reaching,
     seen_as,
 )
 
@@ -57,14 +59,15 @@ def recognise(answer: Answer) -> Iterator[Head]:
 
 def _decode(outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntArray, floors: FloatArray) -> Candidates:
     rows = outputs[0][0]  # (cells, 5 + classes)
-    wanted_scores = rows[:, 4:5] * rows[:, BOX_AND_OBJECTNESS + wanted]  # (cells, K)
-    cells, columns = above(wanted_scores, floors)
-    places = np.concatenate([_places(size, stride) for stride in _STRIDES])[cells]  # (N, 2) cells from the left, top
-    strides = np.concatenate([np.full(len(_places(size, stride)), stride) for stride in _STRIDES])[cells, None]
-    centres = (rows[cells, 0:2] + places) * strides
-    halves = np.exp(rows[cells, 2:4]) * strides / 2
-    boxes = np.concatenate([centres - halves, centres + halves], axis=1).astype(np.float32)
-    return Candidates(boxes=boxes, scores=wanted_scores[cells, columns], label_ids=wanted[columns])
+
+    def boxes_of(cells: IntArray) -> FloatArray:
+        places, strides = _grid(size)
+        places, strides = places[cells], strides[cells]
+        centres = (rows[cells, 0:2] + places) * strides
+        halves = np.exp(rows[cells, 2:4]) * strides / 2
+        return np.concatenate([centres - halves, centres + halves], axis=1).astype(np.float32)
+
+    return reaching(_scores(rows, wanted), wanted, floors, boxes_of)
 
 
 def decode_with_objectness(
@@ -72,12 +75,23 @@ def decode_with_objectness(
 ) -> Candidates:
     """Read rows of a box in pixels, objectness and class scores."""
     rows = outputs[0][0]
-    wanted_scores = rows[:, 4:5] * rows[:, BOX_AND_OBJECTNESS + wanted]
-    cells, columns = above(wanted_scores, floors)
-    return Candidates(boxes=corners(rows[cells, :4]), scores=wanted_scores[cells, columns], label_ids=wanted[columns])
+    return reaching(_scores(rows, wanted), wanted, floors, lambda cells: corners(rows[cells, :4]))
 
 
-def _places(size: tuple[int, int], stride: int) -> IntArray:
-    """Column and row of every cell of a grid, row by row: (cells, 2)."""
-    rows, columns = np.mgrid[0 : -(-size[1] // stride), 0 : -(-size[0] // stride)]
-    return np.stack([columns.ravel(), rows.ravel()], axis=1)
+def _scores(rows: FloatArray, wanted: IntArray) -> FloatArray:
+    """Objectness times the scores of the wanted classes, (cells, K)."""
+    return rows[:, 4:5] * rows[:, picked(BOX_AND_OBJECTNESS + wanted)]
+
+
+@functools.lru_cache(maxsize=4)
+def _grid(size: tuple[int, int]) -> tuple[IntArray, IntArray]:
+    """Of every cell of a picture of that size, grid by grid, each row by row: its column and row, and its stride.
+
+    (cells, 2) and (cells, 1).
+    """
+    places, strides = [], []
+    for stride in _STRIDES:
+        down, across = np.mgrid[0 : -(-size[1] // stride), 0 : -(-size[0] // stride)]
+        places.append(np.stack([across.ravel(), down.ravel()], axis=1))
+        strides.append(np.full((down.size, 1), stride))
+    return np.concatenate(places), np.concatenate(strides)
