@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import BoolArray, FloatArray, IntArray
+from edge_agent.stages.detect.anchors import Told
 
 Resize = Literal["letterbox", "stretch"]
 Colour = Literal["bgr", "rgb"]
@@ -68,6 +69,7 @@ class Answer:
         is_byte: whether it takes pictures as bytes, 0..255.
         classes: how many labels there are, from the user's file or the model's own; None when nobody says.
         extra_inputs: names of what it takes besides a picture.
+        told: what a person says of its boxes and scores.
     """
 
     size: tuple[int, int]
@@ -76,6 +78,7 @@ class Answer:
     is_byte: bool = False
     classes: int | None = None
     extra_inputs: tuple[str, ...] = ()
+    told: Told = field(default_factory=Told)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
