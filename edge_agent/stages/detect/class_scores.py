@@ -34,7 +34,7 @@ class Scoring:
     Attributes:
         are_logits: whether these are no scores yet.
         activation: what makes, or has made, scores of logits; None where it could be either.
-        has_background: whether the first column is a background's, as far as a picture of nothing tells.
+        has_background: whether the first column is a background's.
     """
 
     are_logits: bool
@@ -42,14 +42,16 @@ class Scoring:
     has_background: bool
 
 
-def scoring_of(numbers: FloatArray, told: Activation | None) -> Scoring:
+def scoring_of(numbers: FloatArray, told: Activation | None, labels: int | None) -> Scoring:
     """What a model's numbers are.
 
     Args:
         numbers: (N, classes), of a picture of nothing.
         told: what a person says; None leaves it to them.
+        labels: how many there are; one less than columns leaves one for the background. None where nobody says.
     """
-    has_background = bool((np.argmax(numbers, axis=1) == 0).mean() >= _NEARLY_ALL) and numbers.shape[1] > 1
+    is_first = bool((numbers[:, 0] > np.max(numbers[:, 1:], axis=1, initial=-np.inf)).mean() >= _NEARLY_ALL)
+    has_background = (is_first or labels == numbers.shape[1] - 1) and numbers.shape[1] > 1
     are_logits = told is not None or bool((numbers < 0).any() or (numbers > 1).any())
     activation = told or (_by_logits(numbers, has_background=has_background) if are_logits else _by_sums(numbers))
     return Scoring(are_logits=are_logits, activation=activation, has_background=has_background)

@@ -101,7 +101,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         return
     columns = answer.outputs[parts.places.scores].size // parts.count
     yield _head(answer, parts, 0, columns)
-    if columns > 1 and (parts.scoring.has_background or answer.classes == columns - 1):
+    if parts.scoring.has_background:
         yield _head(answer, parts, 1, columns - 1)
 
 
@@ -165,7 +165,7 @@ def _parts_without_anchors(answer: Answer) -> _Parts | None:
 
 
 def _scoring(answer: Answer, places: _Places, count: int) -> Scoring:
-    return scoring_of(answer.outputs[places.scores].reshape(count, -1), answer.told.activation)
+    return scoring_of(answer.outputs[places.scores].reshape(count, -1), answer.told.activation, answer.classes)
 
 
 def _head(answer: Answer, parts: _Parts, first: int, classes: int) -> Head:
@@ -248,12 +248,17 @@ def _cut_off(answer: Answer, count: int | None) -> _Places | None:
         )
     ]
     if len(ways) > 1:
-        names = [any(word in name.lower() for word in _BOX_WORDS) for name in answer.names]
-        ways = [way for way in ways if names[way.encodings] and not names[way.scores]]
+        ways = [way for way in ways if _is_called(answer, way.encodings, _BOX_WORDS)]
+        if len(ways) != 1:
+            raise ValueError("its two outputs have one form; call that with the offsets of boxes box_encodings")
     return ways[0] if ways else None
 
 
-_BOX_WORDS = ("box", "loc", "reg")
+def _is_called(answer: Answer, place: int, words: Sequence[str]) -> bool:
+    return any(word in answer.names[place].lower() for word in words)
+
+
+_BOX_WORDS = ("box", "loc", "reg", "offset")
 
 
 def _are_rows(offsets: tuple[int, ...], scores: tuple[int, ...]) -> bool:
