@@ -310,6 +310,27 @@ def test_what_does_not_fit_the_anchors_is_refused(answer: Answer, words: str) ->
     assert words in str(caught.value)
 
 
+def test_small_models_are_not_taken_for_detr() -> None:
+    """Whose boxes lie about the picture."""
+    outputs = {"scores": raw().outputs[0], "offsets": np.abs(OFFSETS[None]) / 10}
+    answer = Answer(size=SIZE, names=tuple(outputs), outputs=tuple(outputs.values()), classes=CLASSES)
+    assert recognise(answer).family == "detr"
+    outputs["offsets"] = OFFSETS[None]
+    with pytest.raises(ValueError, match="it looks like an SSD without its 4 anchors"):
+        recognise(replace(answer, outputs=tuple(outputs.values())))
+
+
+def test_two_outputs_of_one_form_are_told_by_their_names() -> None:
+    logits = np.full((1, 4, 4), -5, np.float32)
+    logits[0, 1, 1] = logit(0.9)
+    answer = raw(outputs={"scores": logits}, classes=4)
+    assert found_by(answer, recognise(answer), classes=4).label_ids.tolist() == [1]
+    with pytest.raises(
+        ValueError, match=r"^its two outputs have one form; call that with the offsets .* box_encodings"
+    ):
+        recognise(replace(answer, names=("a", "b")))
+
+
 def test_anchors_of_a_graph_are_not_replaced() -> None:
     outputs = ssd_logits()
     answer = Answer(size=SIZE, names=tuple(outputs), outputs=tuple(outputs.values()), told=told(QUARTERS))
@@ -333,6 +354,10 @@ def test_an_ssd_with_as_many_anchors_as_everybody_s_needs_no_file() -> None:
     assert found.label_ids.tolist() == [0]
     with pytest.raises(ValueError, match="it looks like an SSD without its 1917 anchors"):
         recognise(replace(answer, size=(320, 320)))
+    logits[..., 1:] = -6  # 90 * .0025: a softmax would look alike, and have no such grid
+    with pytest.raises(ValueError, match=r"model\.activation decides$"):
+        recognise(answer)
+    assert recognise(replace(answer, told=Told(activation="sigmoid"))).family == "ssd"
 
 
 # Raw maps

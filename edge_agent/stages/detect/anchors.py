@@ -18,6 +18,7 @@ from edge_agent.records import FloatArray
 
 Form = Literal["yxyx", "xyxy", "yxhw", "xywh"]
 Activation = Literal["sigmoid", "softmax"]
+ACTIVATIONS: tuple[Activation, ...] = ("sigmoid", "softmax")
 Numbers = NDArray[np.float64]
 Scales = tuple[float, float, float, float]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import BoolArray, FloatArray, IntArray
-from edge_agent.stages.detect.anchors import Told
+from edge_agent.stages.detect.anchors import Activation, Told
 
 Resize = Literal["letterbox", "stretch"]
 Colour = Literal["bgr", "rgb"]
@@ -149,6 +149,7 @@ class Head:
         coco: which list of COCO's labels numbers of classes count through, when nobody says what they mean: the 80 that
             are used, all 90, or 91 with the background first.
         suppresses: whether boxes of one thing are left for the detector to suppress.
+        activation: what makes scores of class logits, where their numbers told that and fewer columns might not.
         decode: reads the output tensors.
     """
 
@@ -167,6 +168,7 @@ class Head:
     class_columns: tuple[ClassColumns, ...] = ()
     coco: Literal[80, 90, 91] = 80
     suppresses: bool = True
+    activation: Activation | None = None
     decode: Decode = field(repr=False)
 
 

@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
 from edge_agent.stages.detect.anchor_grids import grid_of
-from edge_agent.stages.detect.anchors import ACROSS, Anchors, Scales, understood
+from edge_agent.stages.detect.anchors import ACROSS, ACTIVATIONS, Anchors, Scales, understood
 from edge_agent.stages.detect.class_scores import Scoring, by_scores, by_sigmoid, by_softmax, scoring_of
 from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, ClassColumns, Head, Look, seen_as
+from edge_agent.stages.detect.ssd_outputs import Places, are_boxes, cut_off, in_graph
 
 FAMILY = "ssd"
 
@@ -37,15 +38,6 @@ _MOST_OF_A_SIDE = 0.5  # root mean square of offsets that are parts of an anchor
 
 Boxes = Callable[[FloatArray, FloatArray], FloatArray]
 """Offsets (N, 4) on anchors (N, 4), both y before x, to boxes (N, 4) xyxy, all in 0..1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Places:
-    """Where among the outputs what is."""
-
-    encodings: int
-    scores: int
-    anchors: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +53,7 @@ class _Parts:
         assumed: of its anchors and scores.
     """
 
-    places: _Places
+    places: Places
     count: int
     anchors: Anchors
     scoring: Scoring
@@ -82,7 +74,7 @@ class _Reading:
         choose: rows by their scores.
     """
 
-    places: _Places
+    places: Places
     anchors: FloatArray
     columns: list[int]
     first: int
@@ -107,23 +99,23 @@ def recognise(answer: Answer) -> Iterator[Head]:
 
 def lacks_anchors(answer: Answer) -> int | None:
     """How many anchors an SSD has that says nowhere which; None where it is no such SSD."""
-    places = None if _in_graph(answer) else _cut_off(answer, None)
-    if places is None or _are_boxes(answer.outputs[places.encodings].reshape(-1, 4)):
+    places = None if in_graph(answer) else cut_off(answer, None)
+    if places is None or are_boxes(answer.outputs[places.encodings].reshape(-1, 4)):
         return None
     return answer.outputs[places.encodings].size // 4
 
 
 def _parts(answer: Answer) -> _Parts | None:
-    in_graph = _in_graph(answer)
-    if in_graph is None or in_graph.anchors is None:
+    places = in_graph(answer)
+    if places is None or places.anchors is None or not answer.outputs[places.anchors].size:
         return _parts_without_anchors(answer)
     if answer.told.anchors is not None:
         raise ValueError("its graph has its anchors, so there is nothing to be said of them; leave model.anchors out")
-    boxes = np.array(answer.outputs[in_graph.anchors].reshape(-1, 4))
-    scoring = _scoring(answer, in_graph, len(boxes))
+    boxes = np.array(answer.outputs[places.anchors].reshape(-1, 4))
+    scoring = _scoring(answer, places, len(boxes))
     x_first = _x_first(boxes)
     return _Parts(
-        places=in_graph,
+        places=places,
         count=len(boxes),
         anchors=Anchors(boxes=boxes[:, ACROSS] if x_first else boxes, x_first=x_first, told=""),
         scoring=scoring,
@@ -133,38 +125,45 @@ def _parts(answer: Answer) -> _Parts | None:
 
 def _parts_without_anchors(answer: Answer) -> _Parts | None:
     told = answer.told
-    places = _cut_off(answer, None if told.anchors is None else len(told.anchors))
+    places = cut_off(answer, None if told.anchors is None else len(told.anchors))
     if places is None:
         return None
     offsets = answer.outputs[places.encodings].reshape(-1, 4)
     scoring = _scoring(answer, places, len(offsets))
-    if _are_boxes(offsets):
-        if told.anchors is None:
-            return None
+    if told.anchors is None:
+        return None if are_boxes(offsets) or _are_parts(offsets) else _parts_by_grid(answer, places, scoring)
+    if are_boxes(offsets):
         raise ValueError("its graph has applied its anchors, for it answers with boxes; leave model.anchors out")
-    if told.anchors is not None:
-        if len(told.anchors) != len(offsets):
-            raise ValueError(
-                f"model.anchors: there are {len(told.anchors)} in {told.origin}, and its answer for a picture of "
-                f"{answer.size[0]}x{answer.size[1]} has {len(offsets)} offsets"
-            )
-        parts = _Parts(places=places, count=len(offsets), anchors=understood(told, answer.size), scoring=scoring)
-    else:
-        classes = answer.outputs[places.scores].size // len(offsets)
-        grid = grid_of(len(offsets), answer.size, scoring.activation, classes)
-        if grid is None or _are_parts(offsets):
-            return None
-        anchors = grid.anchors()
-        assumed = (f"anchors {anchors.told}",)
-        parts = _Parts(
-            places=places, count=len(offsets), anchors=anchors, scoring=scoring, look=grid.look, assumed=assumed
+    if len(told.anchors) != len(offsets):
+        raise ValueError(
+            f"model.anchors: there are {len(told.anchors)} in {told.origin}, and its answer for a picture of "
+            f"{answer.size[0]}x{answer.size[1]} has {len(offsets)} offsets"
         )
+    _ask(scoring)
+    return _Parts(places=places, count=len(offsets), anchors=understood(told, answer.size), scoring=scoring)
+
+
+def _parts_by_grid(answer: Answer, places: Places, scoring: Scoring) -> _Parts | None:
+    """Those of the grid that everybody used, if there is one."""
+    count = answer.outputs[places.encodings].size // 4
+    classes = answer.outputs[places.scores].size // count
+    either = ACTIVATIONS if scoring.are_logits else ()
+    possible = (scoring.activation,) if scoring.activation else either
+    grids = [grid for one in possible if (grid := grid_of(count, answer.size, one, classes)) is not None]
+    if not grids:
+        return None
+    _ask(scoring)
+    anchors = grids[0].anchors()
+    assumed = (f"anchors {anchors.told}",)
+    return _Parts(places=places, count=count, anchors=anchors, scoring=scoring, look=grids[0].look, assumed=assumed)
+
+
+def _ask(scoring: Scoring) -> None:
     if scoring.are_logits and scoring.activation is None:
         raise ValueError("its class logits can be read by the sigmoid or by the softmax; model.activation decides")
-    return parts
 
 
-def _scoring(answer: Answer, places: _Places, count: int) -> Scoring:
+def _scoring(answer: Answer, places: Places, count: int) -> Scoring:
     return scoring_of(answer.outputs[places.scores].reshape(count, -1), answer.told.activation, answer.classes)
 
 
@@ -194,6 +193,7 @@ def _head(answer: Answer, parts: _Parts, first: int, classes: int) -> Head:
         family=FAMILY,
         why=_why(parts, first, classes, are_corners=are_corners),
         classes=classes,
+        activation=scoring.activation if scoring.are_logits else None,
         class_columns=(ClassColumns(output=parts.places.scores, axis=2, first=first),) if is_separable else (),
         decode=functools.partial(_decode, reading),
     )
@@ -208,67 +208,6 @@ def _why(parts: _Parts, first: int, classes: int, *, are_corners: bool) -> str:
         f"{', after a background' if first else ''}; boxes are offsets of "
         f"{'corners' if are_corners else 'centres and sizes'}, {'x before y' if anchors.x_first else 'y before x'}"
     )
-
-
-def _in_graph(answer: Answer) -> _Places | None:
-    """Where what is, if the anchors are among the outputs."""
-    shapes = answer.shapes
-    if len(shapes) != 3 or len({shape[-2] for shape in shapes if len(shape) in {2, 3}}) != 1:  # noqa: PLR2004
-        return None
-    named = [answer.place(name) for name in ("box_encodings", "class_logits", "anchors")]
-    if None not in named:
-        encodings, scores, anchors = (place for place in named if place is not None)
-        return _Places(encodings=encodings, scores=scores, anchors=anchors)
-    boxes = [index for index, shape in enumerate(shapes) if shape[-1:] == (4,)]
-    if len(boxes) != 2:  # noqa: PLR2004
-        return None
-    are_anchors = [_are_boxes(answer.outputs[index].reshape(-1, 4)) for index in boxes]
-    if are_anchors[0] == are_anchors[1]:
-        return None
-    anchors = boxes[are_anchors.index(True)]
-    return _Places(encodings=sum(boxes) - anchors, scores=3 - sum(boxes), anchors=anchors)
-
-
-def _cut_off(answer: Answer, count: int | None) -> _Places | None:
-    """Where offsets and scores are, if there are just these two.
-
-    Args:
-        answer: of the model.
-        count: of anchors, which tells the rows of outputs that lie flat; None where nobody says.
-    """
-    if len(answer.shapes) != 2:  # noqa: PLR2004
-        return None
-    shapes = [tuple(side for side in shape if side != 1) for shape in answer.shapes]
-    ways = [
-        _Places(encodings=place, scores=1 - place)
-        for place in (0, 1)
-        if _are_rows(shapes[place], shapes[1 - place])
-        or (
-            count and shapes[place] == (4 * count,) and len(shapes[1 - place]) == 1 and not shapes[1 - place][0] % count
-        )
-    ]
-    if len(ways) > 1:
-        ways = [way for way in ways if _is_called(answer, way.encodings, _BOX_WORDS)]
-        if len(ways) != 1:
-            raise ValueError("its two outputs have one form; call that with the offsets of boxes box_encodings")
-    return ways[0] if ways else None
-
-
-def _is_called(answer: Answer, place: int, words: Sequence[str]) -> bool:
-    return any(word in answer.names[place].lower() for word in words)
-
-
-_BOX_WORDS = ("box", "loc", "reg", "offset")
-
-
-def _are_rows(offsets: tuple[int, ...], scores: tuple[int, ...]) -> bool:
-    """Whether shapes without what is 1 are (A, 4) and (A, classes)."""
-    return len(offsets) == 2 and offsets[1] == 4 and len(scores) in {1, 2} and scores[0] == offsets[0]  # noqa: PLR2004
-
-
-def _are_boxes(numbers: FloatArray) -> bool:
-    """Whether all are corners of boxes that lie about the picture, in 0..1 of it."""
-    return bool((numbers[:, 2:] > numbers[:, :2]).all() and (np.abs(numbers) <= 2).all())  # noqa: PLR2004
 
 
 def _are_parts(offsets: FloatArray) -> bool:
