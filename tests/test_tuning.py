@@ -25,7 +25,7 @@ from edge_agent.config import Settings
 from edge_agent.edges import host
 from edge_agent.edges.choices import MOST, Choice, Choices, Pace
 from edge_agent.edges.inference import ModelSettings
-from edge_agent.errors import SourceError, StorageError
+from edge_agent.errors import ModelError, SourceError, StorageError
 from edge_agent.records import Frame
 from edge_agent.tools import calibration_pictures, tuned
 from edge_agent.tools.agreement import Agreement
@@ -327,6 +327,27 @@ def test_another_model_other_settings_and_other_labels_are_measured_by_themselve
     tuned.remember(ModelSettings(max_loss=1.0), PERSONS, tmp_path, CHOICE)
     assert tuned.find(ModelSettings(max_loss=1.0), PERSONS, tmp_path) == CHOICE
     assert tuned.find(model, demand, tmp_path) is None
+
+
+def test_other_anchors_are_measured_by_themselves_wherever_their_file_lies(tmp_path: Path) -> None:
+    model, anchors = tmp_path / "model.onnx", tmp_path / "anchors.txt"
+    model.write_bytes(b"a model")
+    anchors.write_text("0 0 1 1\n")
+    settings = ModelSettings(path=model, anchors=anchors, max_loss=1.0)
+    tuned.remember(settings, PERSONS, tmp_path, CHOICE)
+    copy = tmp_path / "copy.txt"
+    copy.write_text("0, 0, 1, 1")
+    assert tuned.find(settings, PERSONS, tmp_path) == CHOICE
+    assert tuned.find(settings.model_copy(update={"anchors": copy}), PERSONS, tmp_path) == CHOICE
+    for other in ({"anchors": None}, {"anchor_form": "yxyx"}, {"box_scales": (1.0,) * 4}, {"activation": "softmax"}):
+        assert tuned.find(settings.model_copy(update=other), PERSONS, tmp_path) is None
+    anchors.write_text("0 0 1 2\n")
+    assert tuned.find(settings, PERSONS, tmp_path) is None
+    anchors.unlink()
+    with pytest.raises(
+        ModelError, match=r"anchors\.txt cannot be read: No such file or directory; check model\.anchors"
+    ):
+        tuned.find(settings, PERSONS, tmp_path)
 
 
 def test_another_processor_is_measured_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from edge_agent.edges import catalogue, host
+from edge_agent.edges import anchors, catalogue, host
 from edge_agent.edges.choices import Choice, Choices, Facts
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError, PassingError
@@ -75,14 +76,17 @@ def remember(model: ModelSettings, demand: Demand, state: Path, choice: Choice) 
 
 
 def facts_of(model: ModelSettings, demand: Demand) -> Facts:
-    """What a choice holds for: a model's file and settings, the labels that are looked for, the processor.
+    """What a choice holds for: a model's file, anchors and settings, the labels that are looked for, the processor.
 
     How often cameras look is none of it: the number of threads is chosen at each start, from what was measured.
     """
     entry = None if model.path else catalogue.find(model.name or catalogue.DEFAULT)
+    files = {"labels", "anchors"}
+    read = {"anchors": hashlib.sha256(anchors.read(model.anchors).tobytes()).hexdigest()} if model.anchors else {}
     return {
         "sha256": entry.sha256 if entry else catalogue.sha256_of(model.path or Path()),
-        "settings": model.model_dump(mode="json", exclude={"path", "name", "labels"}, exclude_defaults=True),
+        "settings": model.model_dump(mode="json", exclude={"path", "name", *files}, exclude_defaults=True),
+        **read,
         "labels": list(demand.labels),
         "processor": host.processor_name(),
         "cores": host.cpu_count(),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
+from edge_agent.stages.detect.anchors import Activation, Told
 
 Resize = Literal["letterbox", "stretch"]
 Colour = Literal["bgr", "rgb"]
@@ -74,6 +75,7 @@ class Answer:
         is_byte: whether it takes pictures as bytes, 0..255.
         classes: how many labels there are, from the user's file or the model's own; None when nobody says.
         extra_inputs: names of what it takes besides a picture.
+        told: what a person says of its boxes and scores.
     """
 
     size: tuple[int, int]
@@ -82,6 +84,7 @@ class Answer:
     is_byte: bool = False
     classes: int | None = None
     extra_inputs: tuple[str, ...] = ()
+    told: Told = field(default_factory=Told)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -152,6 +155,7 @@ class Head:
         coco: which list of COCO's labels numbers of classes count through, when nobody says what they mean: the 80 that
             are used, all 90, or 91 with the background first.
         suppresses: whether boxes of one thing are left for the detector to suppress.
+        activation: what makes scores of class logits, where their numbers told that and fewer columns might not.
         decode: reads the output tensors.
     """
 
@@ -170,6 +174,7 @@ class Head:
     class_columns: tuple[ClassColumns, ...] = ()
     coco: Literal[80, 90, 91] = 80
     suppresses: bool = True
+    activation: Activation | None = None
     decode: Decode = field(repr=False)
 
 

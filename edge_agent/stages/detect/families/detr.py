@@ -61,7 +61,8 @@ def recognise(answer: Answer) -> Iterator[Head]:
     if shapes[0][1] > _MOST_QUERIES or shapes[0][1] == cells_of(answer.size, _STRIDES):
         return
     boxes = next((index for index, shape in enumerate(shapes) if shape[2] == 4), None)  # noqa: PLR2004
-    if boxes is None:
+    is_named = answer.place("pred_boxes", "dets") is not None
+    if boxes is None or not (is_named or _lie_about_the_picture(answer.outputs[boxes])):
         return
     # RF-DETR has outputs `dets` and `labels`, and ImageNet's mean and spread; the others take 0..1.
     look = IMAGENET_RGB if answer.place("dets") is not None else STRETCHED_RGB
@@ -78,6 +79,12 @@ def recognise(answer: Answer) -> Iterator[Head]:
         suppresses=False,
         decode=functools.partial(_decode, boxes),
     )
+
+
+def _lie_about_the_picture(boxes: FloatArray) -> bool:
+    """Whether centres (1, N, 2 of 4) are in 0..1 or near it, and sizes no less than 0; an SSD's offsets are not."""
+    centres, sizes = boxes[..., :2], boxes[..., 2:]
+    return bool((np.abs(centres - 0.5) <= 1).all() and (sizes >= 0).all())
 
 
 def _decode(
