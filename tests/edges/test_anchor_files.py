@@ -190,5 +190,7 @@ def test_anchors_are_of_no_use_to_another_family(tmp_path: Path) -> None:
     settings = ModelSettings(
         path=write_model(tmp_path / "m.onnx", KINDS["YOLOX"].outputs), anchors=saved(tmp_path / "a.npy", QUARTERS)
     )
-    with pytest.raises(ModelError, match=r"model\.anchors can be said of an SSD only, or model\.anchors of YOLO's raw"):
+    with pytest.raises(
+        ModelError, match=r"it is no SSD and no raw maps of a YOLO, so model\.anchors cannot be said of it"
+    ):
         load_vision(settings)

@@ -122,7 +122,7 @@ def _why_none(answer: Answer) -> str:
         return f"it looks like an SSD without its {anchors} anchors, and model.anchors is to name a file with them"
     if answer.told.keys:
         said = ", ".join(answer.told.keys)
-        return f"{said} can be said of an SSD only, or model.anchors of YOLO's raw maps, and it is neither"
+        return f"it is no SSD and no raw maps of a YOLO, so {said} cannot be said of it"
     if len(shapes) == 1 and len(shapes[0]) <= _MATRIX and shapes[0][-1:] > (_A_BOX,):
         return "it looks like a classifier, which says what is in a picture and not where"
     if any(len(shape) == _MAPS and min(shape[-2:]) > _A_BOX for shape in shapes):
