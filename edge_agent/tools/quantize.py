@@ -10,13 +10,11 @@ from edge_agent.errors import ConfigError
 from edge_agent.records import ByteArray, Frame
 from edge_agent.stages.detect.preparation import Preparation
 from edge_agent.tools.agreement import Agreement
+from edge_agent.tools.calibration_pictures import LEAST_PICTURES
 from edge_agent.tools.int8 import Order, Quantized, Say, Workshop
 from edge_agent.tools.labelled_precision import LabelledPrecision, held_out
 from edge_agent.tools.trials import Accuracy
 from edge_agent.vision import Vision, load_vision
-
-LEAST_PICTURES = 8
-"""Fewer show nothing of what a camera sees in a day."""
 
 Picture = Callable[[Frame], ByteArray]
 Take = Callable[[Picture], Iterable[ByteArray]]
