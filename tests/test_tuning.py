@@ -362,15 +362,20 @@ def test_without_a_loss_that_is_allowed_nothing_is_looked_up(tmp_path: Path) -> 
     assert tuned.tuned_model(ModelSettings(), PERSONS, tmp_path, no_pictures) == (ModelSettings(), None)
 
 
-def test_a_form_whose_file_is_gone_or_changed_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_form_whose_file_is_gone_or_changed_is_not_used_and_nothing_is_tuned_instead(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model, form = ModelSettings(max_loss=1.0), tmp_path / "form.onnx"
     form.write_bytes(b"a form")
     sha256 = "0" * 64
     tuned.remember(model, PERSONS, tmp_path, replace(CHOICE, file=str(form), sha256=sha256))
-    assert tuned.find(model, PERSONS, tmp_path) is None
+    assert tuned.tuned_model(model, PERSONS, tmp_path, no_pictures) == (model, tuned.LOST)
     form.unlink()
-    assert tuned.find(model, PERSONS, tmp_path) is None
-    assert caplog.messages == [f"{form} is not the file any more that was chosen for this machine"] * 2
+    assert tuned.tuned_model(model, PERSONS, tmp_path, no_pictures) == (model, tuned.LOST)
+    assert [f"for {form}, which was chosen for this machine, is gone or damaged" in one for one in caplog.messages] == [
+        True,
+        True,
+    ]
 
 
 def test_a_choice_takes_the_place_of_what_is_left_out_only() -> None:
@@ -405,7 +410,7 @@ def test_a_choice_whose_provider_is_gone_is_said_and_the_model_is_used_as_config
     gone = replace(CHOICE, provider="OpenVINOExecutionProvider")
     tuned.remember(settings.model, app.demand_of(settings), tmp_path / "state", gone)
     vision = app.load_model(settings)
-    assert (vision.input_size, vision.tuned) == ((416, 256), None)
+    assert (vision.input_size, vision.tuned) == ((416, 256), tuned.UNUSABLE)
     assert "OpenVINOExecutionProvider is not in this onnxruntime" in caplog.messages[-1]
     tuned.remember(settings.model, app.demand_of(settings), tmp_path / "state", CHOICE)
     vision = app.load_model(settings)
