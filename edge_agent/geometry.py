@@ -67,8 +67,8 @@ def _shared(boxes: FloatArray, others: FloatArray) -> FloatArray:
 
 def area(boxes: FloatArray) -> FloatArray:
     """Area of each box, 0 for a box that is inside out. (N, 4) xyxy in, (N,) out."""
-    left, top, right, bottom = boxes.T
-    return np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    wide, tall = np.maximum(boxes.T[2:] - boxes.T[:2], 0)
+    return np.asarray(wide * tall, boxes.dtype)
 
 
 def longer_side(boxes: FloatArray) -> FloatArray:

@@ -13,9 +13,8 @@ from edge_agent.stages.track.assign import best_first
 
 
 def pairs(similarity: FloatArray) -> list[tuple[int, int]]:
-    every = np.indices(similarity.shape).reshape(2, -1)
-    rows, columns = best_first(every[0], every[1], similarity.ravel())
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
+    wishes = [(wanted, *where) for where, wanted in np.ndenumerate(similarity.astype(float))]
+    return list(best_first(wishes, {}).items())
 
 
 @pytest.mark.parametrize(
@@ -38,10 +37,13 @@ def test_the_most_similar_pair_comes_first_and_each_is_used_once(
 
 
 def test_nothing_pairs_with_nothing() -> None:
-    none = np.zeros(0, np.int64)
-    rows, columns = best_first(none, none, np.zeros(0, np.float32))
-    assert rows.dtype == columns.dtype == np.int64
-    assert len(rows) == len(columns) == 0
+    assert best_first([], {}) == {}
+
+
+def test_what_is_paired_already_stays_and_comes_first() -> None:
+    """Row 1 and column 4 are taken, so that of three wishes one is left."""
+    wishes = [(0.9, 1, 3), (0.8, 2, 4), (0.7, 2, 3)]
+    assert list(best_first(wishes, {1: 4}).items()) == [(1, 4), (2, 3)]
 
 
 @given(

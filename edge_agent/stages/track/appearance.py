@@ -45,9 +45,12 @@ def _shares(low: float, high: float) -> FloatArray:
     return np.maximum(1 - np.abs(places[:, None] - np.arange(BINS)), 0).astype(np.float32)
 
 
-_LUMA, _FULL_LUMA = _shares(16, 235), _shares(0, 255)
 _CHROMA = _shares(96, 160)
 """Clothes are seldom more colourful than half of what there is: what is counts as the last of these."""
+
+_SHARES = np.stack([_shares(16, 235), _CHROMA, _CHROMA])
+_FULL_SHARES = np.stack([_shares(0, 255), _CHROMA, _CHROMA])
+_SHAPE = (3, BANDS, BINS)
 
 
 def describe(frame: Frame, boxes: FloatArray) -> FloatArray:
@@ -59,14 +62,14 @@ def describe(frame: Frame, boxes: FloatArray) -> FloatArray:
     """
     along = (boxes[:, :1] + boxes[:, 2:3]) / 2 + (boxes[:, 2:3] - boxes[:, :1]) * _ACROSS
     down = boxes[:, 1:2] + (boxes[:, 3:] - boxes[:, 1:2]) * _DOWN
-    columns = np.clip(along, 0, frame.width - 1).astype(np.int64)[:, None, :]
-    rows = np.clip(down, 0, frame.height - 1).astype(np.int64)[:, :, None]
+    columns = np.minimum(np.maximum(along, 0), frame.width - 1).astype(np.int64)[:, None, :]
+    rows = np.minimum(np.maximum(down, 0), frame.height - 1).astype(np.int64)[:, :, None]
     levels = np.empty((3, len(boxes), _ROWS, _COLUMNS), np.uint8)
     levels[0] = frame.luma[rows, columns]
     rows, columns = rows // 2, columns // 2
     levels[1], levels[2] = frame.chroma_blue[rows, columns], frame.chroma_red[rows, columns]
     counts = _counts(levels // (256 // _LEVELS)) / np.float32(_POINTS)
-    histograms = counts @ np.stack([_FULL_LUMA if frame.full_range else _LUMA, _CHROMA, _CHROMA])
+    histograms = counts @ (_FULL_SHARES if frame.full_range else _SHARES)
     return histograms.reshape(3, len(boxes), BANDS, BINS).transpose(1, 0, 2, 3)
 
 
@@ -112,8 +115,8 @@ class Appearances:
     """What each object looks like, on the average of when it was seen well; forgotten with the object."""
 
     def __init__(self) -> None:
-        self._ids: IntArray = np.zeros(0, np.int64)
-        self._histograms: FloatArray = np.zeros((0, 3, BANDS, BINS), np.float32)
+        self._ids: list[int] = []
+        self._histograms: FloatArray = np.zeros((0, *_SHAPE), np.float32)
         self._times: IntArray = np.zeros(0, np.int64)
         self._learnt_s: NDArray[np.float64] = np.zeros(0)
 
@@ -123,16 +126,24 @@ class Appearances:
         All others are forgotten.
         """
         self.keep(ids)
+        asked = ids.tolist()
+        if asked != self._ids:
+            known = set(self._ids)
+            rows = [row for row, track_id in enumerate(asked) if track_id in known]
+            histograms = np.full((len(asked), *_SHAPE), np.nan, np.float32)
+            times, learnt_s = np.zeros(len(asked), np.int64), np.zeros(len(asked))
+            histograms[rows], times[rows], learnt_s[rows] = self._histograms, self._times, self._learnt_s
+            self._ids, self._histograms, self._times, self._learnt_s = asked, histograms, times, learnt_s
         return self._histograms
 
     def keep(self, ids: IntArray) -> None:
         """Forget all but (N,) objects, of some of which nothing may be known yet."""
-        if not np.array_equal(ids, self._ids):
-            _both, old, new = np.intersect1d(self._ids, ids, assume_unique=True, return_indices=True)
-            histograms = np.full((len(ids), 3, BANDS, BINS), np.nan, np.float32)
-            times, learnt_s = np.zeros(len(ids), np.int64), np.zeros(len(ids))
-            histograms[new], times[new], learnt_s[new] = self._histograms[old], self._times[old], self._learnt_s[old]
-            self._ids, self._histograms, self._times, self._learnt_s = ids.copy(), histograms, times, learnt_s
+        kept = set(ids.tolist())
+        if not kept.issuperset(self._ids):
+            rows = np.array([row for row, track_id in enumerate(self._ids) if track_id in kept], np.int64)
+            self._ids = [track_id for track_id in self._ids if track_id in kept]
+            self._histograms = self._histograms.take(rows, axis=0)
+            self._times, self._learnt_s = self._times.take(rows), self._learnt_s.take(rows)
 
     def learn(self, rows: IntArray, histograms: FloatArray, at_s: float) -> None:
         """The objects at (K,) rows of those last asked for look like (K, 3, BANDS, BINS)."""

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import numpy as np
+import operator
+from collections.abc import Mapping, Sequence
 
-from edge_agent.records import FloatArray, IntArray
+Wish = tuple[float, int, int]
+"""How much a row and a column want each other, and which they are."""
 
 
-def best_first(rows: IntArray, columns: IntArray, similarity: FloatArray) -> tuple[IntArray, IntArray]:
-    """Choose pairs, the most similar first, so that no row and no column is in two.
+def best_first(wishes: Sequence[Wish], taken: Mapping[int, int]) -> dict[int, int]:
+    """Choose pairs, the most wanted first, so that no row and no column is in two.
 
     Costs a sort of the few pairs that are possible at all, where the optimal assignment is cubic; on surveillance
     views the two hardly ever differ.
 
     Args:
-        rows: (K,) of each possible pair.
-        columns: (K,) of each.
-        similarity: (K,) of each; 0 or less is no pair.
+        wishes: of each possible pair; 0 or less is no pair.
+        taken: the column of each row that is paired already.
 
     Returns:
-        (L,) rows and (L,) columns.
+        These, and the column of each row that is paired now.
     """
-    order = (-similarity).argsort(kind="stable")[: np.count_nonzero(similarity > 0)]
-    column_of: dict[int, int] = {}
-    row_of: dict[int, int] = {}
-    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        if row not in column_of and column not in row_of:
+    column_of, columns = dict(taken), set(taken.values())
+    for wanted, row, column in sorted(wishes, key=_WANTED, reverse=True):
+        if wanted > 0 and row not in column_of and column not in columns:
             column_of[row] = column
-            row_of[column] = row
-    return np.array(list(column_of), np.int64), np.array(list(row_of), np.int64)
+            columns.add(column)
+    return column_of
+
+
+_WANTED = operator.itemgetter(0)

@@ -42,7 +42,9 @@ def confirm(
     if np.count_nonzero(confirmed) == len(lives):
         return
     found, labels = lives.counts("hits"), lives.label_ids
-    well = lives.of("top_score") >= least_top[labels]
+    well = (lives.of("top_score") >= least_top.take(labels)) & ~confirmed
+    if not np.count_nonzero(well):
+        return
     established |= well & ((found >= _ESTABLISHED_HITS) | (lives.of("first_score") >= _SURE_AT_ONCE))
     often = found >= hits * lives.counts("hits_wanted")
     usually_well = lives.of("median_score") >= least_median[labels]
@@ -54,7 +56,7 @@ def confirm(
 def over(lives: Lives, *, memory_s: float, stationary_memory_s: float) -> BoolArray:
     """Which objects were missed for so long that they have gone, (N,)."""
     missed_s = lives.of("missed_s")
-    if not np.count_nonzero(missed_s):
+    if not np.count_nonzero(missed_s >= _UNCONFIRMED_PART * memory_s - _TINY_S):  # nothing is forgotten sooner
         return np.zeros(len(lives), np.bool_)
     confirmed = lives.flags("is_confirmed")
     memories_s = np.where(confirmed, memory_s, _UNCONFIRMED_PART * memory_s)

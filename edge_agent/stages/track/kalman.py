@@ -18,7 +18,7 @@ Deep Association Metric", ICIP 2017; the figures were chosen here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,12 @@ _NOISE = np.square(
     np.array([ACCELERATION_STD, ACCELERATION_STD, SIDE_ACCELERATION_STD, SIDE_ACCELERATION_STD], np.float32)
 )
 
+
+_FEW = 6
+"""Of so many numbers Python makes less ado than numpy."""
+
+Times = TypeVar("Times", float, NDArray[np.float64])
+"""One time, or many."""
 
 Numbers = NDArray[np.floating[Any]]
 """Floating-point numbers on their way into an array of float32."""
@@ -139,15 +145,14 @@ def predict(motions: Motions, dt_s: NDArray[np.float64]) -> Motions:
     passing = _passing(dt_s)
     left, reach = passing[:2]
     place, velocity, place_variance, covariance, velocity_variance = motions.beliefs
-    noise = _NOISE[:, None] * np.square(size(motions.place))
-    place_noise, shared_noise, velocity_noise = noise * passing[2:]
-    grown = velocity_variance * reach
+    carried, grown = motions.beliefs[1::3] * reach
     later = np.empty_like(motions.beliefs)
-    later[0] = place + velocity * reach
+    later[0] = place + carried
     later[1] = velocity * left
-    later[2] = place_variance + (2 * covariance + grown) * reach + place_noise
-    later[3] = (covariance + grown) * left + shared_noise
-    later[4] = velocity_variance * np.square(left) + velocity_noise
+    later[2] = place_variance + (2 * covariance + grown) * reach
+    later[3] = (covariance + grown) * left
+    later[4] = velocity_variance * np.square(left)
+    later[2:] += _NOISE[:, None] * np.square(size(motions.place)) * passing[2:]
     return Motions(later)
 
 
@@ -157,40 +162,51 @@ def reach(dt_s: NDArray[np.float64]) -> FloatArray:
 
 
 def _passing(dt_s: NDArray[np.float64]) -> FloatArray:
-    """What passing (N,) seconds do to N boxes: (5, 4, N) float32.
+    """What passing (N,) seconds do to N boxes: (5, 4, N) float32, as `_effects` has it of a centre and of a side."""
+    times_s = dt_s.tolist()
+    row_of = {seconds: row for row, seconds in enumerate(dict.fromkeys(times_s))}
+    if 0 < len(row_of) <= _FEW:  # most were seen in the last look
+        left = np.exp(-SIDE_DECAY_HZ * np.array(list(row_of))).tolist()
+        effects = np.array(list(map(_effects, row_of, left)), np.float32).T
+        return effects.take([row_of[seconds] for seconds in times_s], axis=1).repeat(2, axis=0).reshape(5, 4, -1)
+    passing = np.empty((5, 4, len(dt_s)), np.float32)
+    effects_of_all = _effects(dt_s, np.exp(-SIDE_DECAY_HZ * dt_s))
+    for pair, effect in zip(passing.reshape(10, 2, -1), effects_of_all, strict=True):
+        pair[:] = effect
+    return passing
+
+
+def _effects(seconds: Times, left: Times) -> tuple[Times | float, ...]:
+    """What passing seconds do to a centre and to a side, by turns, where so much is left of a side's velocity.
 
     Of a velocity the part that is left, and how far it carries, in seconds of it; then what a disturbance of strength 1
     adds to the variance of the place, to its covariance with the velocity, and to the variance of that.
     """
-    left = np.exp(-SIDE_DECAY_HZ * dt_s)
     reach = (1 - left) / SIDE_DECAY_HZ
     fading = (1 - left * left) / (2 * SIDE_DECAY_HZ)
-    square = dt_s * dt_s
-    factors = np.empty((5, 2, len(dt_s)))  # of the centre, and of the sides
-    centres, sides = factors[:, 0], factors[:, 1]
-    centres[0], sides[0] = 1, left
-    centres[1], sides[1] = dt_s, reach
-    centres[2], sides[2] = square * dt_s / 3, (dt_s - 2 * reach + fading) / SIDE_DECAY_HZ**2
-    centres[3], sides[3] = square / 2, reach * reach / 2
-    centres[4], sides[4] = dt_s, fading
-    return factors.astype(np.float32).repeat(2, axis=1)
+    square = seconds * seconds
+    return (
+        1.0, left,
+        seconds, reach,
+        square * seconds / 3, (seconds - 2 * reach + fading) / SIDE_DECAY_HZ**2,
+        square / 2, reach * reach / 2,
+        seconds, fading,
+    )  # fmt: skip
 
 
 def correct(motions: Motions, measured: FloatArray, scores: FloatArray) -> Motions:
     """Take in that N boxes were seen at (N, 4) cx, cy, width, height; the better their (N,) scores, the more."""
-    place, velocity, place_variance, covariance, velocity_variance = motions.beliefs
-    surprise = measured.T - place
+    beliefs = motions.beliefs
+    surprise = measured.T - beliefs[0]
     unsure = 1 + UNSURE_STD * (1 - scores)
     noise = np.square(MEASUREMENT_STD * unsure * size(measured))
-    total = place_variance + noise
-    place_gain, velocity_gain = place_variance / total, covariance / total
-    doubt = noise / total  # 1 - place_gain, which after a long gap would round to nothing
-    corrected = np.empty_like(motions.beliefs)
-    corrected[0] = place + place_gain * surprise
-    corrected[1] = velocity + velocity_gain * surprise
-    corrected[2] = place_variance * doubt
-    corrected[3] = covariance * doubt
-    corrected[4] = velocity_variance - velocity_gain * covariance
+    total = beliefs[2] + noise
+    gains = beliefs[2:4] / total  # of the place, and of its velocity
+    doubt = noise / total  # 1 - the gain of the place, which after a long gap would round to nothing
+    corrected = np.empty_like(beliefs)
+    corrected[:2] = beliefs[:2] + gains * surprise
+    corrected[2:4] = beliefs[2:4] * doubt
+    corrected[4] = beliefs[4] - gains[1] * beliefs[3]
     return Motions(corrected)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from edge_agent.records import BoolArray, FloatArray, IntArray
+from edge_agent.records import FloatArray, IntArray
 
 _DOUBT_WEIGHT = 3.0
 """How fast the overlap that is asked for falls with the doubt about an object's place, in its widths."""
@@ -18,8 +18,7 @@ LEAST_OVERLAP = 0.03
 """No less is asked for, however little is known."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
+class Pairs(NamedTuple):
     """Objects and boxes that overlap at all; of hundreds of each, few pairs do.
 
     Attributes:
@@ -31,10 +30,6 @@ class Pairs:
     rows: IntArray
     columns: IntArray
     similarity: FloatArray
-
-    def __getitem__(self, which: BoolArray) -> Pairs:
-        """Some of them."""
-        return Pairs(self.rows[which], self.columns[which], self.similarity[which])
 
 
 def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
@@ -58,8 +53,9 @@ def pairs_of(places: FloatArray, boxes: FloatArray) -> Pairs:
     one, other = numbers.take(rows, axis=1), box_numbers.take(columns, axis=1)
     sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     touching = (np.minimum(sides[0], sides[1]) > 0).nonzero()[0]
-    rows, columns, sides = rows[touching], columns[touching], sides.take(touching, axis=1)
-    one, other = one.take(touching, axis=1), other.take(touching, axis=1)
+    if len(touching) < len(rows):
+        rows, columns, sides = rows.take(touching), columns.take(touching), sides.take(touching, axis=1)
+        one, other = one.take(touching, axis=1), other.take(touching, axis=1)
     (wide, tall), (box_wide, box_tall) = one[2:] - one[:2], other[2:] - other[:2]
     shared = sides[0] * sides[1]
     overlap = shared / np.maximum(wide * tall + box_wide * box_tall - shared, _TINY)

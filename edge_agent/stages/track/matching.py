@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from edge_agent.records import BoolArray, Detections, FloatArray, IntArray
+from edge_agent.records import Detections, FloatArray, IntArray
 from edge_agent.stages.track import assign, kin, likeness
+from edge_agent.stages.track.assign import Wish
 from edge_agent.stages.track.memory import Lives
 from edge_agent.stages.track.view import ALIKE, View
 
@@ -54,36 +57,42 @@ def match(
     Returns:
         (K,) rows of objects and (K,) indexes of boxes.
     """
-    pairs = likeness.pairs_of(near, found.boxes)
-    alike = lives.label_ids[pairs.rows] == found.label_ids[pairs.columns]
-    strong = found.strong[pairs.columns]
-    least = _least(lives, near, deviations, match_iou)
-    sure = pairs[alike & strong & (pairs.similarity >= least[pairs.rows])]
-    wanted = sure.similarity * _claims(lives)[sure.rows] * found.scores[sure.columns]
-    if view is not None and _is_contested(sure.rows, sure.columns):
-        wanted *= _likes(view.differences[sure.rows, sure.columns])
-    matched = assign.best_first(sure.rows, sure.columns, wanted)
-    apart = ~alike & strong & (pairs.similarity >= _KIN_LIKENESS)
-    if np.count_nonzero(apart):
-        others = pairs[apart]
-        related = kin.table(found.label_names)[lives.label_ids[others.rows], found.label_ids[others.columns]]
+    sure, other, weak = _possible(lives, likeness.pairs_of(near, found.boxes), near, deviations, found, match_iou)
+    if view is not None and _is_contested(sure):
+        sure = _with_looks(sure, view)
+    column_of = assign.best_first(sure, {})
+    if other:
         lately = (lives.of("missed_s") <= _KIN_S) | lives.flags("is_stationary")
-        matched = _match_more(others[related], lately, np.ones(len(found), np.bool_), *matched)
-    weak = alike & ~strong & (pairs.similarity >= _WEAK_LIKENESS)
-    if np.count_nonzero(weak):
-        matched = _match_more(pairs[weak], lives.of("missed_s") == 0, ~found.strong, *matched)
-    return matched
+        related = kin.table(found.label_names)[lives.label_ids]  # of each object, which labels may be its
+        likely = [wish for wish in other if lately[wish[1]] and related[wish[1], found.label_ids[wish[2]]]]
+        column_of = assign.best_first(likely, column_of)
+    if weak:
+        missed_s = lives.of("missed_s").tolist()
+        column_of = assign.best_first([wish for wish in weak if missed_s[wish[1]] == 0], column_of)
+    return np.array(list(column_of), np.int64), np.array(list(column_of.values()), np.int64)
 
 
-def _match_more(
-    pairs: likeness.Pairs, wanting: BoolArray, free: BoolArray, rows: IntArray, columns: IntArray
-) -> tuple[IntArray, IntArray]:
-    """Add to the pairs that are made some of objects that are wanting, of (N,), and of boxes that are free, of (M,)."""
-    wanting[rows] = False
-    free[columns] = False
-    left = pairs[wanting[pairs.rows] & free[pairs.columns]]
-    more_rows, more_columns = assign.best_first(left.rows, left.columns, left.similarity)
-    return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
+def _possible(
+    lives: Lives, pairs: likeness.Pairs, near: FloatArray, deviations: FloatArray, found: Detections, match_iou: float
+) -> tuple[list[Wish], list[Wish], list[Wish]]:
+    """Which pairs may be: of objects and sure boxes of their label, sure ones of another label, and weak ones.
+
+    A loop over the few pairs there are, which is faster than to ask of all of them one thing after the other.
+    """
+    labels, box_labels = lives.label_ids.tolist(), found.label_ids.tolist()
+    strong, scores = found.strong.tolist(), found.scores.tolist()
+    least, claims = _least(lives, near, deviations, match_iou).tolist(), _claims(lives).tolist()
+    sure, other, weak = list[Wish](), list[Wish](), list[Wish]()
+    for row, column, similarity in zip(*(each.tolist() for each in pairs), strict=True):
+        if labels[row] != box_labels[column]:
+            if strong[column] and similarity >= _KIN_LIKENESS:
+                other.append((similarity, row, column))
+        elif not strong[column]:
+            if similarity >= _WEAK_LIKENESS:
+                weak.append((similarity, row, column))
+        elif similarity >= least[row]:
+            sure.append((similarity * claims[row] * scores[column], row, column))
+    return sure, other, weak
 
 
 def _least(lives: Lives, near: FloatArray, deviations: FloatArray, match_iou: float) -> FloatArray:
@@ -95,14 +104,17 @@ def _least(lives: Lives, near: FloatArray, deviations: FloatArray, match_iou: fl
     return least
 
 
-def _is_contested(rows: IntArray, columns: IntArray) -> bool:
-    """Whether one row or one column is in several pairs."""
-    return any(len(each) and np.max(np.bincount(each)) > 1 for each in (rows, columns))
+def _is_contested(wishes: Sequence[Wish]) -> bool:
+    """Whether one object or one box is in several pairs."""
+    return any(len({wish[part] for wish in wishes}) < len(wishes) for part in (1, 2))
 
 
-def _likes(unlike: FloatArray) -> FloatArray:
-    """How much what they look like counts where several want a box, (K,)."""
-    return np.exp(-_LOOKS_WEIGHT * np.maximum(np.nan_to_num(unlike) - ALIKE, 0))
+def _with_looks(wishes: Sequence[Wish], view: View) -> list[Wish]:
+    """The same where what they look like counts too."""
+    _wanted, rows, columns = zip(*wishes, strict=True)
+    unlike = view.differences[rows, columns]
+    likes = np.exp(-_LOOKS_WEIGHT * np.fmax(unlike - ALIKE, 0)).tolist()  # where nobody knows, not at all
+    return [(wanted * like, row, column) for (wanted, row, column), like in zip(wishes, likes, strict=True)]
 
 
 def _claims(lives: Lives) -> FloatArray:

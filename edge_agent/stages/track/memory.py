@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.records import BoolArray, FloatArray, IntArray, Track
+from edge_agent.records import BoolArray, Detections, FloatArray, IntArray, Track
 
 SCORES = 64
 """How many looks the median goes back; bounded, for an object may stay for days."""
@@ -28,12 +28,14 @@ _OUTVOTED = 1.5
 """So many times what speaks for its label must speak for another before it takes that, or one that a detector finds
 as likely a car as a truck would be the one and the other in turn."""
 
-_MEASURES = (
-    "first_s", "seen_s", "still_since_s", "missed_s", "first_score", "top_score", "median_score",
-    "left", "top", "right", "bottom", "place_x", "place_y", "place_width", "place_height",
-)  # fmt: skip
-_COUNTS = ("track_id", "label_id", "hits", "hits_wanted", "noted", "missed_looks")
-_FLAGS = ("is_confirmed", "is_established", "is_stationary", "is_undisturbed")
+_TOLD_MEASURES = ("first_s", "seen_s", "still_since_s", "median_score", "top_score", "left", "top", "right", "bottom")
+_TOLD_COUNTS = ("track_id", "label_id")
+_TOLD_FLAGS = ("is_confirmed", "is_stationary", "is_established")
+"""What others see of an object comes first, and is read at once."""
+
+_MEASURES = (*_TOLD_MEASURES, "missed_s", "first_score", "place_x", "place_y", "place_width", "place_height")
+_COUNTS = (*_TOLD_COUNTS, "hits", "hits_wanted", "noted", "missed_looks")
+_FLAGS = (*_TOLD_FLAGS, "is_undisturbed")
 _ROW = {name: row for names in (_MEASURES, _COUNTS, _FLAGS) for row, name in enumerate(names)}
 _BOX = slice(_ROW["left"], _ROW["bottom"] + 1)
 _PLACE = slice(_ROW["place_x"], _ROW["place_height"] + 1)
@@ -121,43 +123,38 @@ class Lives:
         self._flags = np.concatenate([self._flags, flags], axis=1)
         self._scores = np.concatenate([self._scores, ring])
 
-    def hit(self, rows: IntArray, boxes: FloatArray, scores: FloatArray, label_ids: IntArray, at_s: float) -> None:
-        """The objects at (M,) rows were found as (M, 4) xyxy boxes."""
-        self._vote(rows, scores, label_ids)
-        self._note_scores(rows, scores)
-        self._measures[_BOX, rows] = boxes.T
-        best = self.of("top_score")
-        best[rows] = np.maximum(best[rows], scores)
-        self.counts("hits")[rows] += 1
-        self.of("seen_s")[rows] = at_s
-        self.of("missed_s")[rows] = 0
-        self.counts("missed_looks")[rows] = 0
+    def hit(
+        self,
+        rows: IntArray,
+        found: Detections,
+        columns: IntArray,
+        places: FloatArray,
+        at_s: float,
+        stationary_s: float,
+    ) -> None:
+        """The objects at (M,) rows were found as the boxes at (M,) columns.
+
+        They are believed to be at (M, 4) cx, cy, width, height; who has not left his place for so long is stationary.
+        """
+        boxes, scores = found.boxes.take(columns, axis=0), found.scores.take(columns)
+        self._vote(rows, scores, found.label_ids.take(columns))
+        measures, counts = self._measures.take(rows, axis=1), self._counts.take(rows, axis=1)  # to change them at once
+        measures[_ROW["median_score"]] = self._median(rows, scores, counts)
+        measures[_BOX] = boxes.T
+        measures[_ROW["top_score"]] = np.maximum(measures[_ROW["top_score"]], scores)
+        measures[_ROW["seen_s"]], measures[_ROW["missed_s"]] = at_s, 0
+        counts[_ROW["hits"]] += 1
+        counts[_ROW["missed_looks"]] = 0
+        stood = self.flags("is_stationary").take(rows)
+        stands = _stand(measures, stood, places, at_s, stationary_s)
+        self._measures[:, rows], self._counts[:, rows] = measures, counts
+        self.flags("is_stationary")[rows] = stands
         self.flags("is_undisturbed")[rows] = True
 
     def miss(self, rows: IntArray, seconds: Doubles) -> None:
         """Those at (M,) rows were looked for and not found, which counts as (M,) seconds of each."""
         self.counts("missed_looks")[rows] += 1
         self.of("missed_s")[rows] += seconds
-
-    def stand(self, rows: IntArray, places: FloatArray, at_s: float, stationary_s: float) -> None:
-        """The objects at (M,) rows are believed to be at (M, 4) cx, cy, width, height: have they left their place?
-
-        What is seen of it within its place, or around it, has not: something stands before it, or no longer does.
-        """
-        stood = self._measures[_PLACE].take(rows, axis=1)
-        away = np.abs(places.T[:2] - stood[:2]) > LEFT_ITS_PLACE * np.maximum(stood[2:], 1)
-        left = (away[0] | away[1]).nonzero()[0]
-        if len(left):
-            boxes = self._measures[_BOX].take(rows[left], axis=1)
-            left = left[~_is_part(boxes, stood.take(left, axis=1))]
-            self._measures[_PLACE, rows[left]] = places.take(left, axis=0).T
-            self.of("still_since_s")[rows[left]] = at_s
-        stationary = self.flags("is_stationary")
-        stands = at_s - self.of("still_since_s")[rows] >= stationary_s
-        stopped = (stands & ~stationary[rows]).nonzero()[0]
-        if len(stopped):  # its place so far was where it was still slowing down
-            self._measures[_PLACE, rows[stopped]] = places[stopped].T
-        stationary[rows] = stands
 
     def keep(self, rows: IntArray) -> None:
         """Of all, keep these."""
@@ -182,38 +179,37 @@ class Lives:
     def records(self) -> tuple[Track, ...]:
         """What others see of each."""
         names = self.label_names
+        first_s, seen_s, still_since_s, median, top, *box = self._measures[: len(_TOLD_MEASURES)].tolist()
+        ids, label_ids = self._counts[: len(_TOLD_COUNTS)].tolist()
+        confirmed, stationary, established = self._flags[: len(_TOLD_FLAGS)].tolist()
+        labels = [names[label_id] for label_id in label_ids]
         told = zip(
-            self.counts("track_id").tolist(),
-            [names[label_id] for label_id in self.label_ids.tolist()],
-            zip(*self._measures[_BOX].tolist(), strict=True),
-            *(self.of(name).tolist() for name in ("median_score", "top_score", "first_s", "seen_s")),
-            self.flags("is_confirmed").tolist(),
-            self.flags("is_stationary").tolist(),
-            self.of("still_since_s").tolist(),
-            self.flags("is_established").tolist(),
-            strict=True,
-        )
+            ids, labels, zip(*box, strict=True), median, top, first_s, seen_s,
+            confirmed, stationary, still_since_s, established, strict=True,
+        )  # fmt: skip
         return tuple(map(_record, told))
 
-    def _note_scores(self, rows: IntArray, scores: FloatArray) -> None:
-        """Take in scores; looks that missed it in between count 0 now, for what is never found again just left."""
-        noted, missed = self.counts("noted"), self.counts("missed_looks")
-        again = rows[missed[rows] > 0]
-        if len(again):
+    def _median(self, rows: IntArray, scores: FloatArray, counts: IntArray) -> Doubles:
+        """Take in scores of objects at (M,) rows, whose counts these are, a column each: the median of each.
+
+        Looks that missed it in between count 0 now, for what is never found again just left.
+        """
+        noted, missed = counts[_ROW["noted"]], counts[_ROW["missed_looks"]]
+        if np.count_nonzero(missed):
+            again = missed.nonzero()[0]
             zeros = np.minimum(missed[again], SCORES)
-            for row, first, count in zip(again.tolist(), noted[again].tolist(), zeros.tolist(), strict=True):
+            for row, first, count in zip(rows[again].tolist(), noted[again].tolist(), zeros.tolist(), strict=True):
                 for look in range(first, first + count):
                     self._scores[row, look % SCORES] = 0
             noted[again] += zeros
-        looks = noted[rows]
-        self._scores[rows, looks % SCORES] = scores
-        noted[rows] = looks + 1
-        known = np.minimum(looks + 1, SCORES)
+        self._scores[rows, noted % SCORES] = scores
+        noted += 1
+        known = np.minimum(noted, SCORES)
         ordered = self._scores.take(rows, axis=0)
         ordered.sort(axis=1)
         each = np.arange(len(rows))
         lower, upper = ordered[each, (known - 1) // 2], ordered[each, known // 2]
-        self.of("median_score")[rows] = np.add(lower, upper, dtype=np.float64) / 2
+        return np.add(lower, upper, dtype=np.float64) / 2
 
     def _vote(self, rows: IntArray, scores: FloatArray, label_ids: IntArray) -> None:
         """What a box was taken for counts as much as its score says; the object is what clearly most speaks for."""
@@ -242,6 +238,28 @@ class Lives:
         scores = self._scores[row]
         found = scores[(scores > 0) & (scores < np.inf)]
         return float(np.sum(found)) / max(len(found), 1)
+
+
+def _stand(measures: Doubles, stood: BoolArray, places: FloatArray, at_s: float, stationary_s: float) -> BoolArray:
+    """Have those with these measures, which are believed to be at (M, 4) cx, cy, width, height, left their place?
+
+    What is seen of it within its place, or around it, has not: something stands before it, or no longer does.
+
+    Returns:
+        (M,) which are stationary; `stood` says which were.
+    """
+    place, since_s = measures[_PLACE], measures[_ROW["still_since_s"]]
+    away = np.abs(places.T[:2] - place[:2]) > LEFT_ITS_PLACE * np.maximum(place[2:], 1)
+    left = (away[0] | away[1]).nonzero()[0]
+    if len(left):
+        left = left[~_is_part(measures[_BOX].take(left, axis=1), place.take(left, axis=1))]
+        place[:, left] = places.T.take(left, axis=1)
+        since_s[left] = at_s
+    stands: BoolArray = at_s - since_s >= stationary_s
+    stopped = (stands & ~stood).nonzero()[0]
+    if len(stopped):  # its place so far was where it was still slowing down
+        place[:, stopped] = places.T.take(stopped, axis=1)
+    return stands
 
 
 def _is_part(boxes: Doubles, places: Doubles) -> BoolArray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_agent import geometry
 from edge_agent.records import IntArray
-from edge_agent.stages.track.view import View, clear_of, within_reach
+from edge_agent.stages.track.view import View, within_reach
 
 _TOUCHING = 0.2
 """Part of a box that another covers, from which the two may be taken for one another."""
@@ -29,11 +30,10 @@ boxes."""
 
 
 class Contacts:
-    """Remembers which objects touched, and when; forgotten with either of them."""
+    """Remembers which objects touched, and when; forgotten with either of them, and when it matters no more."""
 
     def __init__(self) -> None:
-        self._ids: IntArray = np.zeros(0, np.int64)
-        self._touched_s: NDArray[np.float64] = np.zeros((0, 0))  # (N, N) when two last touched
+        self._touched_s: dict[tuple[int, int], float] = {}  # by ids: when the one, which was there, touched the other
 
     def put_right(self, view: View, rows: IntArray, columns: IntArray) -> Exchange:
         """Exchange whom boxes alone have taken for each other.
@@ -43,39 +43,45 @@ class Contacts:
             rows: (K,) of objects that are taken for
             columns: (K,) boxes.
         """
-        if len(view.lives) <= 1:
-            return np.arange(len(view.lives)), rows, columns
-        self._note_touches(view, rows, columns)
-        order, rows, columns = self._part(view, rows, columns)
-        again, rows, columns = self._come_out(view, rows, columns)
-        return order[again], rows, columns
+        order = np.arange(len(view.lives))
+        if len(order) <= 1:
+            return order, rows, columns
+        row_of = {track_id: row for row, track_id in enumerate(view.lives.counts("track_id").tolist())}
+        self._note_touches(view, row_of, rows, columns)
+        if self._touched_s:
+            order, rows, columns = self._part(view, row_of, rows, columns)
+            again, rows, columns = self._come_out(view, row_of, rows, columns)
+            order = order[again]
+        return order, rows, columns
 
-    def _part(self, view: View, rows: IntArray, columns: IntArray) -> Exchange:
+    def _part(self, view: View, row_of: Mapping[int, int], rows: IntArray, columns: IntArray) -> Exchange:
         """Of two who touched and are both seen well again, each is the other where each box looks like that."""
-        lives, found = view.lives, view.found
-        order = np.arange(len(lives))
-        touched_s = self._touched_s
-        apart = (touched_s >= view.at_s - _PARTED_S) & (touched_s < view.at_s)
-        if not np.count_nonzero(apart):
+        order, labels = np.arange(len(view.lives)), view.lives.label_ids
+        box_of = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+        parted = [
+            (row_of[one], row_of[other], one, other)
+            for (one, other), touched_s in self._touched_s.items()
+            if one < other and touched_s < view.at_s and row_of[one] in box_of and row_of[other] in box_of
+        ]
+        if not parted:
             return order, rows, columns
-        box_of = np.full(len(lives), -1)
-        box_of[rows] = columns
-        clear = np.zeros(len(lives), np.bool_)
-        clear[rows] = found.strong[columns] & clear_of(found.boxes[columns], found.boxes[found.strong])
-        apart &= clear[:, None] & clear
-        if not np.count_nonzero(apart):
-            return order, rows, columns
-        apart &= lives.label_ids[:, None] == lives.label_ids
-        for one, other in zip(*(each.tolist() for each in np.nonzero(np.triu(apart, 1))), strict=True):
-            pair, boxes = [one, other], box_of[[one, other]]
+        clear = view.clear.tolist()
+        apart = [
+            pair for pair in sorted(parted)
+            if clear[box_of[pair[0]]] and clear[box_of[pair[1]]] and labels[pair[0]] == labels[pair[1]]
+        ]  # fmt: skip
+        for one, other, one_id, other_id in apart:
+            pair, boxes = [one, other], [box_of[one], box_of[other]]
             straight, crossed = view.differences[pair, boxes], view.differences[pair, boxes[::-1]]
             if np.max(crossed) + _EXCHANGED < np.min(straight):
-                order[pair], box_of[pair] = order[pair[::-1]], boxes[::-1]
+                order[pair] = order[pair[::-1]]
+                box_of[other], box_of[one] = boxes
             if not np.any(np.isnan(straight + crossed)):
-                touched_s[one, other] = touched_s[other, one] = -np.inf
-        return order, rows, box_of[rows]
+                del self._touched_s[one_id, other_id]
+                self._touched_s.pop((other_id, one_id), None)
+        return order, rows, np.array([box_of[row] for row in rows.tolist()], np.int64)
 
-    def _come_out(self, view: View, rows: IntArray, columns: IntArray) -> Exchange:
+    def _come_out(self, view: View, row_of: Mapping[int, int], rows: IntArray, columns: IntArray) -> Exchange:
         """Who looks like a box that nobody claims is that, and his own is whose it looks like, lost behind him."""
         lives, found = view.lives, view.found
         order = np.arange(len(lives))
@@ -83,12 +89,15 @@ class Contacts:
         lost[rows] = False
         free = found.strong.copy()
         free[columns] = False
-        before = (
-            (self._touched_s[rows] >= view.at_s - _PARTED_S) & lost & (lives.label_ids[rows, None] == lives.label_ids)
-        )
-        if not (np.count_nonzero(before) and np.count_nonzero(free)):
+        if not (np.count_nonzero(lost) and np.count_nonzero(free)):
             return order, rows, columns
-        clear = found.strong & clear_of(found.boxes, found.boxes[found.strong])
+        touched = np.zeros((len(lives), len(lives)), np.bool_)
+        for one_id, other_id in self._touched_s:
+            touched[row_of[one_id], row_of[other_id]] = True
+        before = touched[rows] & lost & (lives.label_ids[rows, None] == lives.label_ids)
+        if not np.count_nonzero(before):
+            return order, rows, columns
+        clear = view.clear
         unclaimed = np.flatnonzero(free & clear)
         may_be = within_reach(view, rows, unclaimed) & np.any(before, axis=1)[:, None] & clear[columns, None]
         box_of = dict(zip(rows.tolist(), columns.tolist(), strict=True))
@@ -103,22 +112,24 @@ class Contacts:
                     box_of[one], box_of[other] = box, his
         return order, np.array(list(box_of), np.int64), np.array(list(box_of.values()), np.int64)
 
-    def _note_touches(self, view: View, rows: IntArray, columns: IntArray) -> None:
-        """Note who touches whom now."""
-        lives = view.lives
-        ids = lives.counts("track_id")
-        if not np.array_equal(ids, self._ids):
-            _both, old, new = np.intersect1d(self._ids, ids, assume_unique=True, return_indices=True)
-            touched_s = np.full((len(ids), len(ids)), -np.inf)
-            touched_s[np.ix_(new, new)] = self._touched_s[np.ix_(old, old)]
-            self._ids, self._touched_s = ids.copy(), touched_s
+    def _note_touches(self, view: View, row_of: Mapping[int, int], rows: IntArray, columns: IntArray) -> None:
+        """Note who touches whom now, and forget what was long ago."""
+        lives, ids = view.lives, list(row_of)
+        self._touched_s = {
+            (one, other): touched_s
+            for (one, other), touched_s in self._touched_s.items()
+            if touched_s >= view.at_s - _PARTED_S and one in row_of and other in row_of
+        }
         boxes = view.near.copy()
-        boxes[rows] = view.found.boxes[columns]
+        boxes[rows] = view.found.boxes.take(columns, axis=0)
+        cells = (geometry.covered(boxes, boxes) >= _TOUCHING).ravel().nonzero()[0]
         is_found = np.zeros(len(lives), np.bool_)
         is_found[rows] = True
-        there = is_found | (view.at_s - lives.of("seen_s") < _HIDDEN_S)
-        covered = geometry.covered(boxes, boxes)
-        over = (covered >= _TOUCHING) & there & (is_found | is_found[:, None])
-        touching = (over | over.T) & there[:, None]
-        np.fill_diagonal(touching, val=False)
-        self._touched_s[touching] = view.at_s
+        there = (is_found | (view.at_s - lives.of("seen_s") < _HIDDEN_S)).tolist()
+        seen = is_found.tolist()
+        for cell in cells.tolist():  # few but those of each with itself
+            one, other = divmod(cell, len(lives))
+            if one != other and there[other] and (seen[one] or seen[other]):
+                self._touched_s[ids[other], ids[one]] = view.at_s
+                if there[one]:
+                    self._touched_s[ids[one], ids[other]] = view.at_s

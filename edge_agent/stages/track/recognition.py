@@ -74,6 +74,8 @@ def find_again(view: View, rows: IntArray, columns: IntArray) -> tuple[IntArray,
         (L,) rows and (L,) boxes more.
     """
     lives, found = view.lives, view.found
+    if len(rows) == len(lives):
+        return _NONE, _NONE
     lost = lives.flags("is_established") & ~lives.flags("is_stationary")
     lost[rows] = False
     free = found.strong.copy()
@@ -89,8 +91,9 @@ def find_again(view: View, rows: IntArray, columns: IntArray) -> tuple[IntArray,
     may_be &= unlike <= _RIVAL * _least_of_others(unlike)
     may_be &= ~_has_twin(view.known, out_of_sight)[:, None]
     which, what = np.nonzero(may_be)
-    which, what = assign.best_first(which, what, 1 - unlike[which, what])
-    return out_of_sight[which], unclaimed[what]
+    wishes = zip((1 - unlike[which, what]).tolist(), which.tolist(), what.tolist(), strict=True)
+    chosen = assign.best_first(list(wishes), {})
+    return out_of_sight[list(chosen)], unclaimed[list(chosen.values())]
 
 
 _NONE: IntArray = np.zeros(0, np.int64)

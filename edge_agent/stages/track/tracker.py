@@ -163,6 +163,9 @@ class Tracker:
             self._find(found, at_s, since_last_look_s, frame if self._settings.appearance else None)
         elif len(found):
             self._begin(found, kalman.to_cxcywh(found.boxes), np.zeros(0, np.int64), at_s)
+        if not len(self._lives):
+            self._live = ()
+            return Tracks(live=(), held=held)
         if not held:
             self._confirm(at_s)
         self._live, ended = self._part()
@@ -195,16 +198,14 @@ class Tracker:
             expected = expected.shifted(turned)
             self._motions = self._motions.shifted(turned)
             lives.shift(turned)
-            near += np.tile(turned, 2)
+            near += np.array([*turned, *turned])
             rows, columns = self._match(near, expected, found, view)
         if view is not None:
             rows, columns, expected = self._recognise(view, expected, rows, columns)
         if len(rows):
-            boxes, scores = found.boxes.take(columns, axis=0), found.scores[columns]
-            corrected = kalman.correct(expected[rows], places.take(columns, axis=0), scores)
+            corrected = kalman.correct(expected[rows], places.take(columns, axis=0), found.scores.take(columns))
             self._motions = self._motions.replaced(rows, corrected)
-            lives.hit(rows, boxes, scores, found.label_ids[columns], at_s)
-            lives.stand(rows, corrected.place, at_s, self._settings.stationary_s)
+            lives.hit(rows, found, columns, corrected.place, at_s, self._settings.stationary_s)
         if len(rows) < len(lives):
             missed = _others(rows, len(lives))
             stationary_s = min(since_last_look_s, LONGEST_STATIONARY_MISS_S)
@@ -243,11 +244,14 @@ class Tracker:
 
         None when it has not. Only objects that were seen a moment ago tell, and whose speed is known.
         """
-        lives = self._lives
-        steady = (lives.of("missed_s")[rows] == 0) & (lives.counts("hits")[rows] > 1) & strong[columns]
-        if np.count_nonzero(steady) < LEAST_PAIRS:
+        if len(rows) < LEAST_PAIRS:
             return None
-        believed, seen = expected[rows[steady]], places.take(columns[steady], axis=0)
+        lives = self._lives
+        steady = (lives.of("missed_s").take(rows) == 0) & (lives.counts("hits").take(rows) > 1) & strong.take(columns)
+        steady = steady.nonzero()[0]
+        if len(steady) < LEAST_PAIRS:
+            return None
+        believed, seen = expected[rows.take(steady)], places.take(columns.take(steady), axis=0)
         noise = np.square((kalman.MEASUREMENT_STD + _PARALLAX_STD) * kalman.size(seen))[:, None]
         surprises = seen[:, :2] - believed.place[:, :2]
         by = self._camera.estimate(surprises, believed.place_variance[:, :2] + noise, dt_s)
@@ -265,19 +269,24 @@ class Tracker:
     ) -> tuple[IntArray, IntArray, kalman.Motions]:
         """Put right by looks what boxes have made of it, and learn what is seen well."""
         order, rows, columns = self._recognition.put_right(view, rows, columns)
-        if np.any(order != np.arange(len(order))):
+        moved = order != np.arange(len(order))
+        if np.count_nonzero(moved):
             self._motions, expected = self._motions[order], expected[order]
             self._lives.change_places(order)
-            moved = self._lives.counts("track_id")[order != np.arange(len(order))]
-            self._exchanged = frozenset(moved.tolist())
+            self._exchanged = frozenset(self._lives.counts("track_id")[moved].tolist())
         self._recognition.learn(view, rows, columns)
         more_rows, more_columns = find_again(view, rows, columns)
-        return np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns]), expected
+        if len(more_rows):
+            rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
+        return rows, columns, expected
 
     def _begin(self, found: Detections, places: FloatArray, claimed: IntArray, at_s: float) -> None:
         """Begin objects with boxes that nobody claims, one where a thing is found under two names."""
-        columns = _others(claimed, len(found))
-        columns = kin.singles(found, columns[found.strong[columns]], claimed)
+        unclaimed = found.strong.copy()
+        unclaimed[claimed] = False
+        if not np.count_nonzero(unclaimed):
+            return
+        columns = kin.singles(found, unclaimed.nonzero()[0], claimed)
         if not len(columns):
             return
         boxes, places = found.boxes.take(columns, axis=0), places.take(columns, axis=0)

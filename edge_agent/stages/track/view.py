@@ -61,6 +61,11 @@ class View:
         """(N, M) how little each object looks like each box, not a number where nobody knows."""
         return appearance.differences(self.known, self.seen)
 
+    @cached_property
+    def clear(self) -> BoolArray:
+        """(M,) which boxes are sure, and not covered by other sure ones."""
+        return self.found.strong & clear_of(self.found.boxes, self.found.boxes[self.found.strong])
+
 
 def within_reach(view: View, rows: IntArray, columns: IntArray) -> BoolArray:
     """Of objects at (L,) rows, which may be the boxes at (U,) columns by where, how high and what they are, (L, U)."""
@@ -85,4 +90,4 @@ def _distances(places: FloatArray, others: FloatArray) -> FloatArray:
 def clear_of(boxes: FloatArray, others: FloatArray) -> BoolArray:
     """Of (K, 4) boxes, which are not covered by others, of which each is one itself."""
     covered = geometry.covered(boxes, others)
-    return np.asarray(np.count_nonzero(covered > _CLEAR, axis=1) <= 1, np.bool_)
+    return np.asarray(np.add.reduce(covered > _CLEAR, axis=1, dtype=np.int64) <= 1, np.bool_)
