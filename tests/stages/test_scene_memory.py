@@ -181,6 +181,33 @@ def test_where_it_is_not_known_what_moves_it_is_waited_for_as_long_as_it_had_sto
     assert [at for at, tracks in enumerate(history) if tracks.ended] == [98]  # 19.8 s after 19.8 s
 
 
+def test_frames_between_two_comparisons_of_the_gate_disturb_nothing() -> None:
+    """A camera gives fifteen frames a second, of which the gate compares five and the detector looks at five."""
+    tracker = Tracker(SETTINGS)
+    unwatched = Motion(moving=False, changed=False, look=None, regions=None, scene_changed=False)
+    history = []
+    for frame in range(15 * 209):
+        at_s = frame / 15
+        if frame % 3:
+            history.append(tracker.update(None, at_s, unwatched))
+        else:
+            found = parked() if at_s < 10 else nothing()
+            history.append(tracker.update(joined([detections_of(), *found]), at_s, quiet()))
+    assert ended(history) == []  # 200 s, though it had stood for 10
+    assert ended(watch(tracker, nothing, from_s=209, to_s=211)) == [1]
+
+
+def test_where_the_gate_has_compared_nothing_for_a_second_something_may_have_moved() -> None:
+    tracker = Tracker(SETTINGS)
+    watch(tracker, parked, from_s=0, to_s=20)
+    watch(tracker, nothing, from_s=20, to_s=21.4, moves=lambda _: None)
+    assert ended(watch(tracker, nothing, from_s=21.4, to_s=60)) == [1]
+    tracker = Tracker(SETTINGS)
+    watch(tracker, parked, from_s=0, to_s=20)
+    watch(tracker, nothing, from_s=20, to_s=20.8, moves=lambda _: None)
+    assert ended(watch(tracker, nothing, from_s=20.8, to_s=60)) == []
+
+
 def test_looks_far_apart_count_for_ten_seconds_at_most() -> None:
     tracker = Tracker(SETTINGS)
     watch(tracker, parked, from_s=0, to_s=10)

@@ -85,6 +85,10 @@ LONGEST_STATIONARY_MISS_S = 10.0
 _DISTURBED = 0.1
 """Part of an object's box in which something must move to have disturbed it."""
 
+_UNWATCHED_S = 1.0
+"""For so long nobody need say where something moves: frames between two of the gate's comparisons tell nothing, and
+what comes to an object or leaves it is still on its way at the next."""
+
 _COVERED = 0.85
 """Part of a box that another of its label covers, from which it may be a part of the same thing."""
 
@@ -130,6 +134,7 @@ class Tracker:
         self._recognition = Recognition()
         self._next_id = 1
         self._looked_s: float | None = None
+        self._watched_s = -np.inf  # when it was last known where something moves
         self._held_until_s = -np.inf
         self._scene = Scene(held=False, changes=0)
         self._live: tuple[Track, ...] = ()  # what was last reported
@@ -146,7 +151,7 @@ class Tracker:
             motion: what moves in the frame; None when that is not known.
             frame: the picture; None where there is none, and boxes must do.
         """
-        self._disturb(motion)
+        self._disturb(motion, at_s)
         if self._looked_s is not None and motion is not None and motion.scene_changed:
             self._held_until_s = at_s + self._settings.scene_hold_s
             self._recognition = Recognition()  # in another light everybody looks otherwise
@@ -307,15 +312,19 @@ class Tracker:
             least_median=self._least_median, least_top=self._least_top,
         )  # fmt: skip
 
-    def _disturb(self, motion: Motion | None) -> None:
+    def _disturb(self, motion: Motion | None, at_s: float) -> None:
         """Note of what is stationary whether something moves where it stands, or may do so."""
+        regions = None if motion is None else motion.regions
+        unwatched_s = at_s - self._watched_s
+        if regions is not None:
+            self._watched_s = at_s
         lives = self._lives
         if not len(lives) or not np.count_nonzero(lives.flags("is_stationary")):
             return
-        if motion is None or motion.regions is None:
-            lives.flags("is_undisturbed")[:] = False
-        elif len(motion.regions) and not motion.scene_changed:
-            touched = geometry.covered(lives.boxes(), motion.regions).max(axis=1) >= _DISTURBED
+        if regions is None:
+            lives.flags("is_undisturbed")[:] &= unwatched_s <= _UNWATCHED_S
+        elif len(regions) and motion is not None and not motion.scene_changed:
+            touched = geometry.covered(lives.boxes(), regions).max(axis=1) >= _DISTURBED
             lives.flags("is_undisturbed")[touched] = False
 
     def _part(self) -> tuple[tuple[Track, ...], tuple[Track, ...]]:
