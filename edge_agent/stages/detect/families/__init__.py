@@ -9,17 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_agent.stages.detect.families import (
+    deepstream,
     detr,
+    detr_rows,
     in_graph,
+    mmdeploy,
     nanodet,
     nanodet_plus,
+    paddle,
+    selected,
     ssd,
     tensorflow,
     torchvision,
     yolo_end_to_end,
     yolo_nas,
+    yolov4,
     yolov5,
     yolov5_maps,
+    yolov6,
     yolov8,
     yolox,
 )
@@ -29,16 +36,23 @@ _MODULES: tuple[Recognise, ...] = (
     nanodet.recognise,
     nanodet_plus.recognise,
     yolox.recognise,
+    yolov4.recognise,
     yolov5.recognise,
     yolov5_maps.recognise,
+    yolov6.recognise,
     yolov8.recognise,
     yolo_end_to_end.recognise,
     yolo_nas.recognise,
     ssd.recognise,
     tensorflow.recognise,
     detr.recognise,
+    detr_rows.recognise,
     torchvision.recognise,
     in_graph.recognise,
+    selected.recognise,
+    mmdeploy.recognise,
+    paddle.recognise,
+    deepstream.recognise,
 )
 
 FAMILIES = (
@@ -46,21 +60,30 @@ FAMILIES = (
     nanodet_plus.FAMILY,
     yolox.FAMILY,
     yolox.DECODED,
+    yolov4.FAMILY,
     yolov5.FAMILY,
     yolov5_maps.FAMILY,
     yolov5_maps.YOLOV7,
+    yolov6.FAMILY,
     yolov8.FAMILY,
     yolo_end_to_end.FAMILY,
     yolo_nas.FAMILY,
+    yolo_nas.DAMO,
     ssd.FAMILY,
     tensorflow.FAMILY,
     tensorflow.LITE,
     detr.FAMILY,
     detr.DEPLOYED,
+    detr_rows.FAMILY,
     torchvision.FAMILY,
     in_graph.FAMILY,
     in_graph.FLAT,
     in_graph.FLAT_NAS,
+    selected.FAMILY,
+    mmdeploy.FAMILY,
+    paddle.FAMILY,
+    paddle.RAW,
+    deepstream.FAMILY,
 )
 """What `model.family` may say."""
 
@@ -84,6 +107,8 @@ def recognise(answer: Answer, family: str | None = None) -> Head:
             others = ", ".join(dict.fromkeys(head.family for head in readings)) or "none that is known"
             raise ValueError(f"model.family is {family}, and its answer {_found(answer)} is not; it could be {others}")
         readings = mine
+    else:
+        readings = [head for head in readings if not head.is_unusual]
     if not readings:
         raise ValueError(f"{_why_none(answer)}; its answer is {_found(answer)}")
     readings = _with_as_many_classes(readings, answer.classes)
@@ -100,8 +125,8 @@ def _with_as_many_classes(readings: Sequence[Head], classes: int | None) -> list
 
     All of them when none has: what is wrong then is said by whoever reads the labels.
     """
-    for count in _COCO if classes is None else (classes,):
-        fitting = [head for head in readings if head.classes in {None, count}]
+    for counts in _COCO if classes is None else ({classes},):
+        fitting = [head for head in readings if head.classes is None or head.classes in counts]
         if fitting:
             return fitting
     return list(readings)
@@ -110,10 +135,13 @@ def _with_as_many_classes(readings: Sequence[Head], classes: int | None) -> list
 def _why_none(answer: Answer) -> str:
     """What else it may be."""
     shapes = answer.shapes
-    if len(shapes) == 1 and len(shapes[0]) <= _MATRIX and shapes[0][-1:] > (_A_BOX,):
+    if len(shapes) == 1 and shapes[0][:-1] in {(), (1,)} and shapes[0][-1:] > (_A_BOX,):
         return "it looks like a classifier, which says what is in a picture and not where"
-    if any(len(shape) == _MAPS and min(shape[-2:]) > _A_BOX for shape in shapes):
-        return "it looks like one that gives maps of the picture, as for segments or depth, and no boxes"
+    maps = [shape for shape in shapes if len(shape) == _MAPS and min(shape[-2:]) > _A_BOX]
+    if len({shape[-2:] for shape in maps}) > 1:
+        return "it looks like maps of a detector from which no boxes are made yet; export it with its boxes decoded"
+    if maps:
+        return "it looks like one that gives maps of the picture, as for segments or depth, and boxes alone can be used"
     return f"its head is none of {', '.join(FAMILIES)}"
 
 
@@ -121,7 +149,6 @@ def _found(answer: Answer) -> str:
     return "; ".join(f"{name} {shape}" for name, shape in zip(answer.names, answer.shapes, strict=True)) or "nothing"
 
 
-_COCO = (80, 90, 91, 81)  # the labels that are used, all numbers, both after a background; what is most usual first
-_MATRIX = 2  # dimensions
-_MAPS = 4
+_COCO = ({80}, {81, 90, 91})  # the labels that are used; these after a background, and all numbers, which are rarer
+_MAPS = 4  # dimensions
 _A_BOX = 7  # numbers, at most, with its label and score
