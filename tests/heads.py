@@ -316,6 +316,48 @@ def paddle(*, counted: bool) -> Tensors:
     )
 
 
+def yolov8_maps(*, halves: int, logits: bool) -> Tensors:
+    """At stride 8 the cell in row 1 and column 2 of 4 x 8, with its centre at (20, 12), and each side in bin 1: 8."""
+    found = {}
+    for stride in (8, 16, 32):
+        rows, columns = SIZE[1] // stride, SIZE[0] // stride
+        sides = zeros(1, 64, rows, columns)
+        classes = np.full((1, CLASSES, rows, columns), -9 if logits else 1e-3, np.float32)
+        if stride == 8:
+            sides.reshape(4, 16, rows, columns)[:, 1, 1, 2] = 100
+            classes[0, 1, 1, 2] = np.log(9) if logits else 0.9
+        total = np.clip(classes.sum(axis=1, keepdims=True), 0, 1)
+        split = {f"reg{stride}": sides, f"cls{stride}": classes, f"sum{stride}": total}
+        joined = {f"logits{stride}": np.concatenate([sides, classes], axis=1)}
+        found |= joined if halves == 1 else dict(list(split.items())[:halves])
+    return found
+
+
+YOLOV8_MAPS_BOX = (12, 4, 28, 20)
+
+
+def picodet() -> Tensors:
+    """As NanoDet's, with a fourth stride of one cell."""
+    cells = ((8, 32), (16, 8), (32, 2), (64, 1))
+    outputs = {f"transpose_{stride}": zeros(1, count, CLASSES) for stride, count in cells}
+    outputs |= {f"reshape_{stride}": zeros(1, count, 32) for stride, count in cells}
+    outputs["transpose_8"][0, 10, 1] = 0.7
+    outputs["reshape_8"].reshape(1, 32, 4, 8)[0, 10, :, 1] = 100  # each side all in bin 1: one stride
+    return outputs
+
+
+def detection_output() -> Tensors:
+    rows = np.full((1, 1, 3, 7), -1, np.float32)
+    rows[0, 0, 0] = 0, 1, 0.9, 0.25, 0.0625, 0.375, 0.5625  # of 64 x 32: 16, 2, 24, 18
+    return {"detection_out": rows}
+
+
+def efficientdet() -> Tensors:
+    rows = zeros(1, 3, 7)
+    rows[0, 0] = 0, 2, 16, 18, 24, 0.9, 2  # top, left, bottom, right; classes from 1
+    return {"detections:0": rows}
+
+
 def paddle_raw(cells: int) -> Tensors:
     boxes, scores = zeros(1, cells, 4), zeros(1, CLASSES, cells)
     boxes[0, 7] = 16, 2, 24, 18
@@ -464,6 +506,31 @@ KINDS: dict[str, Kind] = {
     ),
     "PicoDet, all boxes": _kind(
         "paddle-raw", lambda: paddle_raw(CELLS + 1), AT_CENTRE, 0.9, resize="stretch", **IMAGENET
+    ),
+    "PicoDet, maps": _kind("picodet", picodet, (12, 4, 28, 20), 0.7, resize="stretch", **IMAGENET),
+    "Caffe's last layer": _kind(
+        "detection-output", detection_output, AT_CENTRE, 0.9, classes=None, colour="bgr", **HALF
+    ),
+    "EfficientDet": _kind("efficientdet", efficientdet, AT_CENTRE, 0.9, classes=None, layout="nhwc", **BYTES),
+    "YOLOv8, raw maps": _kind("yolov8-maps", lambda: yolov8_maps(halves=1, logits=True), YOLOV8_MAPS_BOX, 0.9),
+    "YOLOv8, raw maps in two": _kind("yolov8-maps", lambda: yolov8_maps(halves=2, logits=False), YOLOV8_MAPS_BOX, 0.9),
+    "YOLOv8, raw maps and their sums": _kind(
+        "yolov8-maps", lambda: yolov8_maps(halves=3, logits=False), YOLOV8_MAPS_BOX, 0.9
+    ),
+    "YOLOv8 with its maps beside": _kind(
+        "yolov8",
+        lambda: yolov8_maps(halves=1, logits=True) | without_objectness(P3, turned=False),
+        AT_CENTRE,
+        0.9,
+    ),
+    "YOLOv5 with its maps beside": _kind(
+        "yolov5", lambda: maps(logits=True, by_box=False) | with_objectness(P3, 3), AT_CENTRE, 0.72
+    ),
+    "torchvision with masks": _kind(
+        "torchvision", lambda: {"masks": zeros(2, 1, 32, 64)} | torchvision(), AT_CENTRE, 0.9, classes=None
+    ),
+    "YOLOv7, a list with a dimension more": _kind(
+        "nms-flat-yolov7", lambda: {"output": flat(score_first=False)["output"][None]}, AT_CENTRE, 0.9, classes=None
     ),
     "DeepStream": _kind("deepstream", deepstream, AT_CENTRE, 0.9, classes=None),
     "DeepStream, in three": _kind("deepstream", deepstream_in_three, AT_CENTRE, 0.9, classes=None),

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 
 from edge_agent.stages.detect.families import (
     deepstream,
+    detection_output,
     detr,
     detr_rows,
+    efficientdet,
     in_graph,
     mmdeploy,
     nanodet,
     nanodet_plus,
     paddle,
+    picodet,
     selected,
     ssd,
     tensorflow,
@@ -28,6 +31,7 @@ from edge_agent.stages.detect.families import (
     yolov5_maps,
     yolov6,
     yolov8,
+    yolov8_maps,
     yolox,
 )
 from edge_agent.stages.detect.head import Answer, Head, Recognise
@@ -41,9 +45,12 @@ _MODULES: tuple[Recognise, ...] = (
     yolov5_maps.recognise,
     yolov6.recognise,
     yolov8.recognise,
+    yolov8_maps.recognise,
     yolo_end_to_end.recognise,
     yolo_nas.recognise,
     ssd.recognise,
+    detection_output.recognise,
+    efficientdet.recognise,
     tensorflow.recognise,
     detr.recognise,
     detr_rows.recognise,
@@ -52,6 +59,7 @@ _MODULES: tuple[Recognise, ...] = (
     selected.recognise,
     mmdeploy.recognise,
     paddle.recognise,
+    picodet.recognise,
     deepstream.recognise,
 )
 
@@ -66,10 +74,13 @@ FAMILIES = (
     yolov5_maps.YOLOV7,
     yolov6.FAMILY,
     yolov8.FAMILY,
+    yolov8_maps.FAMILY,
     yolo_end_to_end.FAMILY,
     yolo_nas.FAMILY,
     yolo_nas.DAMO,
     ssd.FAMILY,
+    detection_output.FAMILY,
+    efficientdet.FAMILY,
     tensorflow.FAMILY,
     tensorflow.LITE,
     detr.FAMILY,
@@ -83,6 +94,7 @@ FAMILIES = (
     mmdeploy.FAMILY,
     paddle.FAMILY,
     paddle.RAW,
+    picodet.FAMILY,
     deepstream.FAMILY,
 )
 """What `model.family` may say."""
@@ -137,10 +149,10 @@ def _why_none(answer: Answer) -> str:
     shapes = answer.shapes
     if len(shapes) == 1 and shapes[0][:-1] in {(), (1,)} and shapes[0][-1:] > (_A_BOX,):
         return "it looks like a classifier, which says what is in a picture and not where"
-    maps = [shape for shape in shapes if len(shape) == _MAPS and min(shape[-2:]) > _A_BOX]
-    if len({shape[-2:] for shape in maps}) > 1:
+    maps = [shape[-2:] for shape in shapes if len(shape) == _MAPS and min(shape[-2:]) > 1]
+    if len(set(maps)) > 1:
         return "it looks like maps of a detector from which no boxes are made yet; export it with its boxes decoded"
-    if maps:
+    if any(min(sides) > _A_BOX for sides in maps):
         return "it looks like one that gives maps of the picture, as for segments or depth, and boxes alone can be used"
     return f"its head is none of {', '.join(FAMILIES)}"
 

@@ -12,14 +12,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.families.in_graph import are_things
+from edge_agent.stages.detect.families.in_graph import are_cells, are_things
 from edge_agent.stages.detect.head import (
     STRETCHED_RGB,
     Answer,
     Candidates,
     ClassColumns,
     Head,
-    cells_of,
     corners,
     picked,
     reaching,
@@ -31,7 +30,6 @@ FAMILY = "detr-rows"
 
 _MOST_QUERIES = 1000
 _BOX = 4
-_GRIDS = ((8, 16, 32), (8, 16, 32, 64))  # who has as many rows as these have cells is of another family
 
 
 def recognise(answer: Answer) -> Iterator[Head]:
@@ -39,7 +37,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
     if len(answer.shapes) != 1 or len(answer.shapes[0]) != 3:  # noqa: PLR2004
         return
     _batch, rows, columns = answer.shapes[0]
-    if columns <= _BOX or rows > _MOST_QUERIES or rows in {cells_of(answer.size, strides) for strides in _GRIDS}:
+    if columns <= _BOX or rows > _MOST_QUERIES or are_cells(rows, answer.size):
         return
     numbers = answer.outputs[0][0]
     scores = numbers[:, _BOX:]

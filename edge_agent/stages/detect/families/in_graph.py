@@ -25,6 +25,7 @@ from edge_agent.stages.detect.head import (
     Decode,
     Head,
     Look,
+    cells_of,
     chosen,
     seen_as,
 )
@@ -34,13 +35,14 @@ FAMILY = "nms-in-graph"
 FLAT = "nms-flat-yolov7"
 FLAT_NAS = "nms-flat-yolo-nas"
 
+_GRIDS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 _COLUMNS = 7  # picture, left, top, right, bottom, and a score and a class in one order or the other
 
 
 def recognise(answer: Answer) -> Iterator[Head]:
-    """Boxes (1, N, 4), scores (1, N) and classes (1, N), with a count or without; or one list (N, 7)."""
+    """Boxes (1, N, 4), scores (1, N) and classes (1, N), with a count or without; or one list (N, 7) or (1, N, 7)."""
     shapes = answer.shapes
-    if len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] == _COLUMNS:  # noqa: PLR2004
+    if len(shapes) == 1 and len(shapes[0]) in {2, 3} and shapes[0][-1] == _COLUMNS:
         yield from _flat(answer)
         return
     boxes = [index for index, shape in enumerate(shapes) if len(shape) == 3 and shape[2] == 4]  # noqa: PLR2004
@@ -73,6 +75,11 @@ def _are_classes(answer: Answer, index: int) -> bool:
     return answer.outputs[index].dtype.kind in "iu" or "class" in name or "label" in name
 
 
+def are_cells(rows: int, size: tuple[int, int]) -> bool:
+    """Whether so many rows are the cells of a picture of that width and height, and no list of things."""
+    return rows in {cells_of(size, strides) for strides in _GRIDS}
+
+
 def are_things(rows: FloatArray, score: int, label: int) -> bool:
     """Whether columns of a list (N, …) may be those: scores are seldom whole, and numbers of classes always."""
     are_whole = bool((rows[:, label] == np.round(rows[:, label])).all())
@@ -80,8 +87,12 @@ def are_things(rows: FloatArray, score: int, label: int) -> bool:
 
 
 def _flat(answer: Answer) -> Iterator[Head]:
+    if answer.outputs[0].ndim == 3 and are_cells(answer.shapes[0][1], answer.size):  # noqa: PLR2004
+        return
     for family, score, label, look in ((FLAT, 6, 5, PADDED_RGB), (FLAT_NAS, 5, 6, PADDED_BGR)):
-        if are_things(answer.outputs[0], score, label):
+        if family == FLAT_NAS and answer.outputs[0].ndim == 3:  # noqa: PLR2004
+            continue  # that form is EfficientDet's
+        if are_things(answer.outputs[0].reshape(-1, _COLUMNS), score, label):
             why = f"a list of things with seven columns, the score in column {score} and the class in {label}"
             yield _head(look, answer, family, why, functools.partial(_decode_flat, score, label))
 
@@ -115,5 +126,5 @@ def _decode_flat(
     wanted: IntArray,
     floors: FloatArray,
 ) -> Candidates:
-    rows = outputs[0]
+    rows = outputs[0].reshape(-1, _COLUMNS)
     return chosen(rows[:, 1:5], rows[:, score], rows[:, label], wanted, floors)

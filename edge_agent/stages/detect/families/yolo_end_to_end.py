@@ -13,9 +13,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.families.in_graph import are_things
+from edge_agent.stages.detect.families.in_graph import are_cells, are_things
 from edge_agent.stages.detect.families.paddle import has_class_first, is_told
-from edge_agent.stages.detect.head import PADDED_RGB, Answer, Candidates, Head, cells_of, chosen, seen_as
+from edge_agent.stages.detect.head import PADDED_RGB, Answer, Candidates, Head, chosen, seen_as
 from edge_agent.stages.detect.units import are_parts, scale_to, told_unit
 
 FAMILY = "yolo-end-to-end"
@@ -29,7 +29,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
     if len(answer.shapes) != 1 or len(answer.shapes[0]) not in {2, 3} or answer.shapes[0][-1] != _COLUMNS:
         return
     rows = answer.shapes[0][-2]
-    if rows > _MOST_ROWS or rows in {cells_of(answer.size, strides) for strides in _GRIDS}:
+    if rows > _MOST_ROWS or are_cells(rows, answer.size):
         return
     things = answer.outputs[0].reshape(-1, _COLUMNS)
     if is_told(answer) or (not are_things(things, 4, 5) and (has_class_first(things) or are_parts(things))):
@@ -50,6 +50,3 @@ def _decode(outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntA
     rows = outputs[0].reshape(-1, _COLUMNS)
     boxes = rows[:, :4]
     return chosen(boxes * scale_to(told_unit(boxes), size), rows[:, 4], rows[:, 5], wanted, floors)
-
-
-_GRIDS = ((8, 16, 32), (8, 16, 32, 64))

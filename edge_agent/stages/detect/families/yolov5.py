@@ -21,10 +21,10 @@ _GRIDS = ((8, 16, 32), (8, 16, 32, 64), (16, 32))
 
 def recognise(answer: Answer) -> Iterator[Head]:
     """One output `(1, 3 * cells, 5 + classes)`, with cells of two to four strides; raw maps beside it are ignored."""
-    places = [place for place, shape in enumerate(answer.shapes) if len(shape) == 3]  # noqa: PLR2004
-    if len(places) != 1 or any(len(shape) not in {3, _RAW_MAP} for shape in answer.shapes):
+    place = place_beside_maps(answer)
+    if place is None:
         return
-    _batch, rows, columns = answer.shapes[places[0]]
+    _batch, rows, columns = answer.shapes[place]
     if columns <= BOX_AND_OBJECTNESS:
         return
     classes = columns - BOX_AND_OBJECTNESS
@@ -33,7 +33,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
             continue
         finest = _ANCHORS * cells_of(answer.size, strides[:1])
         # So many rows no other family has, so where nothing tells they are what they usually are.
-        unit = unit_of(answer.outputs[places[0]][0][:, :4], answer.size, finest - 1) or "pixels"
+        unit = unit_of(answer.outputs[place][0][:, :4], answer.size, finest - 1) or "pixels"
         yield seen_as(
             PADDED_RGB,
             answer,
@@ -42,9 +42,18 @@ def recognise(answer: Answer) -> Iterator[Head]:
             f"objectness and {classes} classes",
             size_step=strides[-1],
             classes=classes,
-            class_columns=(ClassColumns(output=places[0], axis=2, first=BOX_AND_OBJECTNESS),),
-            decode=functools.partial(decode_with_objectness, places[0], unit),
+            class_columns=(ClassColumns(output=place, axis=2, first=BOX_AND_OBJECTNESS),),
+            decode=functools.partial(decode_with_objectness, place, unit),
         )
 
 
-_RAW_MAP = 5  # dimensions of the maps that some exports give beside it
+def place_beside_maps(answer: Answer) -> int | None:
+    """Which output has three dimensions, if all others are the raw maps of some strides that it was made of.
+
+    One map alone is something else: what masks are made of.
+    """
+    places = [place for place, shape in enumerate(answer.shapes) if len(shape) == 3]  # noqa: PLR2004
+    maps = [shape for shape in answer.shapes if len(shape) in {4, 5}]
+    if len(places) != 1 or len(maps) != len(answer.shapes) - 1:
+        return None
+    return places[0] if not maps or len({shape[2:4] for shape in maps}) > 1 else None

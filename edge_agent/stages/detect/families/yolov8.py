@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
+from edge_agent.stages.detect.families.yolov5 import place_beside_maps
 from edge_agent.stages.detect.head import (
     PADDED_RGB,
     Answer,
@@ -36,53 +37,62 @@ _COCO = 80
 
 def recognise(answer: Answer) -> Iterator[Head]:
     """One output `(1, 4 + classes, cells)` or `(1, cells, 4 + classes)`."""
-    if len(answer.shapes) != 1 or len(answer.shapes[0]) != 3:  # noqa: PLR2004
+    place = place_beside_maps(answer)
+    if place is None:
         return
     for is_turned in (False, True):
-        _batch, columns, cells = answer.shapes[0] if not is_turned else (1, *answer.shapes[0][:0:-1])
+        _batch, columns, cells = answer.shapes[place] if not is_turned else (1, *answer.shapes[place][:0:-1])
         for strides in _GRIDS:
             if cells != cells_of(answer.size, strides) or columns <= _BOX:
                 continue
-            unit = _unit(answer, is_turned, cells_of(answer.size, strides[:1]) - 1)
+            rows = _rows(answer.outputs, place, is_turned)
+            unit = _unit(rows, is_turned, answer, strides)
             if unit is not None:
-                yield _head(answer, is_turned, unit, strides, columns - _BOX)
+                yield _head(answer, _Where(place=place, is_turned=is_turned, unit=unit), strides, columns - _BOX)
 
 
-def _unit(answer: Answer, is_turned: bool, last: int) -> Unit | None:  # noqa: FBT001 - as everywhere here
+def _unit(rows: FloatArray, is_turned: bool, answer: Answer, strides: tuple[int, ...]) -> Unit | None:  # noqa: FBT001
     """In which unit boxes are; None where this is another family's answer.
 
     A row a cell is YOLOX's way, whose offsets may look like parts: only as many labels as classes speak against it.
     A column a cell nobody else has, so where nothing tells they are what they usually are.
     """
-    rows = answer.outputs[0][0] if is_turned else answer.outputs[0][0].T
-    unit = unit_of(rows[:, :_BOX], answer.size, last)
+    unit = unit_of(rows[:, :_BOX], answer.size, cells_of(answer.size, strides[:1]) - 1)
     if unit == "pixels" or not is_turned:
         return unit or "pixels"
     return (unit or "pixels") if rows.shape[1] - _BOX == (answer.classes or _COCO) else None
 
 
-def _head(answer: Answer, is_turned: bool, unit: Unit, strides: tuple[int, ...], classes: int) -> Head:  # noqa: FBT001
+class _Where(NamedTuple):
+    """How an answer is read: which output, whether it has a row a cell, and in which unit boxes are."""
+
+    place: int
+    is_turned: bool
+    unit: Unit
+
+
+def _head(answer: Answer, where: _Where, strides: tuple[int, ...], classes: int) -> Head:
     return seen_as(
         PADDED_RGB,
         answer,
         family=FAMILY,
         why=f"a box and {classes} classes for each cell of strides {', '.join(map(str, strides))}, without objectness; "
-        f"boxes are {SAID[unit]}",
+        f"boxes are {SAID[where.unit]}",
         size_step=strides[-1],
         classes=classes,
-        class_columns=(ClassColumns(output=0, axis=2 if is_turned else 1, first=_BOX),),
-        decode=functools.partial(_decode, is_turned, unit),
+        class_columns=(ClassColumns(output=where.place, axis=2 if where.is_turned else 1, first=_BOX),),
+        decode=functools.partial(_decode, where),
     )
 
 
+def _rows(outputs: Sequence[NDArray[Any]], place: int, is_turned: bool) -> FloatArray:  # noqa: FBT001
+    """(cells, 4 + classes)."""
+    return outputs[place][0] if is_turned else outputs[place][0].T
+
+
 def _decode(
-    is_turned: bool,  # noqa: FBT001 - bound by position
-    unit: Unit,
-    outputs: Sequence[NDArray[Any]],
-    size: tuple[int, int],
-    wanted: IntArray,
-    floors: FloatArray,
+    where: _Where, outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntArray, floors: FloatArray
 ) -> Candidates:
-    rows = outputs[0][0] if is_turned else outputs[0][0].T  # (cells, 4 + classes)
-    scale = scale_to(unit, size)
+    rows = _rows(outputs, where.place, where.is_turned)
+    scale = scale_to(where.unit, size)
     return reaching(rows[:, picked(_BOX + wanted)], wanted, floors, lambda cells: corners(rows[cells, :_BOX]) * scale)
