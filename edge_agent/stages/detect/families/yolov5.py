@@ -50,10 +50,11 @@ def recognise(answer: Answer) -> Iterator[Head]:
 def place_beside_maps(answer: Answer) -> int | None:
     """Which output has three dimensions, if all others are the raw maps of some strides that it was made of.
 
-    One map alone is something else: what masks are made of.
+    One map alone is something else, unless it has a dimension for the boxes of a cell: what masks are made of.
     """
     places = [place for place, shape in enumerate(answer.shapes) if len(shape) == 3]  # noqa: PLR2004
     maps = [shape for shape in answer.shapes if len(shape) in {4, 5}]
     if len(places) != 1 or len(maps) != len(answer.shapes) - 1:
         return None
-    return places[0] if not maps or len({shape[2:4] for shape in maps}) > 1 else None
+    sizes = {shape[2:] for shape in maps if len(shape) == 4}  # noqa: PLR2004
+    return None if len(sizes) == 1 else places[0]
