@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent import labels
-from edge_agent.edges import catalogue, host, inference
+from edge_agent.edges import anchors, catalogue, host, inference
 from edge_agent.edges.catalogue import CatalogueEntry
 from edge_agent.edges.inference import LoadedModel, ModelSettings, engines
 from edge_agent.errors import ModelError
 from edge_agent.labels import ToldLabels
 from edge_agent.records import Infer, ModelSignature
 from edge_agent.stages.detect import more_inputs
+from edge_agent.stages.detect.anchors import Told
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
 from edge_agent.stages.detect.head import Answer, Head, PictureInput, shape_of
@@ -157,7 +158,7 @@ def _understood(
         return loaded.run(feed(tensor))
 
     blank = _try_out(infer, picture, size, is_free=picture.size is None and settings.input is None)
-    head = _head(_answer(loaded, picture, size, blank, told), settings, picture)
+    head = _head(_answer(loaded, picture, size, blank, told, told_of(settings)), settings, picture)
     label_names = labels.fitting(told, head.classes, head.coco)
     _prove_scores(head, blank, size, len(label_names))
     proof = _UNPROVED if is_trial else _proved(infer, head, label_names, size, blank)
@@ -186,8 +187,31 @@ def _understood(
     )
 
 
+def told_of(settings: ModelSettings) -> Told:
+    """What the settings say of a model's boxes and scores.
+
+    Raises:
+        ModelError: the file with its anchors cannot be read.
+        ValueError: it is said what the numbers in such a file are, and there is none.
+    """
+    if settings.anchor_form and not settings.anchors:
+        raise ValueError("model.anchor_form says what the numbers in a file are, and model.anchors names none")
+    return Told(
+        anchors=anchors.read(settings.anchors) if settings.anchors else None,
+        origin=settings.anchors.name if settings.anchors else "",
+        anchor_form=settings.anchor_form,
+        box_scales=settings.box_scales,
+        activation=settings.activation,
+    )
+
+
 def _answer(
-    loaded: LoadedModel, picture: PictureInput, size: tuple[int, int], blank: Sequence[NDArray[Any]], told: ToldLabels
+    loaded: LoadedModel,
+    picture: PictureInput,
+    size: tuple[int, int],
+    blank: Sequence[NDArray[Any]],
+    labels_told: ToldLabels,
+    told: Told,
 ) -> Answer:
     """What the model said to a picture of nothing, and what else families recognise it by."""
     return Answer(
@@ -195,8 +219,9 @@ def _answer(
         names=tuple(tensor.name for tensor in loaded.signature.outputs),
         outputs=tuple(blank),
         is_byte=picture.dtype == "uint8",
-        classes=None if told.names is None else len(told.names),
+        classes=None if labels_told.names is None else len(labels_told.names),
         extra_inputs=tuple(tensor.name for tensor in loaded.signature.inputs if tensor.name != picture.name),
+        told=told,
     )
 
 

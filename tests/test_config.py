@@ -368,6 +368,18 @@ def test_what_is_no_yaml_is_said_in_one_line(tmp_path: Path, text: str | bytes, 
             "mqtt: {cert_file: c, url: 'mqtts://h'}\n",
             ["1:8: mqtt.cert_file: needs `key_file` beside it"],
         ),
+        ("model: {anchors: a.npy}\n", ["1:9: model.anchors: needs `path` beside it"]),
+        (
+            "model: {path: m.onnx, anchor_form: xywh}\n",
+            ["1:23: model.anchor_form: needs `anchors` beside it"],
+        ),
+        (
+            "model: {box_scales: [10, 10, 5, 5], activation: softmax}\n",
+            [
+                "1:9: model.box_scales: needs `path` beside it",
+                "1:37: model.activation: needs `path` beside it",
+            ],
+        ),
         ("mqtt: {key_file: c}\n", ["1:8: mqtt.key_file: needs `cert_file` beside it"]),
         ("mqtt: {cert_file: c, key_file: k, ca_file: a, url: 'mqtts://h:8883/'}\n", []),
         (

@@ -751,6 +751,18 @@ def test_nanodet_is_made_free_of_its_size_and_back(tmp_path: Path) -> None:
     assert_same(detections(whole, "person"), detections(again, "person"), 0.05)
 
 
+def test_an_ssd_without_its_anchors_is_fitted_with_those_of_a_file(tmp_path: Path) -> None:
+    model, out = shared_data("models/ssdlite_mnv2_coco_fp32.onnx"), tmp_path / "out.onnx"
+    anchors = shared_data("models/ssd_anchors.npy")
+    assert main(["models", "fit", str(model), str(out), "--keep", "person", "--anchors", str(anchors)]) == 0
+    manifest = json.loads((tmp_path / "out.json").read_text())
+    # Two columns tell neither activation; all 91 did.
+    assert manifest["settings"] == {"family": "ssd", "anchors": str(anchors), "activation": "sigmoid"}
+    assert [step["told"] for step in manifest["steps"]] == ["1 of 90 labels"]
+    vision = load_vision(ModelSettings(path=out, anchors=anchors, activation="sigmoid"))
+    assert (vision.label_names, vision.head.class_columns[0].first) == (("person",), 1)
+
+
 def test_anchors_and_a_softmax_forbid_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = shared_data("models/ssd_mobilenet_v2_fpnlite_10_256_int8.onnx")
     labels = tmp_path / "labels.txt"

@@ -28,8 +28,9 @@ from edge_agent.edges.quantizer import Node
 from edge_agent.stages.detect.head import Candidates
 from edge_agent.tools import calibration_pictures, sensitivity
 from edge_agent.tools.agreement import average_precision, matched
+from edge_agent.tools.int8 import Order, Quantized, judge
 from edge_agent.tools.labelled import LabelledFolder, read_labelled
-from edge_agent.tools.quantize import Order, Quantized, judge, quantize
+from edge_agent.tools.quantize import quantize
 from edge_agent.tools.speed import Speed
 from edge_agent.vision import load_vision
 

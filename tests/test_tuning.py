@@ -25,7 +25,7 @@ from edge_agent.config import Settings
 from edge_agent.edges import host
 from edge_agent.edges.choices import MOST, Choice, Choices, Pace
 from edge_agent.edges.inference import ModelSettings
-from edge_agent.errors import SourceError, StorageError
+from edge_agent.errors import ModelError, SourceError, StorageError
 from edge_agent.records import Frame
 from edge_agent.tools import calibration_pictures, tuned
 from edge_agent.tools.agreement import Agreement
@@ -329,6 +329,27 @@ def test_another_model_other_settings_and_other_labels_are_measured_by_themselve
     assert tuned.find(model, demand, tmp_path) is None
 
 
+def test_other_anchors_are_measured_by_themselves_wherever_their_file_lies(tmp_path: Path) -> None:
+    model, anchors = tmp_path / "model.onnx", tmp_path / "anchors.txt"
+    model.write_bytes(b"a model")
+    anchors.write_text("0 0 1 1\n")
+    settings = ModelSettings(path=model, anchors=anchors, max_loss=1.0)
+    tuned.remember(settings, PERSONS, tmp_path, CHOICE)
+    copy = tmp_path / "copy.txt"
+    copy.write_text("0, 0, 1, 1")
+    assert tuned.find(settings, PERSONS, tmp_path) == CHOICE
+    assert tuned.find(settings.model_copy(update={"anchors": copy}), PERSONS, tmp_path) == CHOICE
+    for other in ({"anchors": None}, {"anchor_form": "yxyx"}, {"box_scales": (1.0,) * 4}, {"activation": "softmax"}):
+        assert tuned.find(settings.model_copy(update=other), PERSONS, tmp_path) is None
+    anchors.write_text("0 0 1 2\n")
+    assert tuned.find(settings, PERSONS, tmp_path) is None
+    anchors.unlink()
+    with pytest.raises(
+        ModelError, match=r"anchors\.txt cannot be read: No such file or directory; check model\.anchors"
+    ):
+        tuned.find(settings, PERSONS, tmp_path)
+
+
 def test_another_processor_is_measured_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ModelSettings(max_loss=1.0)
     tuned.remember(model, PERSONS, tmp_path, CHOICE)
@@ -341,15 +362,20 @@ def test_without_a_loss_that_is_allowed_nothing_is_looked_up(tmp_path: Path) -> 
     assert tuned.tuned_model(ModelSettings(), PERSONS, tmp_path, no_pictures) == (ModelSettings(), None)
 
 
-def test_a_form_whose_file_is_gone_or_changed_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_form_whose_file_is_gone_or_changed_is_not_used_and_nothing_is_tuned_instead(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     model, form = ModelSettings(max_loss=1.0), tmp_path / "form.onnx"
     form.write_bytes(b"a form")
     sha256 = "0" * 64
     tuned.remember(model, PERSONS, tmp_path, replace(CHOICE, file=str(form), sha256=sha256))
-    assert tuned.find(model, PERSONS, tmp_path) is None
+    assert tuned.tuned_model(model, PERSONS, tmp_path, no_pictures) == (model, tuned.LOST)
     form.unlink()
-    assert tuned.find(model, PERSONS, tmp_path) is None
-    assert caplog.messages == [f"{form} is not the file any more that was chosen for this machine"] * 2
+    assert tuned.tuned_model(model, PERSONS, tmp_path, no_pictures) == (model, tuned.LOST)
+    assert [f"for {form}, which was chosen for this machine, is gone or damaged" in one for one in caplog.messages] == [
+        True,
+        True,
+    ]
 
 
 def test_a_choice_takes_the_place_of_what_is_left_out_only() -> None:
@@ -384,7 +410,7 @@ def test_a_choice_whose_provider_is_gone_is_said_and_the_model_is_used_as_config
     gone = replace(CHOICE, provider="OpenVINOExecutionProvider")
     tuned.remember(settings.model, app.demand_of(settings), tmp_path / "state", gone)
     vision = app.load_model(settings)
-    assert (vision.input_size, vision.tuned) == ((416, 256), None)
+    assert (vision.input_size, vision.tuned) == ((416, 256), tuned.UNUSABLE)
     assert "OpenVINOExecutionProvider is not in this onnxruntime" in caplog.messages[-1]
     tuned.remember(settings.model, app.demand_of(settings), tmp_path / "state", CHOICE)
     vision = app.load_model(settings)

@@ -39,8 +39,10 @@ def load_model(settings: Settings, tunes: Callable[[str], None] | None = None) -
     try:
         vision = load_vision(model, state)
     except ModelError as error:
+        if model is settings.model:
+            raise
         _log.warning("the model is used as it is configured, for what was chosen cannot be used any more: %s", error)
-        return load_vision(settings.model, state)
+        return replace(load_vision(settings.model, state), tuned=tuned.UNUSABLE)
     is_chosen = model.provider != settings.model.provider
     return replace(vision, tuned=why, provider_why=tuned.CHOSEN if is_chosen else vision.provider_why)
 

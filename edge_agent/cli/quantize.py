@@ -16,9 +16,11 @@ from edge_agent.cli.model_options import add_options, file_settings, number, rat
 from edge_agent.cli.probe import filled
 from edge_agent.errors import ConfigError
 from edge_agent.tools import accuracy, calibration_pictures, made_models, models
+from edge_agent.tools.calibration_pictures import LEAST_PICTURES
+from edge_agent.tools.int8 import FORMS, MAX_LOSS, Order, Quantized
 from edge_agent.tools.labelled import LabelledFolder, read_labelled, require_pictures
 from edge_agent.tools.model_card import card_of
-from edge_agent.tools.quantize import FORMS, LEAST_PICTURES, MAX_LOSS, Order, Quantized, quantize
+from edge_agent.tools.quantize import quantize
 
 _SHOWN_NODES = 6
 _MINUTE_S = 60.0

@@ -55,6 +55,7 @@ _DEFAULT_MODEL = "default"
 def check(root: Node, folder: Path, built_in: BuiltIn) -> Iterator[Fault]:
     """Find what is wrong between settings; `folder` is what paths in the file are relative to."""
     yield from _one_of(root, "model", "name", "path")
+    yield from _head(root)
     yield from _mqtt(root)
     yield from _prefixes(root)
     yield from _timezone(root)
@@ -109,6 +110,17 @@ def _stated(root: Node, section: str, key: str) -> Node | None:
     """The value of a key, None when it is left out or empty."""
     node = root.find((section, key))
     return node if node and node.value is not None else None
+
+
+def _head(root: Node) -> Iterator[Fault]:
+    """What says how the answer of a model of one's own is read is of no use to a built-in one."""
+    for key, other in _HEAD.items():
+        node = _stated(root, "model", key)
+        if node and not _stated(root, "model", other):
+            yield node.key_fault(f"needs `{other}` beside it")
+
+
+_HEAD = {"anchors": "path", "anchor_form": "anchors", "box_scales": "path", "activation": "path"}
 
 
 def _mqtt(root: Node) -> Iterator[Fault]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class Choice:
     """What suits a machine best.
 
     Attributes:
-        file: another form of the model, to be loaded instead; None for the model itself.
+        file: another form of the model, to be loaded instead, from the state folder on; None for the model itself.
         sha256: of that file; "" for the model itself.
         input_size: width and height that the model sees.
         provider: what it runs on.
@@ -67,6 +68,29 @@ class Choices:
     def find(self, facts: Facts) -> Choice | None:
         """What was chosen for just these facts; None when nothing was."""
         return next((_choice(row["choice"]) for row in self._rows() if row["for"] == facts), None)
+
+    def files(self) -> frozenset[str]:
+        """Which other forms are named by any choice."""
+        return frozenset(str(row["choice"]["file"]) for row in self._rows() if row["choice"]["file"] is not None)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep others that share the folder from changing what is remembered meanwhile; they wait.
+
+        Raises:
+            StorageError: the folder cannot be made.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be written: {error.strerror or error}") from error
+        try:
+            with contextlib.suppress(OSError):  # some network disks have no locks
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def remember(self, facts: Facts, choice: Choice) -> None:
         """Keep a choice, in place of the one for the same facts.

@@ -5,16 +5,22 @@ Only these small pictures are kept, in memory, and none is written anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from edge_agent.records import Frame
+from edge_agent.records import ByteArray, Frame
 
 Picture = TypeVar("Picture")
 """A frame made small, in one form or several."""
 
+LEAST_PICTURES = 8
+"""Fewer show nothing of what a camera sees in a day."""
+
 LIVE_EVERY_S = 1.0
 """How far apart pictures of a live camera are taken: nearer ones look alike."""
+
+_CALIBRATES_EVERY = 3
+"""Every third picture calibrates: ranges need fewer of them than a loss does to be told."""
 
 
 def of_recording(frames: Iterable[Frame | None], picture: Callable[[Frame], Picture], most: int) -> list[Picture]:
@@ -55,3 +61,16 @@ def of_camera(frames: Iterable[Frame | None], picture: Callable[[Frame], Picture
         given, next_s = given + 1, frame.at_s + LIVE_EVERY_S
         if given == most:
             return
+
+
+def parted(pictures: Sequence[ByteArray]) -> tuple[list[int], list[int]]:
+    """Which pictures calibrate, and which judge: the others, unless they look just like one that calibrates.
+
+    Args:
+        pictures: as large as the configured model sees them. Too few of them, and there is neither.
+    """
+    if len(pictures) < LEAST_PICTURES:
+        return [], []
+    calibrating = list(range(0, len(pictures), _CALIBRATES_EVERY))
+    seen = {pictures[place].tobytes() for place in calibrating}
+    return calibrating, [place for place, one in enumerate(pictures) if one.tobytes() not in seen]

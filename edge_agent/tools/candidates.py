@@ -51,7 +51,7 @@ class Trial:
 
     Attributes:
         settings: how it is loaded.
-        name: of its file.
+        name: of its file, or of what it was made of.
         input_size: width and height.
         provider: what it runs on.
         cost_ms: of a run: CPU time, or by the clock where it runs elsewhere.
@@ -76,17 +76,22 @@ def candidates(order: Order, teacher: Vision) -> Iterator[Trial]:
         settings = order.model.model_copy(update={"input": size})
         yield Trial(settings=settings, name=teacher.name, input_size=size)
     for path in order.others:
-        form = order.model.model_copy(update={"path": path, "name": None})
-        try:
-            vision = load_vision(form, order.state, is_trial=True)
-        except ModelError as error:
-            yield Trial(settings=form, name=path.name, input_size=teacher.input_size, problem=str(error))
-            continue
-        problem = _unlike(vision, teacher, order)
-        sizes = (teacher.input_size, *_smaller(order, teacher)) if vision.takes_any_size else (vision.input_size,)
-        for size in sizes[:1] if problem else sizes:
-            settings = form.model_copy(update={"input": size})
-            yield Trial(settings=settings, name=path.name, input_size=size, problem=problem)
+        yield from forms_of(path, path.name, order, teacher)
+
+
+def forms_of(path: Path, name: str, order: Order, teacher: Vision) -> Iterator[Trial]:
+    """Another form of the model at each size that it takes, the configured one first; or why it is none."""
+    form = order.model.model_copy(update={"path": path, "name": None})
+    try:
+        vision = load_vision(form, order.state, is_trial=True)
+    except ModelError as error:
+        yield Trial(settings=form, name=name, input_size=teacher.input_size, problem=str(error))
+        return
+    problem = _unlike(vision, teacher, order)
+    sizes = (teacher.input_size, *_smaller(order, teacher)) if vision.takes_any_size else (vision.input_size,)
+    for size in sizes[:1] if problem else sizes:
+        settings = form.model_copy(update={"input": size})
+        yield Trial(settings=settings, name=name, input_size=size, problem=problem)
 
 
 def _unlike(vision: Vision, teacher: Vision, order: Order) -> str:

@@ -204,9 +204,8 @@ def _finished(order: Order, original: Vision, bench: Workbench, left: list[str])
 
 def _told_settings(settings: ModelSettings) -> dict[str, Any]:
     """What the new file does not say of itself, and the old one's family did."""
-    names = ("family", "input", "colour", "resize", "mean", "std")
-    told = {name: value for name in names if (value := getattr(settings, name)) is not None}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in told.items()}
+    names = {"family", "anchors", "anchor_form", "box_scales", "activation", "input", "colour", "resize", "mean", "std"}
+    return settings.model_dump(mode="json", include=names, exclude_none=True)
 
 
 def _verdict(speed: Speed) -> str:

@@ -16,7 +16,7 @@ from edge_agent.stages.detect.head import Answer, Candidates, Head
 from edge_agent.tools import likeness
 from edge_agent.tools.likeness import Answers
 from edge_agent.tools.workbench import Step, Workbench
-from edge_agent.vision import Vision
+from edge_agent.vision import Vision, told_of
 
 _SIDES = 3
 """Of a tensor that could be read: one picture, cells and columns."""
@@ -82,6 +82,7 @@ def _head(bench: Workbench, answer: Answers, names: Sequence[str], family: str |
             is_byte=vision.head.dtype == "uint8",
             classes=len(vision.label_names),
             extra_inputs=tuple(one.name for one in vision.signature.inputs if one.name != bench.picture),
+            told=told_of(bench.settings),
         ),
         family,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,35 +32,49 @@ def refuse_others(path: Path) -> None:
         ConfigError: one of the files is there, and no manifest beside it says that it was made here.
     """
     others = [place.name for place in _places(path) if place.exists()]
-    if others and not _is_ours(path):
+    if others and _manifest_of(path) is None:
         raise ConfigError(
             f"{path}: {', '.join(others)} would be written over, and no manifest beside it says that this program "
             "wrote it; choose another name, or move it away"
         )
 
 
+def read(path: Path) -> tuple[bytes, dict[str, Any]] | None:
+    """A model that was made here, with its manifest; None where either is gone or is not what was written."""
+    manifest = _manifest_of(path)
+    try:
+        model = path.read_bytes()
+    except OSError:
+        return None
+    is_whole = manifest is not None and hashlib.sha256(model).hexdigest() == manifest.get("sha256")
+    return (model, manifest) if manifest is not None and is_whole else None
+
+
 def _places(path: Path) -> tuple[Path, Path, Path]:
     return path, path.with_suffix(".json"), path.with_suffix(".md")
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether the manifest of a model that was made here lies there, under that name."""
+def _manifest_of(path: Path) -> dict[str, Any] | None:
+    """The manifest of a model that was made here, if it lies there under that name."""
     _model, manifest, _card = _places(path)
     try:
         told = json.loads(manifest.read_bytes())
     except (OSError, ValueError, RecursionError):
-        return False
-    return (
+        return None
+    is_ours = (
         isinstance(told, dict)
         and told.get("schema") == MANIFEST_SCHEMA
         and told.get("file") == path.name
         and isinstance(told.get("made_with"), dict)
         and _MAKER in told["made_with"]
     )
+    return told if is_ours else None
 
 
 def write(path: Path, model: bytes, manifest: dict[str, Any], card: str) -> tuple[Path, ...]:
     """Write a model, and beside it what is known of it for programs (`.json`) and for people (`.md`).
+
+    A power cut leaves each of them whole, the old one or the new.
 
     Raises:
         StorageError: they cannot be written.
@@ -70,7 +86,10 @@ def write(path: Path, model: bytes, manifest: dict[str, Any], card: str) -> tupl
     for place in sorted(places, key=lambda one: one.suffix != ".json"):
         unfinished = place.with_name(f".{place.name}.part")
         try:
-            unfinished.write_bytes(contents[place])
+            with unfinished.open("wb") as file:
+                file.write(contents[place])
+                file.flush()
+                os.fsync(file.fileno())
             unfinished.replace(place)
         except OSError as error:
             unfinished.unlink(missing_ok=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from edge_agent.edges import catalogue, host
+from edge_agent.edges import anchors, catalogue, host
 from edge_agent.edges.choices import Choice, Choices, Facts
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ModelError, PassingError
 from edge_agent.records import Frame
-from edge_agent.tools import calibration_pictures
+from edge_agent.tools import calibration_pictures, kept_forms
 from edge_agent.tools.candidates import Order
+from edge_agent.tools.kept_forms import KeptForm
 from edge_agent.tools.threads import Demand, chosen
 from edge_agent.tools.tuning import PICTURES, Say, Tuned, tune
 
@@ -23,6 +26,12 @@ FILE = "tuned.json"
 
 CHOSEN = "chosen for this machine"
 """Why a provider runs the model."""
+
+LOST = "as configured, for the file of the form that was chosen is gone or damaged"
+"""Why a model is used as it is, where something was chosen."""
+
+UNUSABLE = "as configured, for what was chosen cannot be used any more"
+"""The same where its file is there."""
 
 Frames = Callable[[], Iterable[Frame | None]]
 
@@ -48,41 +57,66 @@ def tuned_model(
     choice = find(model, demand, state)
     if choice is None and frames is not None:
         choice = _first(model, demand, state, frames, say)
-    return (model, None) if choice is None else (applied(model, choice, demand), choice.why)
+    if choice is None:
+        return model, None
+    if choice.file is not None and not _is_whole(Path(choice.file), choice.sha256):
+        _log.warning(
+            "the model is used as it is configured, for %s, which was chosen for this machine, is gone or damaged: put "
+            "it back, or run `edge-agent tune` again",
+            choice.file,
+        )
+        return model, LOST
+    return applied(model, choice, demand), choice.why
 
 
 def find(model: ModelSettings, demand: Demand, state: Path) -> Choice | None:
-    """What is remembered for this model, these settings and labels, and this machine, if its file is still there."""
+    """What is remembered for this model, these settings and labels, and this machine; its file may be gone."""
     choice = Choices(state / FILE).find(facts_of(model, demand))
     if choice is None or choice.file is None:
         return choice
+    return replace(choice, file=str(state / choice.file))
+
+
+def _is_whole(path: Path, sha256: str) -> bool:
     try:
-        is_there = catalogue.sha256_of(Path(choice.file)) == choice.sha256
+        return catalogue.sha256_of(path) == sha256
     except ModelError:
-        is_there = False
-    if not is_there:
-        _log.warning("%s is not the file any more that was chosen for this machine", choice.file)
-    return choice if is_there else None
+        return False
 
 
-def remember(model: ModelSettings, demand: Demand, state: Path, choice: Choice) -> None:
-    """Keep a choice for the next start.
+def remember(model: ModelSettings, demand: Demand, state: Path, choice: Choice, form: KeptForm | None = None) -> None:
+    """Keep a choice for the next start, with the INT8 form that it names, and no form that none names any longer.
+
+    Args:
+        model: as it is configured.
+        demand: what the cameras want.
+        state: where choices and forms are kept.
+        choice: what suits this machine.
+        form: that which it names, if that was made for it.
 
     Raises:
         StorageError: it cannot be written.
     """
-    Choices(state / FILE).remember(facts_of(model, demand), choice)
+    choices = Choices(state / FILE)
+    with choices.alone():  # another's form is not removed before its choice stands there
+        if form:
+            kept_forms.keep(state, form)
+        choices.remember(facts_of(model, demand), choice)
+        kept_forms.prune(state, choices.files())
 
 
 def facts_of(model: ModelSettings, demand: Demand) -> Facts:
-    """What a choice holds for: a model's file and settings, the labels that are looked for, the processor.
+    """What a choice holds for: a model's file, anchors and settings, the labels that are looked for, the processor.
 
     How often cameras look is none of it: the number of threads is chosen at each start, from what was measured.
     """
     entry = None if model.path else catalogue.find(model.name or catalogue.DEFAULT)
+    files = {"labels", "anchors"}
+    read = {"anchors": hashlib.sha256(anchors.read(model.anchors).tobytes()).hexdigest()} if model.anchors else {}
     return {
         "sha256": entry.sha256 if entry else catalogue.sha256_of(model.path or Path()),
-        "settings": model.model_dump(mode="json", exclude={"path", "name", "labels"}, exclude_defaults=True),
+        "settings": model.model_dump(mode="json", exclude={"path", "name", *files}, exclude_defaults=True),
+        **read,
         "labels": list(demand.labels),
         "processor": host.processor_name(),
         "cores": host.cpu_count(),

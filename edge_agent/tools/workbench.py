@@ -97,21 +97,22 @@ class Workbench:
             raise SurgeryError(str(error).removeprefix(f"model {path}: ")) from error
 
     def load_alike(self, graph: Graph) -> Vision:
-        """The same, of the family that it was of, which is told where the graph leaves it open.
+        """The same, of the family and with the activation that it had, which are told where the graph leaves them open.
 
         Raises:
             SurgeryError: it cannot be read so any more.
         """
-        family = self.vision.head.family
+        head = self.vision.head
+        told: dict[str, Any] = {"family": head.family} | ({"activation": head.activation} if head.activation else {})
         try:
             vision = self.load(graph)
-            if vision.head.family == family:
+            if vision.head.family == head.family:
                 return vision
         except SurgeryError:
-            if self.settings.family is not None:
+            if all(getattr(self.settings, name) is not None for name in told):
                 raise
-        vision = self.load(graph, family=family)
-        self.settings = self.settings.model_copy(update={"family": family})
+        vision = self.load(graph, **told)
+        self.settings = self.settings.model_copy(update=told)
         return vision
 
     def difference(self, vision: Vision, expected: Sequence[Answers], small: float = likeness.SMALL) -> Difference:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from tflite_files import BACKGROUND, CELL, GAIN, OFFSET_SCALE, SCORE_SCALE, write_ssd
+from tflite_files import BACKGROUND, CELL, GAIN, OFFSET_SCALE, SCORE_SCALE, anchors, write_ssd
 
 from edge_agent.app import one_camera
 from edge_agent.clips import PEDESTRIANS
@@ -75,6 +75,25 @@ def test_integers_are_taken_and_given_as_the_numbers_that_they_stand_for(tmp_pat
     assert_allclose(offsets[0], np.tile([0, 5, 0, 0], (len(means), 1)), atol=OFFSET_SCALE[0] / 2)
     steps = scores[0] / SCORE_SCALE[0]
     assert_allclose(steps, np.round(steps), atol=1e-3)
+
+
+@pytest.mark.parametrize("takes", ["uint8", "int8"])
+def test_an_8_bit_ssd_without_its_anchors_finds_the_same_by_those_of_a_file(takes: str, tmp_path: Path) -> None:
+    path = write_ssd(tmp_path / "raw.tflite", schema, size=SIZE, takes=takes, is_raw=True)
+    np.savetxt(tmp_path / "anchors.csv", anchors(*GRID), delimiter=",")
+    with pytest.raises(ModelError, match="it looks like an SSD without its 12 anchors, and "):
+        load_vision(ModelSettings(path=path, labels=labels(tmp_path)))
+    vision = load_vision(ModelSettings(path=path, labels=labels(tmp_path), anchors=tmp_path / "anchors.csv"))
+    assert vision.head.why == (
+        "12 anchors from anchors.csv, centres and sizes, y before x, in parts of the picture, each with a box and 3 "
+        "class scores, after a background; boxes are offsets of centres and sizes, y before x"
+    )
+    picture = picture_with(2, 1, 1)
+    outputs = vision.infer(picture if takes == "uint8" else picture.astype(np.float32) / 128 - 1)
+    found = vision.head.decode(outputs, SIZE, np.arange(3), np.full(3, 0.5, np.float32))
+    assert [vision.label_names[kind] for kind in found.label_ids] == ["green"]
+    assert_allclose(found.boxes, [(1.5 * CELL, 2 * CELL, 2.5 * CELL, 3 * CELL)], atol=0.1)
+    assert found.scores[0] == pytest.approx(0.997, abs=1.5 / 256)
 
 
 def test_several_threads_run_it_at_once_and_each_gets_its_own_answer(tmp_path: Path) -> None:

@@ -21,7 +21,11 @@ from ports import free_port
 from program import LOOP, PATIENCE_S, ROOT, SOON_S, ZONES, camera, hearing, wait_for_new
 from rtsp import rtsp_camera
 
+from edge_agent import app
+from edge_agent.cli.files import load_settings
 from edge_agent.clips import PEDESTRIANS
+from edge_agent.edges.choices import Choice, Pace
+from edge_agent.tools import tuned
 
 pytestmark = needs_mosquitto
 
@@ -216,6 +220,30 @@ def test_an_agent_that_may_tunes_its_model_at_its_first_start_and_starts_as_tune
     assert said[0]["input"] == said[1]["input"] == [192, 128]
     assert said[0]["tuned"] == said[1]["tuned"]
     assert re.fullmatch(r"0\.\d\d x the time of what is configured, loss of agreement 0\.\d{3}", said[0]["tuned"])
+
+
+def test_an_agent_whose_chosen_form_is_gone_runs_the_configured_model_and_tells(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    topic, model = f"{ROOT}/capabilities", {"max_loss": 1}
+    told = program.write_config(
+        tmp_path / "facts.yaml", {"device": {"id": "box"}, "model": model, "cameras": [camera(**LOOP)]}
+    )
+    settings = load_settings(told)
+    choice = Choice(
+        file="int8/gone-int8-0123456789abcdef.onnx",
+        sha256="0" * 64,
+        input_size=(192, 128),
+        provider="CPUExecutionProvider",
+        paces=(Pace(threads=1, cpu_ms=1, wall_ms=1),),
+        why="said",
+    )
+    tuned.remember(settings.model, app.demand_of(settings), tmp_path / "state", choice)
+    with program.running(tmp_path, camera(**LOOP), mqtt={"url": broker.url}, model=model) as agent:
+        said = json.loads(retained(broker.port, {topic})[topic])["model"]
+        assert (said["name"], said["input"], said["tuned"]) == ("default", [416, 256], tuned.LOST)
+        assert agent.log.count("is gone or damaged: put it back, or run `edge-agent tune` again") == 1
+        assert "the model is tuned for this machine, once" not in agent.log
 
 
 def test_an_agent_that_is_stopped_while_it_tunes_stops_soon_and_tunes_the_next_time(

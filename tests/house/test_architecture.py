@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": {"records", "stages"},
     "labels": {"edges.catalogue"},
     "vision": {
+        "edges.anchors",
         "edges.catalogue",
         "edges.host",
         "edges.inference",

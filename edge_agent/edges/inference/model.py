@@ -15,6 +15,7 @@ from edge_agent.records import Infer, ModelSignature
 from edge_agent.settings import Ratio, Section, Threshold
 
 Spread = Annotated[float, Field(gt=0)]
+Scale = Annotated[float, Field(ge=1)]
 
 Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
 """Input tensors by name in, all output tensors out, in the order of the `ModelSignature`; none of them float16."""
@@ -37,6 +38,18 @@ class ModelSettings(Section):
 
     labels: Path | None = None
     """A text file with the model's labels, one a line, for a `path` whose labels cannot be read from the file."""
+
+    anchors: Path | None = None
+    """A file with the anchors of a `path` that ends in raw offsets: `.npy`, or `.txt` or `.csv` with one a line."""
+
+    anchor_form: Literal["yxyx", "xyxy", "yxhw", "xywh"] | None = None
+    """What the four numbers of an anchor are, corners or centre and size, where they leave that open."""
+
+    box_scales: tuple[Scale, Scale, Scale, Scale] | None = None
+    """How many times as large as they are an SSD's offsets were learnt, one over its variances; else 10, 10, 5, 5."""
+
+    activation: Literal["sigmoid", "softmax"] | None = None
+    """What makes scores of an SSD's class logits, where these leave that open."""
 
     input: tuple[Annotated[int, Field(ge=32, le=4096)], Annotated[int, Field(ge=32, le=4096)]] | None = None
     """Width and height that the model sees, for a model that takes any; larger finds smaller things and costs more."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
+from edge_agent.stages.detect.anchors import Activation, Told
 
 Resize = Literal["letterbox", "stretch"]
 Colour = Literal["bgr", "rgb"]
@@ -76,6 +77,7 @@ class Answer:
         is_byte: whether it takes pictures as bytes, 0..255.
         classes: how many labels there are, from the user's file or the model's own; None when nobody says.
         extra_inputs: names of what it takes besides a picture.
+        told: what a person says of its boxes and scores.
     """
 
     size: tuple[int, int]
@@ -84,6 +86,7 @@ class Answer:
     is_byte: bool = False
     classes: int | None = None
     extra_inputs: tuple[str, ...] = ()
+    told: Told = field(default_factory=Told)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -156,6 +159,7 @@ class Head:
         suppresses: whether boxes of one thing are left for the detector to suppress.
         is_unusual: whether it is taken only where the user names the family, for another reads the same and is far
             more usual.
+        activation: what makes scores of class logits, where their numbers told that and fewer columns might not.
         decode: reads the output tensors.
     """
 
@@ -175,6 +179,7 @@ class Head:
     coco: Literal[80, 90, 91] = 80
     suppresses: bool = True
     is_unusual: bool = False
+    activation: Activation | None = None
     decode: Decode = field(repr=False)
 
 

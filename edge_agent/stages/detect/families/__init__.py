@@ -63,6 +63,9 @@ _MODULES: tuple[Recognise, ...] = (
     deepstream.recognise,
 )
 
+_BY_ANCHORS: tuple[Recognise, ...] = (ssd.recognise, yolov5_maps.recognise)
+"""Those that heed what a person says of anchors, boxes and scores."""
+
 FAMILIES = (
     nanodet.FAMILY,
     nanodet_plus.FAMILY,
@@ -112,17 +115,21 @@ def recognise(answer: Answer, family: str | None = None) -> Head:
     """
     if family is not None and family not in FAMILIES:
         raise ValueError(f"model.family is {family}, which is unknown; there are {', '.join(FAMILIES)}")
-    readings = [head for module in _MODULES for head in module(answer)]
+    modules = _BY_ANCHORS if answer.told.keys else _MODULES
+    readings = [head for module in modules for head in module(answer)]
     if family is not None:
         mine = [head for head in readings if head.family == family]
         if not mine:
-            others = ", ".join(dict.fromkeys(head.family for head in readings)) or "none that is known"
-            raise ValueError(f"model.family is {family}, and its answer {_found(answer)} is not; it could be {others}")
+            others = ", ".join(dict.fromkeys(head.family for head in readings))
+            why = f"it could be {others}" if others else _why_none(answer)
+            raise ValueError(f"model.family is {family}, and its answer {_found(answer)} is not; {why}")
         readings = mine
     else:
         readings = [head for head in readings if not head.is_unusual]
     if not readings:
         raise ValueError(f"{_why_none(answer)}; its answer is {_found(answer)}")
+    if answer.told.anchors is not None:  # then raw maps of two families are read alike
+        readings = list({head.why: head for head in readings}.values())
     readings = _with_as_many_classes(readings, answer.classes)
     if len(readings) > 1:
         ways = " or ".join(f"{head.family} ({head.why})" for head in readings)
@@ -147,6 +154,12 @@ def _with_as_many_classes(readings: Sequence[Head], classes: int | None) -> list
 def _why_none(answer: Answer) -> str:
     """What else it may be."""
     shapes = answer.shapes
+    anchors = ssd.lacks_anchors(answer)
+    if anchors:
+        return f"it looks like an SSD without its {anchors} anchors, and model.anchors is to name a file with them"
+    if answer.told.keys:
+        said = ", ".join(answer.told.keys)
+        return f"it is no SSD and no raw maps of a YOLO, so {said} cannot be said of it"
     if len(shapes) == 1 and shapes[0][:-1] in {(), (1,)} and shapes[0][-1:] > (_A_BOX,):
         return "it looks like a classifier, which says what is in a picture and not where"
     maps = [shape[-2:] for shape in shapes if len(shape) == _MAPS and min(shape[-2:]) > 1]

@@ -34,7 +34,7 @@ from edge_agent.stages.detect.head import (
     seen_as,
     sigmoid,
 )
-from edge_agent.stages.detect.units import are_parts, scale_to
+from edge_agent.stages.detect.units import scale_to
 
 FAMILY = "detr"
 DEPLOYED = "detr-deployed"
@@ -96,10 +96,7 @@ def _places(answer: Answer) -> tuple[int, int] | None:
     if len(shapes) != 2:  # noqa: PLR2004
         return None
     ways = [pair for pair in ((0, 1), (1, 0)) if _fit(shapes[pair[0]], shapes[pair[1]], answer.size)]
-    inside = [
-        pair for pair in ways if are_parts(answer.outputs[pair[0]]) and bool((answer.outputs[pair[0]] >= 0).all())
-    ]
-    return next(iter([*inside, *ways]), None)
+    return next((pair for pair in ways if _lie_about_the_picture(answer.outputs[pair[0]])), None)
 
 
 def _fit(boxes: tuple[int, ...], classes: tuple[int, ...], size: tuple[int, int]) -> bool:
@@ -146,6 +143,12 @@ def softmax(numbers: FloatArray) -> FloatArray:
 def as_they_are(numbers: FloatArray) -> FloatArray:
     """Scores."""
     return numbers
+
+
+def _lie_about_the_picture(boxes: FloatArray) -> bool:
+    """Whether centres (1, N, 2 of 4) are in 0..1 or near it, and sizes no less than 0; an SSD's offsets are not."""
+    centres, sizes = boxes[..., :2], boxes[..., 2:]
+    return bool((np.abs(centres - 0.5) <= 1).all() and (sizes >= 0).all())
 
 
 def _decode(

@@ -1,9 +1,12 @@
-"""SSD: offsets and class scores for a fixed list of anchors, which the graph carries as a constant output.
+"""SSD: offsets and class scores for a fixed list of anchors.
+
+The graph carries the anchors as a constant output; or it was cut off before they are applied, and a file of a person's
+has them, or there are as many as in a grid that everybody used.
 
 Offsets are of one of two kinds. Usually they are of an anchor's centre and size, times the scales of the box coder,
 which bring them to about 1. Else they are of its corners, as parts of its width and height; a thing overlaps its anchor
-by half or more, so they stay well below 1. Either can have y before x or x before y; an anchor's neighbour in the list
-is beside it in the picture, so x is what changes most from one to the next.
+by half or more, so they stay well below 1. Either can have y before x or x before y, as the anchors have; an anchor's
+neighbour in the list is beside it in the picture, so x is what changes most from one to the next.
 
 Source: W. Liu et al., "SSD: Single Shot MultiBox Detector", ECCV 2016, §2; the box coder and its scales as in
 tensorflow/models, object_detection/box_coders/faster_rcnn_box_coder.py (Apache-2.0). Corners: found by measuring on
@@ -22,90 +25,189 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, ClassColumns, Head, above, seen_as
+from edge_agent.stages.detect.anchor_grids import grid_of
+from edge_agent.stages.detect.anchors import ACROSS, ACTIVATIONS, Anchors, Scales, understood
+from edge_agent.stages.detect.class_scores import Scoring, by_scores, by_sigmoid, by_softmax, scoring_of
+from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, ClassColumns, Head, Look, seen_as
+from edge_agent.stages.detect.ssd_outputs import Places, are_boxes, cut_off, in_graph
 
 FAMILY = "ssd"
 
-_CENTRE_SCALE = 10.0  # offsets of the centre are learnt ten times as large
-_SIZE_SCALE = 5.0
+_SCALES: Scales = (10.0, 10.0, 5.0, 5.0)  # offsets of the centre are learnt ten times as large, and of the size five
 _MOST_OF_A_SIDE = 0.5  # root mean square of offsets that are parts of an anchor's side, at most
-
-_ACROSS = [1, 0, 3, 2]  # exchanges x and y of corners or offsets
 
 Boxes = Callable[[FloatArray, FloatArray], FloatArray]
 """Offsets (N, 4) on anchors (N, 4), both y before x, to boxes (N, 4) xyxy, all in 0..1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Places:
-    """Where among the outputs what is."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """What an SSD is made of.
 
-    encodings: int
-    scores: int
-    anchors: int
+    Attributes:
+        places: of its offsets and scores.
+        count: of its anchors.
+        anchors: where they are.
+        scoring: what its scores are.
+        look: how it sees pictures.
+        assumed: of its anchors and scores.
+    """
+
+    places: Places
+    count: int
+    anchors: Anchors
+    scoring: Scoring
+    look: Look = HALF_RANGE_RGB
+    assumed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Reading:
-    """How an answer is read: columns that bring y before x, what makes boxes, and what chooses rows by their scores."""
+    """How an answer is read.
 
-    places: _Places
+    Attributes:
+        places: of its offsets and scores.
+        anchors: (A, 4), y before x.
+        columns: those of offsets, so that y is before x.
+        first: column of the first class.
+        boxes: makes boxes of offsets.
+        choose: rows by their scores.
+    """
+
+    places: Places
+    anchors: FloatArray
     columns: list[int]
+    first: int
     boxes: Boxes
-    choose: Callable[[FloatArray, FloatArray], tuple[IntArray, IntArray, FloatArray]]
+    choose: Callable[[FloatArray, IntArray, FloatArray], tuple[IntArray, IntArray, FloatArray]]
 
 
 def recognise(answer: Answer) -> Iterator[Head]:
-    """Class scores (1, A, classes), offsets (1, A, 4) and anchors (A, 4) or (1, A, 4), whose corners are in order."""
-    places = _places(answer)
-    if places is None:
+    """Class scores (1, A, classes), offsets (1, A, 4) and, from wherever, anchors (A, 4), whose corners are in order.
+
+    Raises:
+        ValueError: what a person says of it contradicts it, or more has to be said.
+    """
+    parts = _parts(answer)
+    if parts is None:
         return
-    scores = answer.outputs[places.scores]
-    classes = scores.shape[-1]
-    are_logits = bool((scores < 0).any() or (scores > 1).any())
-    are_corners = _are_parts(answer.outputs[places.encodings])
-    x_first = _x_first(answer.outputs[places.anchors].reshape(-1, 4))
-    reading = _Reading(
+    columns = answer.outputs[parts.places.scores].size // parts.count
+    yield _head(answer, parts, 0, columns)
+    if parts.scoring.has_background:
+        yield _head(answer, parts, 1, columns - 1)
+
+
+def lacks_anchors(answer: Answer) -> int | None:
+    """How many anchors an SSD has that says nowhere which; None where it is no such SSD."""
+    places = None if in_graph(answer) else cut_off(answer, None)
+    if places is None or are_boxes(answer.outputs[places.encodings].reshape(-1, 4)):
+        return None
+    return answer.outputs[places.encodings].size // 4
+
+
+def _parts(answer: Answer) -> _Parts | None:
+    places = in_graph(answer)
+    if places is None or places.anchors is None or not answer.outputs[places.anchors].size:
+        return _parts_without_anchors(answer)
+    if answer.told.anchors is not None:
+        raise ValueError("its graph has its anchors, so there is nothing to be said of them; leave model.anchors out")
+    boxes = np.array(answer.outputs[places.anchors].reshape(-1, 4))
+    scoring = _scoring(answer, places, len(boxes))
+    x_first = _x_first(boxes)
+    return _Parts(
         places=places,
-        columns=_ACROSS if x_first else sorted(_ACROSS),
-        boxes=_boxes_by_corners if are_corners else _boxes_by_centres,
-        choose=_by_logits if are_logits else _by_scores,
+        count=len(boxes),
+        anchors=Anchors(boxes=boxes[:, ACROSS] if x_first else boxes, x_first=x_first, told=""),
+        scoring=scoring,
+        assumed=() if scoring.activation or not scoring.are_logits else ("logits by the sigmoid",),
     )
-    told_by = "corners" if are_corners else "centres and sizes"
-    yield seen_as(
-        HALF_RANGE_RGB,
+
+
+def _parts_without_anchors(answer: Answer) -> _Parts | None:
+    told = answer.told
+    places = cut_off(answer, None if told.anchors is None else len(told.anchors))
+    if places is None:
+        return None
+    offsets = answer.outputs[places.encodings].reshape(-1, 4)
+    scoring = _scoring(answer, places, len(offsets))
+    if told.anchors is None:
+        return None if are_boxes(offsets) or _are_parts(offsets) else _parts_by_grid(answer, places, scoring)
+    if are_boxes(offsets):
+        raise ValueError("its graph has applied its anchors, for it answers with boxes; leave model.anchors out")
+    if len(told.anchors) != len(offsets):
+        raise ValueError(
+            f"model.anchors: there are {len(told.anchors)} in {told.origin}, and its answer for a picture of "
+            f"{answer.size[0]}x{answer.size[1]} has {len(offsets)} offsets"
+        )
+    _ask(scoring)
+    return _Parts(places=places, count=len(offsets), anchors=understood(told, answer.size), scoring=scoring)
+
+
+def _parts_by_grid(answer: Answer, places: Places, scoring: Scoring) -> _Parts | None:
+    """Those of the grid that everybody used, if there is one."""
+    count = answer.outputs[places.encodings].size // 4
+    classes = answer.outputs[places.scores].size // count
+    either = ACTIVATIONS if scoring.are_logits else ()
+    possible = (scoring.activation,) if scoring.activation else either
+    grids = [grid for one in possible if (grid := grid_of(count, answer.size, one, classes)) is not None]
+    if not grids:
+        return None
+    _ask(scoring)
+    anchors = grids[0].anchors()
+    assumed = (f"anchors {anchors.told}",)
+    return _Parts(places=places, count=count, anchors=anchors, scoring=scoring, look=grids[0].look, assumed=assumed)
+
+
+def _ask(scoring: Scoring) -> None:
+    if scoring.are_logits and scoring.activation is None:
+        raise ValueError("its class logits can be read by the sigmoid or by the softmax; model.activation decides")
+
+
+def _scoring(answer: Answer, places: Places, count: int) -> Scoring:
+    return scoring_of(answer.outputs[places.scores].reshape(count, -1), answer.told.activation, answer.classes)
+
+
+def _head(answer: Answer, parts: _Parts, first: int, classes: int) -> Head:
+    """The head whose classes begin in that column."""
+    scoring, anchors, scores = parts.scoring, parts.anchors, answer.outputs[parts.places.scores]
+    scales = answer.told.box_scales
+    are_corners = scales is None and _are_parts(answer.outputs[parts.places.encodings])
+    columns = ACROSS if anchors.x_first else sorted(ACROSS)
+    by_sides = np.array(scales or _SCALES, np.float32)[columns]
+    is_softmax = scoring.are_logits and scoring.activation == "softmax"
+    reading = _Reading(
+        places=parts.places,
+        anchors=anchors.boxes,
+        columns=columns,
+        first=first,
+        boxes=_boxes_by_corners if are_corners else functools.partial(_boxes_by_centres, by_sides),
+        choose=by_scores if not scoring.are_logits else by_softmax if is_softmax else by_sigmoid,
+    )
+    # Shares are of all columns, so none can be left out.
+    is_separable = scores.shape == (1, parts.count, first + classes) and not is_softmax
+    return seen_as(
+        parts.look,
         answer,
-        *(() if are_corners else ("box scales 10, 10, 5, 5",)),
+        *(() if are_corners or scales else ("box scales 10, 10, 5, 5",)),
+        *parts.assumed,
         family=FAMILY,
-        why=f"{scores.shape[-2]} anchors, each with a box and {classes} class {'logits' if are_logits else 'scores'}; "
-        f"boxes are offsets of {told_by}, {'x before y' if x_first else 'y before x'}",
+        why=_why(parts, first, classes, are_corners=are_corners),
         classes=classes,
-        class_columns=(ClassColumns(output=places.scores, axis=2),),
+        activation=scoring.activation if scoring.are_logits else None,
+        class_columns=(ClassColumns(output=parts.places.scores, axis=2, first=first),) if is_separable else (),
         decode=functools.partial(_decode, reading),
     )
 
 
-def _places(answer: Answer) -> _Places | None:
-    shapes = answer.shapes
-    if len(shapes) != 3 or len({shape[-2] for shape in shapes if len(shape) in {2, 3}}) != 1:  # noqa: PLR2004
-        return None
-    named = [answer.place(name) for name in ("box_encodings", "class_logits", "anchors")]
-    if None not in named:
-        encodings, scores, anchors = (place for place in named if place is not None)
-        return _Places(encodings=encodings, scores=scores, anchors=anchors)
-    boxes = [index for index, shape in enumerate(shapes) if shape[-1:] == (4,)]
-    if len(boxes) != 2:  # noqa: PLR2004
-        return None
-    are_anchors = [_are_boxes(answer.outputs[index].reshape(-1, 4)) for index in boxes]
-    if are_anchors[0] == are_anchors[1]:
-        return None
-    anchors = boxes[are_anchors.index(True)]
-    return _Places(encodings=sum(boxes) - anchors, scores=3 - sum(boxes), anchors=anchors)
-
-
-def _are_boxes(numbers: FloatArray) -> bool:
-    """Whether all are corners of boxes that lie about the picture, in 0..1 of it."""
-    return bool((numbers[:, 2:] > numbers[:, :2]).all() and (np.abs(numbers) <= 2).all())  # noqa: PLR2004
+def _why(parts: _Parts, first: int, classes: int, *, are_corners: bool) -> str:
+    scoring, anchors = parts.scoring, parts.anchors
+    from_where = f" {anchors.told}," if anchors.told else ","
+    numbers = f"logits, by the {scoring.activation or 'sigmoid'}" if scoring.are_logits else "scores"
+    return (
+        f"{parts.count} anchors{from_where} each with a box and {classes} class {numbers}"
+        f"{', after a background' if first else ''}; boxes are offsets of "
+        f"{'corners' if are_corners else 'centres and sizes'}, {'x before y' if anchors.x_first else 'y before x'}"
+    )
 
 
 def _are_parts(offsets: FloatArray) -> bool:
@@ -126,34 +228,22 @@ def _decode(
     wanted: IntArray,
     floors: FloatArray,
 ) -> Candidates:
-    places = reading.places
-    rows, columns, scores = reading.choose(outputs[places.scores][0][:, wanted], floors)
-    anchors = outputs[places.anchors].reshape(-1, 4)[rows][:, reading.columns]
-    offsets = outputs[places.encodings][0][rows][:, reading.columns]
-    boxes = reading.boxes(offsets, anchors)  # 0..1: the picture is stretched over the whole input
+    places, count = reading.places, len(reading.anchors)
+    rows, columns, scores = reading.choose(outputs[places.scores].reshape(count, -1), reading.first + wanted, floors)
+    offsets = outputs[places.encodings].reshape(count, 4)[rows][:, reading.columns]
+    boxes = reading.boxes(offsets, reading.anchors[rows])  # 0..1: the picture is stretched over the whole input
     return Candidates(boxes=boxes * np.array(size * 2, np.float32), scores=scores, label_ids=wanted[columns])
 
 
-def _by_scores(scores: FloatArray, floors: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
-    rows, columns = above(scores, floors)
-    return rows, columns, scores[rows, columns]
-
-
-def _by_logits(logits: FloatArray, floors: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
-    # Comparing logits spares the sigmoid of every anchor: it is monotonic.
-    rows, columns = above(logits, _logit(floors))
-    return rows, columns, (1 / (1 + np.exp(-logits[rows, columns]))).astype(np.float32, copy=False)
-
-
-def _boxes_by_centres(encodings: FloatArray, anchors: FloatArray) -> FloatArray:
-    """Offsets ty, tx, th, tw on anchors ymin, xmin, ymax, xmax."""
+def _boxes_by_centres(scales: FloatArray, encodings: FloatArray, anchors: FloatArray) -> FloatArray:
+    """Offsets ty, tx, th, tw, so many times as large as they are, on anchors ymin, xmin, ymax, xmax."""
     top, left, bottom, right = anchors.T
     height, width = bottom - top, right - left
-    offset_y, offset_x, stretch_y, stretch_x = encodings.T
-    centre_y = offset_y / _CENTRE_SCALE * height + (top + bottom) / 2
-    centre_x = offset_x / _CENTRE_SCALE * width + (left + right) / 2
-    half_height = np.exp(stretch_y / _SIZE_SCALE) * height / 2
-    half_width = np.exp(stretch_x / _SIZE_SCALE) * width / 2
+    offset_y, offset_x, stretch_y, stretch_x = (encodings / scales).T
+    centre_y = offset_y * height + (top + bottom) / 2
+    centre_x = offset_x * width + (left + right) / 2
+    half_height = np.exp(stretch_y) * height / 2
+    half_width = np.exp(stretch_x) * width / 2
     corners = [centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height]
     return np.stack(corners, axis=1)
 
@@ -161,9 +251,4 @@ def _boxes_by_centres(encodings: FloatArray, anchors: FloatArray) -> FloatArray:
 def _boxes_by_corners(offsets: FloatArray, anchors: FloatArray) -> FloatArray:
     """Offsets of ymin, xmin, ymax, xmax, as parts of an anchor's height and width."""
     sizes = anchors[:, 2:] - anchors[:, :2]
-    return (anchors + offsets * np.concatenate([sizes, sizes], axis=1))[:, _ACROSS]
-
-
-def _logit(probabilities: FloatArray) -> FloatArray:
-    inside = np.clip(probabilities, 1e-6, 1 - 1e-6)
-    return np.log(inside / (1 - inside))
+    return (anchors + offsets * np.concatenate([sizes, sizes], axis=1))[:, ACROSS]

@@ -1,6 +1,7 @@
 """YOLOv5 and YOLOv7 as accelerators' toolchains like them: raw maps, one a stride, before grid and anchors are applied.
 
-Which anchors a model was trained with, no graph says: those of the family that is named are taken.
+Which anchors a model was trained with, no graph says: a person's file does, or those of the family that is named are
+taken.
 
 Source: the anchors as airockchip/rknn_model_zoo (Apache-2.0) lists them, for a model of the usual training on COCO; how
 boxes are made of them as those who use such files describe it; not tried with trained weights.
@@ -63,33 +64,57 @@ class _Reading:
     """
 
     places: Mapping[int, int]
-    anchors: Mapping[int, Sequence[tuple[int, int]]]
+    anchors: Mapping[int, Sequence[tuple[float, float]]]
     are_logits: bool
 
 
 def recognise(answer: Answer) -> Iterator[Head]:
-    """Three maps, `(1, 3 * (5 + classes), rows, columns)` or `(1, 3, rows, columns, 5 + classes)`, one a stride."""
+    """Three maps, `(1, 3 * (5 + classes), rows, columns)` or `(1, 3, rows, columns, 5 + classes)`, one a stride.
+
+    Raises:
+        ValueError: the anchors that a person names are none of such a model.
+    """
     places = {stride: place for stride in _STRIDES if (place := _place(answer, stride)) is not None}
     widths = {_numbers(answer.shapes[place]) for place in places.values()}
     if len(answer.shapes) != len(_STRIDES) or len(places) != len(_STRIDES) or len(widths) != 1:
         return
     classes = widths.pop() - BOX_AND_OBJECTNESS
-    if classes < 1:
+    if classes < 1 or set(answer.told.keys) - {"model.anchors"}:
         return
+    own = _own_anchors(answer)
     are_logits = any(bool((output < 0).any() or (output > 1).any()) for output in answer.outputs)
     for family, anchors in _ANCHORS.items():
+        whose = f"anchors from {answer.told.origin}" if own else f"{_NAMES[family]}'s anchors"
         yield seen_as(
             PADDED_RGB,
             answer,
-            f"{_NAMES[family]}'s anchors and its way to count boxes from them",
+            *(() if own else (f"{whose} and its way to count boxes from them",)),
             family=family,
             why=f"maps of strides 8, 16 and 32 with three boxes a cell, each with objectness and {classes} classes, "
-            f"{'logits' if are_logits else 'the sigmoid taken'}; {_NAMES[family]}'s anchors",
+            f"{'logits' if are_logits else 'the sigmoid taken'}; {whose}",
             size_step=_STRIDES[-1],
             classes=classes,
             class_columns=tuple(_class_columns(answer, place) for place in places.values()),
-            decode=functools.partial(_decode, _Reading(places=places, anchors=anchors, are_logits=are_logits)),
+            decode=functools.partial(_decode, _Reading(places=places, anchors=own or anchors, are_logits=are_logits)),
         )
+
+
+def _own_anchors(answer: Answer) -> dict[int, list[tuple[float, float]]] | None:
+    """A person's anchors, by stride: widths and heights in pixels, three a stride, the finest first."""
+    told = answer.told
+    if told.anchors is None:
+        return None
+    what = f"model.anchors: the numbers in {told.origin}"
+    if told.anchors.size != 2 * _BOXES * len(_STRIDES) or told.anchors.shape[1] % 2:
+        shape = " x ".join(map(str, told.anchors.shape))
+        raise ValueError(f"{what} are {shape}, and maps of three strides take nine widths and heights")
+    sizes = told.anchors.reshape(len(_STRIDES), _BOXES, 2)
+    areas = sizes.prod(axis=2).mean(axis=1)
+    if not (sizes > 0).all() or not (np.diff(areas) > 0).all():
+        raise ValueError(f"{what} are no widths and heights that grow from stride to stride")
+    if float(np.max(sizes)) < _STRIDES[-1]:
+        raise ValueError(f"{what} are all less than {_STRIDES[-1]}; widths and heights are to be in pixels, not cells")
+    return {stride: [(float(w), float(h)) for w, h in sizes[place]] for place, stride in enumerate(_STRIDES)}
 
 
 def _class_columns(answer: Answer, place: int) -> ClassColumns:
