@@ -70,6 +70,21 @@ def test_half_precision_is_read_as_well(tmp_path: Path, name: str) -> None:
     assert found.scores.dtype == np.float32
 
 
+def test_double_precision_is_read_as_well(tmp_path: Path) -> None:
+    """What is added of the picture is of single precision, and made double for the answer."""
+    kind = KINDS["YOLOv8, v9, v11, v12"]
+    doubles = {output: tensor.astype(np.float64) for output, tensor in kind.outputs.items()}
+    vision = load_vision(
+        ModelSettings(
+            path=write_model(tmp_path / "model.onnx", doubles, picture=(1, 3, *reversed(SIZE))),
+            labels=labels_file(tmp_path, *LABELS),
+        )
+    )
+    found = vision.detector(DetectSettings(labels=("dog",))).detect(coloured_frame(120, 128, 128, size=SIZE))
+    assert_allclose(found.boxes, [kind.box], rtol=1e-5)
+    assert (found.boxes.dtype, found.scores.dtype) == (np.float32, np.float32)
+
+
 @pytest.mark.parametrize(
     ("metadata", "labels"),
     [
