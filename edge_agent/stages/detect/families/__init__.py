@@ -144,10 +144,17 @@ def _with_as_many_classes(readings: Sequence[Head], classes: int | None) -> list
 
     All of them when none has: what is wrong then is said by whoever reads the labels.
     """
-    for counts in _COCO if classes is None else ({classes},):
-        fitting = [head for head in readings if head.classes is None or head.classes in counts]
-        if fitting:
-            return fitting
+    for counts in _COCO if classes is None else ((classes,),):
+        # Of two ways in which one family could read it the more usual is taken, of two families neither.
+        ranks = [
+            (head, -1 if head.classes is None else counts.index(head.classes))
+            for head in readings
+            if head.classes is None or head.classes in counts
+        ]
+        if ranks:
+            return [
+                head for head, rank in ranks if rank == min(one for other, one in ranks if other.family == head.family)
+            ]
     return list(readings)
 
 
@@ -174,6 +181,6 @@ def _found(answer: Answer) -> str:
     return "; ".join(f"{name} {shape}" for name, shape in zip(answer.names, answer.shapes, strict=True)) or "nothing"
 
 
-_COCO = ({80}, {81, 90, 91})  # the labels that are used; these after a background, and all numbers, which are rarer
+_COCO = ((80,), (90, 91, 81))  # the labels that are used; all numbers, and both after a background, which are rarer
 _MAPS = 4  # dimensions
 _A_BOX = 7  # numbers, at most, with its label and score
