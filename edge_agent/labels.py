@@ -66,7 +66,9 @@ def fitting(told: ToldLabels, classes: int | None, coco: int) -> tuple[str, ...]
     """
     names = _coco(classes or coco) if told.names is None else told.names
     if classes not in {None, len(names)}:
-        raise ValueError(f"it tells {classes} classes apart and there are {len(names)} labels; set model.labels")
+        labels = "nobody says what they mean" if told.names is None else f"there are {len(names)} labels"
+        apart = "has one class" if classes == 1 else f"tells {classes} classes apart"
+        raise ValueError(f"it {apart} and {labels}; set model.labels")
     return names
 
 

@@ -17,6 +17,7 @@ from edge_agent.edges.inference import LoadedModel, ModelSettings, engines
 from edge_agent.errors import ModelError
 from edge_agent.labels import ToldLabels
 from edge_agent.records import Infer, ModelSignature
+from edge_agent.stages.detect import more_inputs
 from edge_agent.stages.detect.anchors import Told
 from edge_agent.stages.detect.detector import Detector, DetectSettings
 from edge_agent.stages.detect.families import recognise
@@ -146,6 +147,8 @@ def _understood(
 ) -> Vision:
     path, sha256 = file
     _refuse_other_tasks(loaded.signature.metadata)
+    if not loaded.signature.outputs:
+        raise ValueError("it has no outputs")
     picture = picture_input(loaded.signature)
     told = labels.told_labels(settings.labels, entry, loaded.signature.metadata)
     size = _trial_size(settings, picture, entry)
@@ -154,7 +157,7 @@ def _understood(
     def infer(tensor: NDArray[Any]) -> Sequence[NDArray[Any]]:
         return loaded.run(feed(tensor))
 
-    blank = _try_out(infer, picture, size)
+    blank = _try_out(infer, picture, size, is_free=picture.size is None and settings.input is None)
     head = _head(_answer(loaded, picture, size, blank, told, told_of(settings)), settings, picture)
     label_names = labels.fitting(told, head.classes, head.coco)
     _prove_scores(head, blank, size, len(label_names))
@@ -252,6 +255,7 @@ def _proved(
 
 def _own_file(settings: ModelSettings) -> tuple[Path, str]:
     path = settings.path or Path()
+    inference.refuse_others(path)
     return path, catalogue.sha256_of(path)
 
 
@@ -275,22 +279,21 @@ def _trial_size(settings: ModelSettings, picture: PictureInput, entry: Catalogue
 
 
 def _feed(loaded: LoadedModel, picture: PictureInput, size: tuple[int, int]) -> Feed:
-    """What a run on a picture takes; what else the model wants to know is the size of it."""
-    sizes = {
-        tensor.name: np.array([size], np.dtype(tensor.dtype))
-        for tensor in loaded.signature.inputs
-        if tensor.name != picture.name
+    """What a run on a picture takes; what else the model wants to know is the same for all."""
+    others = {
+        tensor.name: more_inputs.told(tensor, size) for tensor in loaded.signature.inputs if tensor.name != picture.name
     }
-    return lambda tensor: {picture.name: tensor, **sizes}
+    return lambda tensor: {picture.name: tensor if picture.has_batch else tensor[0], **others}
 
 
-def _try_out(infer: Infer, picture: PictureInput, size: tuple[int, int]) -> Sequence[NDArray[Any]]:
+def _try_out(infer: Infer, picture: PictureInput, size: tuple[int, int], *, is_free: bool) -> Sequence[NDArray[Any]]:
     """Run the model once on zeros: an answer of another form than the head's fails here, not at night."""
     try:
         outputs = infer(np.zeros(shape_of(picture.layout, size), picture.dtype))
     except Exception as error:  # onnxruntime raises a class of its own for each cause, all derived from Exception
         words = " ".join(str(error).split())
-        raise ValueError(f"it does not take one picture of {size[0]}x{size[1]}: {words}") from error
+        other = "; model.input sets another size" if is_free else ""
+        raise ValueError(f"it does not take one picture of {size[0]}x{size[1]}: {words}{other}") from error
     if not all(isinstance(output, np.ndarray) and output.dtype.kind in "fiub" for output in outputs):
         raise ValueError("it answers with something else than tensors of numbers")
     if not all(np.isfinite(output).all() for output in outputs):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,21 @@ def test_half_precision_is_read_as_well(tmp_path: Path, name: str) -> None:
     assert found.scores.dtype == np.float32
 
 
+def test_double_precision_is_read_as_well(tmp_path: Path) -> None:
+    """What is added of the picture is of single precision, and made double for the answer."""
+    kind = KINDS["YOLOv8, v9, v11, v12"]
+    doubles = {output: tensor.astype(np.float64) for output, tensor in kind.outputs.items()}
+    vision = load_vision(
+        ModelSettings(
+            path=write_model(tmp_path / "model.onnx", doubles, picture=(1, 3, *reversed(SIZE))),
+            labels=labels_file(tmp_path, *LABELS),
+        )
+    )
+    found = vision.detector(DetectSettings(labels=("dog",))).detect(coloured_frame(120, 128, 128, size=SIZE))
+    assert_allclose(found.boxes, [kind.box], rtol=1e-5)
+    assert (found.boxes.dtype, found.scores.dtype) == (np.float32, np.float32)
+
+
 @pytest.mark.parametrize(
     ("metadata", "labels"),
     [
@@ -88,7 +104,9 @@ def test_labels_are_read_from_what_exporters_write_into_the_file(
 @pytest.mark.parametrize("names", ["{0: 'cat', 2: 'cow'}", "[1, 2, 3]", "{", "cat", "__import__('os')", "[" * 9999])
 def test_names_that_are_none_are_not_taken_for_labels(tmp_path: Path, names: str) -> None:
     path = written(KINDS["YOLOX"], tmp_path / "model.onnx", metadata={"names": names})
-    with pytest.raises(ModelError, match=r"it tells 3 classes apart and there are 80 labels; set model\.labels$"):
+    with pytest.raises(
+        ModelError, match=r"it tells 3 classes apart and nobody says what they mean; set model\.labels$"
+    ):
         load_vision(ModelSettings(path=path))
 
 
@@ -114,6 +132,34 @@ def test_a_model_that_takes_any_size_is_tried_at_the_one_that_is_asked_for(tmp_p
     assert load_vision(ModelSettings(path=path, labels=labels, input=SIZE)).input_size == SIZE
     with pytest.raises(ModelError, match=r"model\.input is \[60, 32\]; both must be multiples of 32$"):
         load_vision(ModelSettings(path=path, labels=labels, input=(60, 32)))
+
+
+def test_a_model_that_takes_a_picture_without_a_batch_is_understood(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "model.onnx", KINDS["torchvision"].outputs, picture=(3, *reversed(SIZE)))
+    vision = load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS)))
+    found = vision.detector(DetectSettings(labels=("dog",))).detect(coloured_frame(120, 128, 128, size=SIZE))
+    assert_allclose(found.boxes, [KINDS["torchvision"].box], rtol=1e-5)
+
+
+def test_what_a_model_wants_to_know_besides_the_picture_it_is_told(tmp_path: Path) -> None:
+    """PaddleDetection's divide boxes by the scale, so they come in pixels of the picture only where it is 1."""
+    kind = KINDS["PaddleDetection"]
+    (things, _count) = kind.outputs
+    path = written(kind, tmp_path / "model.onnx")
+    model = onnx.load(path)
+    (node,) = (node for node in model.graph.node if node.output[0] == things)
+    node.output[0] = "in_pixels"
+    scale = helper.make_node("Cast", ["scale_factor"], ["scale"], to=TensorProto.FLOAT)
+    height_and_width = helper.make_node("Cast", ["im_shape"], ["shape"], to=TensorProto.FLOAT)
+    # Class and score times 1 and 1; of the corners, two by the scale, and two by the shape: of 32 by 64.
+    multiples = helper.make_node("Concat", ["scale", "scale", "shape"], ["multiples"], axis=1)
+    model.graph.node.extend(
+        [scale, height_and_width, multiples, helper.make_node("Mul", ["in_pixels", "multiples"], [things])]
+    )
+    onnx.save(model, path)
+    vision = load_vision(ModelSettings(path=path, labels=labels_file(tmp_path, *LABELS)))
+    found = vision.infer(vision.blank())[0]
+    assert_allclose(found[0], [1, 0.9, 16, 2, 24 * 32, 18 * 64], rtol=1e-5)
 
 
 def test_what_the_user_knows_better_counts(tmp_path: Path) -> None:
@@ -169,6 +215,26 @@ def _bytes(folder: Path, content: bytes) -> Path:
     return folder / "wrong.onnx"
 
 
+def beginning(content: bytes) -> Callable[[Path], Path]:
+    return lambda folder: _bytes(folder, content + bytes(100))
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "wrong.onnx")  # into which nobody writes, so that whoever reads it waits
+    return folder / "wrong.onnx"
+
+
+def made_of(*nodes: onnx.NodeProto, outputs: Sequence[onnx.ValueInfoProto], opset: int = 16) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 64])
+        graph = helper.make_graph(nodes, "odd", [picture], outputs)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+        onnx.save(model, folder / "wrong.onnx")
+        return folder / "wrong.onnx"
+
+    return write
+
+
 def truncated(share: float) -> Callable[[Path], Path]:
     def cut(folder: Path) -> Path:
         content = good(folder).read_bytes()
@@ -179,6 +245,7 @@ def truncated(share: float) -> Callable[[Path], Path]:
 
 def sparse(folder: Path) -> Path:
     with (folder / "wrong.onnx").open("wb") as file:
+        file.write(b"\x08")  # as ONNX files begin
         file.truncate((2 << 30) + 1)
     return folder / "wrong.onnx"
 
@@ -249,6 +316,52 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "half a file": (truncated(0.5), CANNOT_LOAD),
     "nearly a file": (truncated(0.99), CANNOT_LOAD),
     "2 GB of nothing": (sparse, "is larger than 2 GB"),
+    "PyTorch's": (
+        beginning(b"PK\x03\x04"),
+        "it is a zip archive, as PyTorch's and Keras's files are; export the model to",
+    ),
+    "PyTorch's of old": (
+        beginning(b"\x80\x02}q"),
+        "it is a pickle, as older files of PyTorch's are; export the model to",
+    ),
+    "Keras's": (beginning(b"\x89HDF\r\n"), "it is an HDF5 file, as Keras's are; export the model to ONNX"),
+    "TensorRT's": (beginning(b"ftrt"), "it is an engine of TensorRT; name the ONNX file that it was built from"),
+    "Git's": (beginning(b"version https://git-lfs.github.com/spec/v1"), "run `git lfs pull`"),
+    "a page": (beginning(b"<!DOCTYPE html><html>"), "it is a page of the web, and no model; download it again"),
+    "TensorFlow Lite's": (
+        beginning(b"\x1c\0\0\0TFL3"),
+        "it is of TensorFlow Lite; give its file's name the end .tflite",
+    ),
+    "a pipe": (pipe, "cannot be read: it is no file but a device or a pipe; check model.path"),
+    "no outputs": (
+        made_of(helper.make_node("Identity", ["images"], ["same"]), outputs=()),
+        "it has no outputs",
+    ),
+    "words for an answer": (
+        made_of(
+            helper.make_node("Cast", ["images"], ["words"], to=TensorProto.STRING),
+            outputs=[helper.make_tensor_value_info("words", TensorProto.STRING, None)],
+        ),
+        "it answers with something else than tensors of numbers",
+    ),
+    "a list of tensors": (
+        made_of(
+            helper.make_node("SequenceConstruct", ["images"], ["list"]),
+            outputs=[helper.make_tensor_sequence_value_info("list", TensorProto.FLOAT, None)],
+        ),
+        "it answers with something else than tensors of numbers",
+    ),
+    "a number": (
+        made_of(
+            helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+            outputs=[helper.make_tensor_value_info("mean", TensorProto.FLOAT, [])],
+        ),
+        "its head is none of",
+    ),
+    "maps of a detector": (
+        answering({"a": (1, 16, 8, 16), "b": (1, 16, 16, 32)}),
+        "it looks like maps of a detector from which no boxes are made yet; export it with its boxes decoded",
+    ),
     "a folder": (lambda folder: folder, "cannot be read: Is a directory"),
     "nothing there": (lambda folder: folder / "gone.onnx", "cannot be read: No such file or directory"),
     "opset of the future": (later_opset, CANNOT_LOAD),
@@ -276,7 +389,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "words": (answering({"output": (1, 42, 8)}, picture=(1, 77)), "its inputs are"),
     "a second picture": (
         answering({"output": (1, 42, 8)}, more_inputs={"other": (1, 3)}),
-        "it has to take one picture of three channels, and orig_target_sizes",
+        "(1, height, width, 3), and nothing besides but orig_target_sizes, scale_factor, im_shape, image_shape, pixel_",
     ),
     "odd sides": (answering({"output": (1, 42, 8)}, picture=(1, 3, 33, 65)), "pictures with odd sides"),
     "64-bit pictures": (answering({"output": (1, 42, 8)}, dtype=TensorProto.DOUBLE), "is of a type that no picture"),
@@ -284,6 +397,10 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "endless numbers": (with_number(np.inf), "numbers that are not finite"),
     "too many labels": (answering({"output": (1, 42, 9)}), "it tells 4 classes apart and there are 3 labels"),
     "cannot run": (failing, "it does not take one picture of 416x256"),
+    "of a height that is open": (
+        answering({"output": (1, 42, 8)}, picture=(1, 3, "h", 64)),
+        "; model.input sets another",
+    ),
 }
 
 

@@ -91,7 +91,7 @@ def labels_left_out(folder: Path) -> ModelSettings:
 
 
 def labels_in_the_file_too_many(folder: Path) -> ModelSettings:
-    return ModelSettings(path=small_yolox(folder, metadata={"labels": "person, car, dog"}))
+    return ModelSettings(path=small_yolox(folder, metadata={"labels": "person, car, dog, cow"}))
 
 
 def labels_missing(folder: Path) -> ModelSettings:
@@ -132,8 +132,8 @@ REFUSALS: list[tuple[Callable[[Path], ModelSettings], str]] = [
     (size_no_multiple, r"model .*: model\.input is \[416, 250\]; both must be multiples of 32"),
     (size_is_fixed, r"model .*: its input is fixed at \[300, 300\], model\.input asks for \[320, 320\]"),
     (labels_too_few, r"model .*: it tells 2 classes apart and there are 1 labels; set model\.labels"),
-    (labels_left_out, r"model .*: it tells 2 classes apart and there are 80 labels; set model\.labels"),
-    (labels_in_the_file_too_many, r"model .*: it tells 2 classes apart and there are 3 labels; set model\.labels"),
+    (labels_left_out, r"model .*: it tells 2 classes apart and nobody says what they mean; set model\.labels"),
+    (labels_in_the_file_too_many, r"model .*: it tells 2 classes apart and there are 4 labels; set model\.labels"),
     (labels_missing, r"label file .*gone\.txt cannot be read: .*; check model\.labels"),
     (
         unknown_head,

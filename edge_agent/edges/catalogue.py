@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -223,7 +224,12 @@ def sha256_of(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # reading might never end
+            raise ModelError(
+                f"model file {path} cannot be read: it is no file but a device or a pipe; check model.path"
+            )
+        if found.st_size > _MOST_BYTES:
             raise ModelError(f"model file {path} is larger than 2 GB, and no ONNX file can be; check model.path")
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):

@@ -49,7 +49,9 @@ def prune_labels(bench: Workbench, wanted: tuple[str, ...]) -> None:
     head = vision.head
     kept = np.array([place for place, label in enumerate(vision.label_names) if label in wanted], np.int64)
     if not head.class_columns or head.classes is None:
-        raise SurgeryError("it answers with numbers of labels, and has no column for each that could be left out")
+        raise SurgeryError(
+            "it answers with numbers of labels, or weighs them together: none has a column that could be left out"
+        )
     names = bench.graph.outputs
     columns = []
     for one in head.class_columns:

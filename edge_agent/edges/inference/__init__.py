@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge_agent.edges.inference import litert, onnx_runtime
+from edge_agent.edges.inference.kinds import refuse_others
 from edge_agent.edges.inference.model import AUTO, LoadedModel, ModelSettings, timed
 from edge_agent.edges.inference.providers import ON_THE_CPU
 
-__all__ = ["AUTO", "LoadedModel", "ModelSettings", "is_on_the_cpu", "load_model", "timed"]
+__all__ = ["AUTO", "LoadedModel", "ModelSettings", "is_on_the_cpu", "load_model", "refuse_others", "timed"]
 
 BACKENDS: dict[str, Callable[[Path, ModelSettings, Path | None], LoadedModel]] = {".tflite": litert.load}
 """By the suffix of the files that they run; onnxruntime takes all others."""

@@ -354,16 +354,16 @@ def _tensor(described: Any) -> Tensor:
 
 def _run(session: Any, signature: ModelSignature) -> Run:
     output_names = [tensor.name for tensor in signature.outputs]
-    is_half = any(tensor.dtype == "float16" for tensor in signature.outputs)
+    is_unusual = any(tensor.dtype in {"float16", "float64"} for tensor in signature.outputs)
 
     def run(tensors: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
         outputs: Sequence[NDArray[Any]] = session.run(output_names, dict(tensors))
-        return [np.asarray(output, _FULL.get(output.dtype)) for output in outputs] if is_half else outputs
+        return [np.asarray(output, _FULL.get(output.dtype)) for output in outputs] if is_unusual else outputs
 
     return run
 
 
-_FULL = {np.dtype(np.float16): np.float32}
+_FULL = {np.dtype(np.float16): np.float32, np.dtype(np.float64): np.float32}
 """What is easier to reckon with."""
 
 

@@ -56,12 +56,14 @@ class PictureInput:
         layout: channels before rows and columns, or after.
         dtype: `float32`, `float16` or `uint8`.
         size: width and height when the graph fixes them, None when it takes any.
+        has_batch: whether a dimension for several pictures comes first.
     """
 
     name: str
     layout: Layout
     dtype: str
     size: tuple[int, int] | None
+    has_batch: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,6 +157,8 @@ class Head:
         coco: which list of COCO's labels numbers of classes count through, when nobody says what they mean: the 80 that
             are used, all 90, or 91 with the background first.
         suppresses: whether boxes of one thing are left for the detector to suppress.
+        is_unusual: whether it is taken only where the user names the family, for another reads the same and is far
+            more usual.
         activation: what makes scores of class logits, where their numbers told that and fewer columns might not.
         decode: reads the output tensors.
     """
@@ -174,6 +178,7 @@ class Head:
     class_columns: tuple[ClassColumns, ...] = ()
     coco: Literal[80, 90, 91] = 80
     suppresses: bool = True
+    is_unusual: bool = False
     activation: Activation | None = None
     decode: Decode = field(repr=False)
 
@@ -214,6 +219,7 @@ def _unit(resize: Resize, colour: Colour) -> Look:
 PADDED_RGB = _unit("letterbox", "rgb")
 PADDED_BGR = _unit("letterbox", "bgr")
 STRETCHED_RGB = _unit("stretch", "rgb")
+RAW_RGB = Look(resize="letterbox", colour="rgb", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), scale="0 to 255")
 RAW_BGR = Look(resize="letterbox", colour="bgr", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), scale="0 to 255")
 HALF_RANGE_RGB = Look(
     resize="stretch", colour="rgb", mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), scale="-1 to 1"
@@ -254,17 +260,6 @@ _RESIZED = {"letterbox": "letterboxed", "stretch": "stretched"}
 def cells_of(size: tuple[int, int], strides: Sequence[int]) -> int:
     """How many cells the grids of a picture have together."""
     return sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in strides)
-
-
-def are_pixels(centres: FloatArray, size: tuple[int, int], last: int) -> bool:
-    """Whether the boxes of cells are where their cells are, in pixels, and not offsets, which are small everywhere.
-
-    Args:
-        centres: (cells, 2), of a picture of nothing.
-        size: of that picture.
-        last: which of them is in the bottom right corner of the finest grid, where no centre is far from its cell.
-    """
-    return bool((centres[last, :2] > np.array(size) / 3).all())
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:

@@ -9,18 +9,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_agent.stages.detect.families import (
+    deepstream,
+    detection_output,
     detr,
+    detr_rows,
+    efficientdet,
     in_graph,
+    mmdeploy,
     nanodet,
     nanodet_plus,
+    paddle,
+    picodet,
+    selected,
     ssd,
     tensorflow,
     torchvision,
     yolo_end_to_end,
     yolo_nas,
+    yolov4,
     yolov5,
     yolov5_maps,
+    yolov6,
     yolov8,
+    yolov8_maps,
     yolox,
 )
 from edge_agent.stages.detect.head import Answer, Head, Recognise
@@ -29,16 +40,27 @@ _MODULES: tuple[Recognise, ...] = (
     nanodet.recognise,
     nanodet_plus.recognise,
     yolox.recognise,
+    yolov4.recognise,
     yolov5.recognise,
     yolov5_maps.recognise,
+    yolov6.recognise,
     yolov8.recognise,
+    yolov8_maps.recognise,
     yolo_end_to_end.recognise,
     yolo_nas.recognise,
     ssd.recognise,
+    detection_output.recognise,
+    efficientdet.recognise,
     tensorflow.recognise,
     detr.recognise,
+    detr_rows.recognise,
     torchvision.recognise,
     in_graph.recognise,
+    selected.recognise,
+    mmdeploy.recognise,
+    paddle.recognise,
+    picodet.recognise,
+    deepstream.recognise,
 )
 
 _BY_ANCHORS: tuple[Recognise, ...] = (ssd.recognise, yolov5_maps.recognise)
@@ -49,21 +71,34 @@ FAMILIES = (
     nanodet_plus.FAMILY,
     yolox.FAMILY,
     yolox.DECODED,
+    yolov4.FAMILY,
     yolov5.FAMILY,
     yolov5_maps.FAMILY,
     yolov5_maps.YOLOV7,
+    yolov6.FAMILY,
     yolov8.FAMILY,
+    yolov8_maps.FAMILY,
     yolo_end_to_end.FAMILY,
     yolo_nas.FAMILY,
+    yolo_nas.DAMO,
     ssd.FAMILY,
+    detection_output.FAMILY,
+    efficientdet.FAMILY,
     tensorflow.FAMILY,
     tensorflow.LITE,
     detr.FAMILY,
     detr.DEPLOYED,
+    detr_rows.FAMILY,
     torchvision.FAMILY,
     in_graph.FAMILY,
     in_graph.FLAT,
     in_graph.FLAT_NAS,
+    selected.FAMILY,
+    mmdeploy.FAMILY,
+    paddle.FAMILY,
+    paddle.RAW,
+    picodet.FAMILY,
+    deepstream.FAMILY,
 )
 """What `model.family` may say."""
 
@@ -89,6 +124,8 @@ def recognise(answer: Answer, family: str | None = None) -> Head:
             why = f"it could be {others}" if others else _why_none(answer)
             raise ValueError(f"model.family is {family}, and its answer {_found(answer)} is not; {why}")
         readings = mine
+    else:
+        readings = [head for head in readings if not head.is_unusual]
     if not readings:
         raise ValueError(f"{_why_none(answer)}; its answer is {_found(answer)}")
     if answer.told.anchors is not None:  # then raw maps of two families are read alike
@@ -107,10 +144,17 @@ def _with_as_many_classes(readings: Sequence[Head], classes: int | None) -> list
 
     All of them when none has: what is wrong then is said by whoever reads the labels.
     """
-    for count in _COCO if classes is None else (classes,):
-        fitting = [head for head in readings if head.classes in {None, count}]
-        if fitting:
-            return fitting
+    for counts in _COCO if classes is None else ((classes,),):
+        # Of two ways in which one family could read it the more usual is taken, of two families neither.
+        ranks = [
+            (head, -1 if head.classes is None else counts.index(head.classes))
+            for head in readings
+            if head.classes is None or head.classes in counts
+        ]
+        if ranks:
+            return [
+                head for head, rank in ranks if rank == min(one for other, one in ranks if other.family == head.family)
+            ]
     return list(readings)
 
 
@@ -123,10 +167,13 @@ def _why_none(answer: Answer) -> str:
     if answer.told.keys:
         said = ", ".join(answer.told.keys)
         return f"it is no SSD and no raw maps of a YOLO, so {said} cannot be said of it"
-    if len(shapes) == 1 and len(shapes[0]) <= _MATRIX and shapes[0][-1:] > (_A_BOX,):
+    if len(shapes) == 1 and shapes[0][:-1] in {(), (1,)} and shapes[0][-1:] > (_A_BOX,):
         return "it looks like a classifier, which says what is in a picture and not where"
-    if any(len(shape) == _MAPS and min(shape[-2:]) > _A_BOX for shape in shapes):
-        return "it looks like one that gives maps of the picture, as for segments or depth, and no boxes"
+    maps = [shape[-2:] for shape in shapes if len(shape) == _MAPS and min(shape[-2:]) > 1]
+    if len(set(maps)) > 1:
+        return "it looks like maps of a detector from which no boxes are made yet; export it with its boxes decoded"
+    if any(min(sides) > _A_BOX for sides in maps):
+        return "it looks like one that gives maps of the picture, as for segments or depth, and boxes alone can be used"
     return f"its head is none of {', '.join(FAMILIES)}"
 
 
@@ -134,7 +181,6 @@ def _found(answer: Answer) -> str:
     return "; ".join(f"{name} {shape}" for name, shape in zip(answer.names, answer.shapes, strict=True)) or "nothing"
 
 
-_COCO = (80, 90, 91, 81)  # the labels that are used, all numbers, both after a background; what is most usual first
-_MATRIX = 2  # dimensions
-_MAPS = 4
+_COCO = ((80,), (90, 91, 81))  # the labels that are used; all numbers, and both after a background, which are rarer
+_MAPS = 4  # dimensions
 _A_BOX = 7  # numbers, at most, with its label and score

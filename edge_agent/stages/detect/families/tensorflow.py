@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
 from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, Head, chosen, seen_as
+from edge_agent.stages.detect.units import are_parts
 
 FAMILY = "tensorflow"
 LITE = "tflite-detection"
@@ -36,6 +37,9 @@ def recognise(answer: Answer) -> Iterator[Head]:
     if len(shapes) != 4 or len(rows) != 2 or len(boxes) != 1 or len(counts) != 1:  # noqa: PLR2004
         return
     if len({shapes[index][1] for index in (*rows, *boxes)}) != 1:
+        return
+    count = answer.outputs[counts[0]]
+    if count.dtype.kind in "iu" or not are_parts(answer.outputs[boxes[0]]):  # who says so counts pixels
         return
     first, second = rows
     scores, classes = (second, first) if _are_scores(answer.outputs[second], answer.outputs[first]) else (first, second)

@@ -17,11 +17,13 @@ _NAMES = ("boxes", "scores", "labels")
 
 
 def recognise(answer: Answer) -> Iterator[Head]:
-    """Outputs `boxes` (N, 4), `labels` (N,) and `scores` (N,); by their form where the names say nothing."""
+    """Outputs `boxes` (N, 4), `labels` (N,) and `scores` (N,), beside which others do not matter; or these by form."""
     shapes = answer.shapes
+    named = tuple(answer.place(name) for name in _NAMES)
+    if all(place is not None for place in named):
+        shapes = tuple(shapes[place] for place in named if place is not None)
     if len(shapes) != 3 or sorted(len(shape) for shape in shapes) != [1, 1, 2]:  # noqa: PLR2004
         return
-    named = tuple(answer.place(name) for name in _NAMES)
     boxes = next(index for index, shape in enumerate(shapes) if len(shape) == 2)  # noqa: PLR2004
     whole = [index for index, output in enumerate(answer.outputs) if output.dtype.kind in "iu"]
     if all(place is not None for place in named):
@@ -30,7 +32,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         places = (boxes, 3 - boxes - whole[0], whole[0])
     else:
         return
-    if shapes[places[0]][-1] != 4:  # noqa: PLR2004
+    if answer.shapes[places[0]][-1:] != (4,):
         return
     yield seen_as(
         PADDED_RGB,

@@ -1,7 +1,7 @@
 """YOLOX: one row a cell of three grids: centre, size, objectness and class scores.
 
 Source: Z. Ge et al., "YOLOX: Exceeding YOLO Series in 2021", arXiv:2107.08430, §2; layout as Megvii-BaseDetection/YOLOX
-(Apache-2.0) exports it: sigmoid in, grid and `exp` left out, or in when it is told to decode. YOLOv6 gives the latter.
+(Apache-2.0) exports it: sigmoid in, grid and `exp` left out, or in when it is told to decode.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from edge_agent.stages.detect.head import (
     Candidates,
     ClassColumns,
     Head,
-    are_pixels,
     cells_of,
     corners,
     picked,
     reaching,
     seen_as,
 )
+from edge_agent.stages.detect.units import Unit, scale_to, unit_of
 
 FAMILY = "yolox"
 DECODED = "yolox-decoded"
@@ -43,7 +43,9 @@ def recognise(answer: Answer) -> Iterator[Head]:
     if cells != cells_of(answer.size, _STRIDES) or columns <= BOX_AND_OBJECTNESS:
         return
     classes = columns - BOX_AND_OBJECTNESS
-    decoded = are_pixels(answer.outputs[0][0], answer.size, cells_of(answer.size, _STRIDES[:1]) - 1)
+    decoded = unit_of(answer.outputs[0][0][:, :4], answer.size, cells_of(answer.size, _STRIDES[:1]) - 1) == "pixels"
+    if decoded and not has_objectness(answer):
+        return
     yield seen_as(
         RAW_BGR,
         answer,
@@ -53,7 +55,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
         size_step=_STRIDES[-1],
         classes=classes,
         class_columns=(ClassColumns(output=0, axis=2, first=BOX_AND_OBJECTNESS),),
-        decode=decode_with_objectness if decoded else _decode,
+        decode=functools.partial(decode_with_objectness, 0, "pixels") if decoded else _decode,
     )
 
 
@@ -70,12 +72,23 @@ def _decode(outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntA
     return reaching(_scores(rows, wanted), wanted, floors, boxes_of)
 
 
+def has_objectness(answer: Answer) -> bool:
+    """Whether the column for it says anything: a model without one has 1 there, always."""
+    return bool((answer.outputs[0][0][:, 4] != 1).any())
+
+
 def decode_with_objectness(
-    outputs: Sequence[NDArray[Any]], _size: tuple[int, int], wanted: IntArray, floors: FloatArray
+    place: int,
+    unit: Unit,
+    outputs: Sequence[NDArray[Any]],
+    size: tuple[int, int],
+    wanted: IntArray,
+    floors: FloatArray,
 ) -> Candidates:
-    """Read rows of a box in pixels, objectness and class scores."""
-    rows = outputs[0][0]
-    return reaching(_scores(rows, wanted), wanted, floors, lambda cells: corners(rows[cells, :4]))
+    """Read rows of a box, objectness and class scores, in the output at that place."""
+    rows = outputs[place][0]
+    scale = scale_to(unit, size)
+    return reaching(_scores(rows, wanted), wanted, floors, lambda cells: corners(rows[cells, :4]) * scale)
 
 
 def _scores(rows: FloatArray, wanted: IntArray) -> FloatArray:
