@@ -1,6 +1,6 @@
 """YOLOv4 and its tiny form: corners in parts of the picture, and scores that have objectness in them already.
 
-Source: Tianxiaomo/pytorch-YOLOv4 (Apache-2.0), `README.md`, "ONNX2Tensorrt": boxes (1, N, 1, 4) and confidences
+Source: Tianxiaomo/pytorch-YOLOv4 (Apache-2.0), `README.md`, "Inference output": boxes (1, N, 1, 4) and scores
 (1, N, classes); not tried with trained weights.
 """
 
