@@ -68,7 +68,7 @@ def describe(frame: Frame, boxes: FloatArray) -> FloatArray:
     levels[0] = frame.luma[rows, columns]
     rows, columns = rows // 2, columns // 2
     levels[1], levels[2] = frame.chroma_blue[rows, columns], frame.chroma_red[rows, columns]
-    counts = _counts(levels // (256 // _LEVELS)) / np.float32(_POINTS)
+    counts: FloatArray = _counts(levels // (256 // _LEVELS)) / np.float32(_POINTS)
     histograms = counts @ (_FULL_SHARES if frame.full_range else _SHARES)
     return histograms.reshape(3, len(boxes), BANDS, BINS).transpose(1, 0, 2, 3)
 

@@ -43,7 +43,7 @@ class Contacts:
             rows: (K,) of objects that are taken for
             columns: (K,) boxes.
         """
-        order = np.arange(len(view.lives))
+        order: IntArray = np.arange(len(view.lives))
         if len(order) <= 1:
             return order, rows, columns
         row_of = {track_id: row for row, track_id in enumerate(view.lives.counts("track_id").tolist())}
@@ -56,7 +56,8 @@ class Contacts:
 
     def _part(self, view: View, row_of: Mapping[int, int], rows: IntArray, columns: IntArray) -> Exchange:
         """Of two who touched and are both seen well again, each is the other where each box looks like that."""
-        order, labels = np.arange(len(view.lives)), view.lives.label_ids
+        labels = view.lives.label_ids
+        order: IntArray = np.arange(len(labels))
         box_of = dict(zip(rows.tolist(), columns.tolist(), strict=True))
         parted = [
             (row_of[one], row_of[other], one, other)

@@ -43,7 +43,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
 
 
 def _decode(outputs: Sequence[NDArray[Any]], size: tuple[int, int], wanted: IntArray, floors: FloatArray) -> Candidates:
-    rows = outputs[0].reshape(-1, _COLUMNS)
-    rows = rows[np.round(rows[:, 0]) >= 0]
+    listed = outputs[0].reshape(-1, _COLUMNS)
+    rows = listed[np.round(listed[:, 0]) >= 0]
     boxes = rows[:, 3:]
     return chosen(boxes * scale_to(told_unit(boxes), size), rows[:, 2], rows[:, 1], wanted, floors)

@@ -117,8 +117,7 @@ def _decode_list(
     floors: FloatArray,
 ) -> Candidates:
     # What is no thing has -1 for its class, and what stands behind the count is none.
-    rows = outputs[place].reshape(-1, _COLUMNS)
-    rows = rows if count is None else rows[: int(outputs[count][0])]
+    rows = outputs[place].reshape(-1, _COLUMNS)[: None if count is None else int(outputs[count][0])]
     return chosen(rows[:, 2:], rows[:, 1], rows[:, 0], wanted, floors)
 
 
