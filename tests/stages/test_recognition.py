@@ -312,6 +312,13 @@ def test_two_who_never_touched_are_not_looked_at() -> None:
     assert parted(recognition, lives, BLUE_HERE, RED_THERE) == ([0, 1], [0, 1])
 
 
+def test_two_of_different_labels_are_not_exchanged_whatever_they_look_like() -> None:
+    recognition = Recognition()
+    lives = known_to(recognition, (RED_MAN, BLUE_MAN))
+    lives.label_ids[1] = LABELS.index("cow")
+    assert parted(recognition, lives, BLUE_HERE, RED_THERE) == ([0, 1], [0, 1])
+
+
 def test_one_of_two_alone_may_have_changed() -> None:
     """The second looks like the first; the first looks like nobody, as behind a sign: no proof of anything."""
     recognition = Recognition()
