@@ -99,6 +99,35 @@ def test_every_kind_gives_wanted_labels_that_reach_their_floor_and_nothing_else(
     ]
 
 
+SCORES_CELLS = [name for name in KINDS if name.startswith(("NanoDet", "YOLO"))]
+"""Kinds with a score for each cell and class."""
+
+
+@pytest.mark.parametrize("name", SCORES_CELLS)
+def test_what_a_model_answers_in_double_precision_is_read_as_what_it_answers_in_single(name: str) -> None:
+    kind = KINDS[name]
+    outputs = tuple(output.astype(np.float64) for output in kind.outputs.values())
+    found = decode(recognise(answer_to(kind), kind.told), outputs, [1], [0.5])
+    assert_allclose(found.boxes, [kind.box], rtol=1e-5, atol=1e-5)
+    assert (found.boxes.dtype, found.scores.dtype) == (np.float32, np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8])
+@pytest.mark.parametrize("name", ["NanoDet-m", "NanoDet-Plus"])
+def test_whole_numbers_are_read_as_such_too(name: str, dtype: type) -> None:
+    """The score, 0.7, is then 1; the sides, 0 and 100, stay what they are."""
+    outputs = tuple(np.ceil(output).astype(dtype) for output in KINDS[name].outputs.values())
+    found = decode(recognise(answer_to(KINDS[name])), outputs, [1], [0.5])
+    assert_allclose(found.boxes, [KINDS[name].box], rtol=1e-5)
+    assert (found.scores.tolist(), found.boxes.dtype, found.scores.dtype) == ([1.0], np.float32, np.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_who_wants_no_label_finds_nothing(kind: Kind) -> None:
+    found = decode(recognise(answer_to(kind), kind.told), tuple(kind.outputs.values()), [], [])
+    assert (found.boxes.shape, len(found.scores), len(found.label_ids)) == ((0, 4), 0, 0)
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_kind_is_known_in_whatever_order_its_outputs_come(name: str) -> None:
     kind = KINDS[name]

@@ -135,6 +135,16 @@ def test_each_box_is_predicted_over_a_time_of_its_own() -> None:
     assert_allclose(later.place, [[120, 250, 40, 100], [140, 270, 40 + side, 100 + side]])
 
 
+@pytest.mark.parametrize("times", [3, 9])  # few that are the same for several boxes, and many
+def test_boxes_are_predicted_together_as_each_would_be_alone(times: int) -> None:
+    boxes = begun(boxes_of(*((0.0, 0.0, 10.0 * width, 80.0) for width in range(1, 10))))
+    dt_s = np.arange(9) % times * 0.7
+    together = kalman.predict(boxes, dt_s)
+    for row in range(9):
+        alone = kalman.predict(boxes[np.array([row])], dt_s[row : row + 1])
+        assert_allclose(together[np.array([row])].beliefs, alone.beliefs, rtol=1e-6)
+
+
 @given(st.lists(st.tuples(positions, positions, lengths, lengths, st.floats(0.0, 60.0)), min_size=1, max_size=12))
 def test_variances_stay_positive_through_any_history(sightings: list[tuple[float, ...]]) -> None:
     motions = begun(boxes_of(BOX))

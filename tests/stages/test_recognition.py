@@ -312,6 +312,24 @@ def test_two_who_never_touched_are_not_looked_at() -> None:
     assert parted(recognition, lives, BLUE_HERE, RED_THERE) == ([0, 1], [0, 1])
 
 
+def test_two_of_different_labels_are_not_exchanged_whatever_they_look_like() -> None:
+    recognition = Recognition()
+    lives = known_to(recognition, (RED_MAN, BLUE_MAN))
+    lives.label_ids[1] = LABELS.index("cow")
+    assert parted(recognition, lives, BLUE_HERE, RED_THERE) == ([0, 1], [0, 1])
+
+
+@pytest.mark.parametrize(("lost_s", "exchanged"), [(1.4, True), (1.6, False)])
+def test_who_is_out_of_sight_for_long_is_touched_by_nobody(lost_s: float, *, exchanged: bool) -> None:
+    """The blue man comes to where the red one was lost, who for 1.5 s may be behind him; then both turn up."""
+    recognition = Recognition()
+    lives = known_to(recognition, (RED_MAN, BLUE_MAN), touched=False)
+    lives.of("seen_s")[:] = 3.0 - lost_s, 2.8
+    recognition.put_right(view_of(recognition, 3.0, lives, BLUE_HERE), np.array([1]), np.array([0]))
+    both = [1, 0] if exchanged else [0, 1]
+    assert parted(recognition, lives, BLUE_HERE, RED_THERE, at_s=3.4) == (both, both)
+
+
 def test_one_of_two_alone_may_have_changed() -> None:
     """The second looks like the first; the first looks like nobody, as behind a sign: no proof of anything."""
     recognition = Recognition()

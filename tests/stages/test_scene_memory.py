@@ -283,6 +283,17 @@ def test_what_is_called_a_car_more_often_than_a_truck_is_a_car() -> None:
     assert {track.id for tracks in history for track in tracks.live} == {1}
 
 
+@pytest.mark.parametrize(("gap_s", "is_it"), [(0.8, True), (1.2, False)])
+def test_what_was_out_of_sight_for_more_than_a_second_is_not_found_again_as_its_kin(
+    gap_s: float, *, is_it: bool
+) -> None:
+    tracker = Tracker(SETTINGS)
+    watch(tracker, parked, from_s=0, to_s=2)  # not stationary yet
+    watch(tracker, nothing, from_s=2, to_s=2 + gap_s)
+    history = watch(tracker, lambda _: [detections_of(CAR, label="truck")], from_s=2 + gap_s, to_s=3 + gap_s)
+    assert [track.id for track in history[0].live] == ([1] if is_it else [1, 2])
+
+
 def test_what_is_called_a_car_as_often_as_a_truck_keeps_its_label() -> None:
     called = iter(["truck", "car"] * 100)
     history = watch(Tracker(TrackSettings()), lambda _: [detections_of(CAR, label=next(called))], from_s=0, to_s=40)

@@ -144,7 +144,7 @@ class Detector:
         return self._merged(looks)
 
     def _lay_out(self, frame: Frame) -> None:
-        """Prepare for frames of that size: what is worked out for each anew costs as much as its arithmetic."""
+        """Work out, once, what is the same for every frame of that size."""
         self._laid_out_for = frame.width, frame.height
         self._canvas = self._preparation.canvas(frame)
         whole = Part(left=0, top=0, width=frame.width, height=frame.height)

@@ -272,7 +272,7 @@ _FAR = 80.0  # beyond, an exponential is no float32
 
 def picked(wanted: IntArray) -> slice | IntArray:
     """What picks the columns of the wanted classes: of one, as it mostly is, without a copy."""
-    if len(wanted) > 1:
+    if len(wanted) != 1:
         return wanted
     first = int(wanted[0])
     return slice(first, first + 1)
@@ -303,7 +303,8 @@ def reaching(
     else:
         cells, rank = np.divmod(places, len(wanted))
         label_ids = wanted.take(rank)
-    return Candidates(boxes=boxes_of(cells), scores=scores.take(places), label_ids=label_ids)
+    best = scores.take(places).astype(np.float32, copy=False)
+    return Candidates(boxes=boxes_of(cells), scores=best, label_ids=label_ids)
 
 
 def chosen(

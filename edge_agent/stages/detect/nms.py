@@ -50,7 +50,7 @@ def those_that_stay(rivals: BoolArray) -> IntArray:
     count, numbers = len(rivals), rivals.tobytes()
     stays, gone = [], 0
     for index in range(count):
-        if not gone >> 8 * index & 1:
+        if not (gone >> (8 * index)) & 1:
             stays.append(index)
             gone |= int.from_bytes(numbers[index * count : (index + 1) * count], "little")
     return np.array(stays, np.int64)

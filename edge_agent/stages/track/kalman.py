@@ -145,7 +145,7 @@ def predict(motions: Motions, dt_s: NDArray[np.float64]) -> Motions:
     passing = _passing(dt_s)
     left, reach = passing[:2]
     place, velocity, place_variance, covariance, velocity_variance = motions.beliefs
-    carried, grown = motions.beliefs[1::3] * reach
+    carried, grown = motions.beliefs[1::3] * reach  # the velocity, and its variance
     later = np.empty_like(motions.beliefs)
     later[0] = place + carried
     later[1] = velocity * left

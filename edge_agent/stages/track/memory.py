@@ -241,9 +241,10 @@ class Lives:
 
 
 def _stand(measures: Doubles, stood: BoolArray, places: FloatArray, at_s: float, stationary_s: float) -> BoolArray:
-    """Have those with these measures, which are believed to be at (M, 4) cx, cy, width, height, left their place?
+    """Write down a new place, and since when, of those who have left theirs, in these measures, a column each.
 
-    What is seen of it within its place, or around it, has not: something stands before it, or no longer does.
+    They are believed to be at (M, 4) cx, cy, width, height. What is seen within its place, or around it, has not left:
+    something stands before it, or no longer does.
 
     Returns:
         (M,) which are stationary; `stood` says which were.

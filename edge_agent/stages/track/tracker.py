@@ -314,17 +314,15 @@ class Tracker:
 
     def _disturb(self, motion: Motion | None, at_s: float) -> None:
         """Note of what is stationary whether something moves where it stands, or may do so."""
-        regions = None if motion is None else motion.regions
-        unwatched_s = at_s - self._watched_s
-        if regions is not None:
-            self._watched_s = at_s
         lives = self._lives
-        if not len(lives) or not np.count_nonzero(lives.flags("is_stationary")):
+        stands = len(lives) > 0 and np.count_nonzero(lives.flags("is_stationary")) > 0
+        if motion is None or motion.regions is None:
+            if stands and at_s - self._watched_s > _UNWATCHED_S:
+                lives.flags("is_undisturbed")[:] = False
             return
-        if regions is None:
-            lives.flags("is_undisturbed")[:] &= unwatched_s <= _UNWATCHED_S
-        elif len(regions) and motion is not None and not motion.scene_changed:
-            touched = geometry.covered(lives.boxes(), regions).max(axis=1) >= _DISTURBED
+        self._watched_s = at_s
+        if stands and len(motion.regions) and not motion.scene_changed:
+            touched = geometry.covered(lives.boxes(), motion.regions).max(axis=1) >= _DISTURBED
             lives.flags("is_undisturbed")[touched] = False
 
     def _part(self) -> tuple[tuple[Track, ...], tuple[Track, ...]]:

@@ -159,7 +159,7 @@ def boxes_around(sides: FloatArray, cells: IntArray, grid: Grid) -> FloatArray:
         grid: all cells of the picture.
     """
     logits = sides.reshape(len(cells) * _SIDES, -1)  # (N * 4, bins)
-    weights = logits - logits.max(axis=1, keepdims=True)
+    weights = np.subtract(logits, logits.max(axis=1, keepdims=True), dtype=np.float32)
     np.exp(weights, out=weights)
     distances = weights @ _NUMBERS[: weights.shape[1]]
     distances /= weights.sum(axis=1)

@@ -13,6 +13,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
@@ -70,4 +71,5 @@ def _head(look: Look, answer: Answer, family: str, boxes: int, *, is_unusual: bo
 def _decode(
     boxes: int, outputs: Sequence[NDArray[Any]], _size: tuple[int, int], wanted: IntArray, floors: FloatArray
 ) -> Candidates:
-    return reaching(outputs[1 - boxes][0][:, picked(wanted)], wanted, floors, lambda cells: outputs[boxes][0][cells])
+    scores = outputs[1 - boxes][0][:, picked(wanted)]
+    return reaching(scores, wanted, floors, lambda cells: outputs[boxes][0][cells].astype(np.float32, copy=False))
