@@ -380,6 +380,7 @@ def test_raw_maps_are_read_by_the_anchors_that_a_person_names_whosever_they_are(
     answer = raw_maps(sizes)
     head = recognise(answer, family)
     assert head.why.endswith("; anchors from anchors.txt")
+    assert head.family == (family or "yolov5-maps")
     # The second box of stride 16 is a quarter of its anchor, 40 x 20, around (48, 24).
     assert_allclose(found_by(answer, head).boxes, [(43, 21.5, 53, 26.5)], rtol=1e-5)
 
