@@ -93,8 +93,8 @@ def recognise(answer: Answer) -> Iterator[Head]:
         return
     columns = answer.outputs[parts.places.scores].size // parts.count
     yield _head(answer, parts, 0, columns)
-    if parts.scoring.has_background:
-        yield _head(answer, parts, 1, columns - 1)
+    if parts.scoring.background is not None:
+        yield _head(answer, parts, 1 if parts.scoring.background == 0 else 0, columns - 1)
 
 
 def lacks_anchors(answer: Answer) -> int | None:
@@ -112,6 +112,8 @@ def _parts(answer: Answer) -> _Parts | None:
     if answer.told.anchors is not None:
         raise ValueError("its graph has its anchors, so there is nothing to be said of them; leave model.anchors out")
     boxes = np.array(answer.outputs[places.anchors].reshape(-1, 4))
+    if not are_boxes(boxes):
+        raise ValueError("the anchors in its graph are no corners in order, in parts of the picture; export it so")
     scoring = _scoring(answer, places, len(boxes))
     x_first = _x_first(boxes)
     return _Parts(
@@ -147,6 +149,8 @@ def _parts_by_grid(answer: Answer, places: Places, scoring: Scoring) -> _Parts |
     """Those of the grid that everybody used, if there is one."""
     count = answer.outputs[places.encodings].size // 4
     classes = answer.outputs[places.scores].size // count
+    if scoring.background == classes - 1:
+        return None  # who puts it last used other grids, some of them with as many anchors
     either = ACTIVATIONS if scoring.are_logits else ()
     possible = (scoring.activation,) if scoring.activation else either
     grids = [grid for one in possible if (grid := grid_of(count, answer.size, one, classes)) is not None]
@@ -184,10 +188,11 @@ def _head(answer: Answer, parts: _Parts, first: int, classes: int) -> Head:
         choose=by_scores if not scoring.are_logits else by_softmax if is_softmax else by_sigmoid,
     )
     # Shares are of all columns, so none can be left out.
-    is_separable = scores.shape == (1, parts.count, first + classes) and not is_softmax
+    is_separable = scores.shape == (1, parts.count, scores.size // parts.count) and not is_softmax
     return seen_as(
         parts.look,
         answer,
+        *(("offsets of corners, for they are small",) if are_corners else ()),
         *(() if are_corners or scales else ("box scales 10, 10, 5, 5",)),
         *parts.assumed,
         family=FAMILY,
@@ -205,9 +210,16 @@ def _why(parts: _Parts, first: int, classes: int, *, are_corners: bool) -> str:
     numbers = f"logits, by the {scoring.activation or 'sigmoid'}" if scoring.are_logits else "scores"
     return (
         f"{parts.count} anchors{from_where} each with a box and {classes} class {numbers}"
-        f"{', after a background' if first else ''}; boxes are offsets of "
+        f"{_beside(parts, first, classes)}; boxes are offsets of "
         f"{'corners' if are_corners else 'centres and sizes'}, {'x before y' if anchors.x_first else 'y before x'}"
     )
+
+
+def _beside(parts: _Parts, first: int, classes: int) -> str:
+    """Where the background is, unless it counts among the classes."""
+    if first:
+        return ", after a background"
+    return ", before a background" if parts.scoring.background == classes else ""
 
 
 def _are_parts(offsets: FloatArray) -> bool:
