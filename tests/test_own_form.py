@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -295,6 +296,26 @@ def test_a_daemon_does_not_load_what_makes_int8_forms() -> None:
 
 
 # The command, and later starts
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_stopped_leaves_nothing_behind(
+    tmp_path: Path, squares: Path, detector: Path, how: signal.Signals, code: int
+) -> None:
+    path, meanwhile = config(tmp_path, detector), tmp_path / "meanwhile"
+    meanwhile.mkdir()
+    command = [sys.executable, "-m", "edge_agent", "tune", "-c", str(path), "--from", str(squares)]
+    environment = os.environ | {"TMPDIR": str(meanwhile)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        said = next(line for line in process.stderr if line.startswith("calibrating with"))
+        assert list(meanwhile.iterdir())
+        process.send_signal(how)
+        rest = process.stderr.read()
+        assert process.wait() == code, said + rest
+    assert "Traceback" not in rest
+    assert list(meanwhile.iterdir()) == []
+    assert not (tmp_path / "state" / "tuned.json").exists()
 
 
 def config(folder: Path, model: Path, **more: Any) -> Path:

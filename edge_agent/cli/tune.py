@@ -17,6 +17,7 @@ from edge_agent import app, clips
 from edge_agent.cli.files import load_settings
 from edge_agent.cli.model_options import ratio
 from edge_agent.cli.probe import filled
+from edge_agent.cli.stopping import tidily
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ConfigError
 from edge_agent.tools import calibration_pictures, models, tuned
@@ -69,6 +70,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+@tidily()
 def run(args: argparse.Namespace) -> int:
     """Measure, say what was found, and remember it."""
     settings = load_settings(args.config)
