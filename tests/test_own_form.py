@@ -35,8 +35,9 @@ from edge_agent.cli.files import load_settings
 from edge_agent.cli.main import main
 from edge_agent.edges.choices import Choice, Choices, Pace
 from edge_agent.edges.inference import ModelSettings
-from edge_agent.errors import StorageError
+from edge_agent.errors import ModelError, StorageError
 from edge_agent.tools import calibration_pictures, candidates, kept_forms, tuned
+from edge_agent.tools.agreement import Agreement
 from edge_agent.tools.calibration_pictures import parted
 from edge_agent.tools.candidates import LEAST_GAIN, Trial
 from edge_agent.tools.kept_forms import KeptForm
@@ -586,6 +587,33 @@ def test_the_name_of_a_form_tells_what_it_was_made_of_and_fits_any_disk() -> Non
     assert re.fullmatch(r"forklifts_v2-int8-[0-9a-f]{16}\.onnx", name)
     assert name != kept_forms.name_of(Path("/models/forklifts v2.onnx"), {"source": "b"})
     assert len(kept_forms.name_of(Path("ä" * 120 + ".onnx"), {}).encode()) < 200
+
+
+def test_the_name_of_a_form_tells_by_which_anchors_it_was_judged(
+    tmp_path: Path, squares: Path, detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_of: list[Any] = []
+
+    def name_of(_source: Path, told: Any) -> str:
+        made_of.append(told)
+        raise ModelError("that is all")
+
+    monkeypatch.setattr(kept_forms, "name_of", name_of)
+    teacher = load_vision(ModelSettings(path=detector))
+    agreement, folder = Agreement(teacher, square_pictures(8), SQUARES.labels), tmp_path / "elsewhere"
+    folder.mkdir()
+    for path, text in (
+        (squares / "a.txt", "0 0 1 1"),
+        (folder / "b.csv", "0, 0, 1, 1"),
+        (squares / "a.txt", "0 0 1 2"),
+    ):
+        path.write_text(text)
+        model = ModelSettings(path=detector, anchors=path)
+        with contextlib.closing(MAKER(tuned.order_of(model, SQUARES, tmp_path, "squares"), teacher, silent)) as own:
+            assert own.make(square_pictures(8), square_pictures(8), agreement) == []
+            assert own.said == "no INT8 form was tried: that is all"
+    first, elsewhere, other = made_of
+    assert first == elsewhere != other
 
 
 def test_who_changes_what_is_remembered_is_alone_with_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def read(path: Path) -> Numbers:
     if not np.isfinite(table).all():
         raise _wrong(path, "some of its numbers are not finite")
     return table.T if len(table) == _IN_A_ROW < table.shape[1] else table
+
+
+def sha256_of(path: Path) -> str:
+    """Of the numbers in a file, however and wherever they are written.
+
+    Raises:
+        ModelError: as `read` does.
+    """
+    rows = read(path)
+    return hashlib.sha256(repr(rows.shape).encode() + np.ascontiguousarray(rows).tobytes()).hexdigest()
 
 
 def _wrong(path: Path, why: str) -> ModelError:

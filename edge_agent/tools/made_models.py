@@ -93,5 +93,6 @@ def write(path: Path, model: bytes, manifest: dict[str, Any], card: str) -> tupl
             unfinished.replace(place)
         except OSError as error:
             unfinished.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {place}: {error.strerror}; is its folder there?") from error
+            hint = "; is its folder there?" if isinstance(error, FileNotFoundError) else ""
+            raise StorageError(f"cannot write {place}: {error.strerror}{hint}") from error
     return places

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -112,7 +111,7 @@ def facts_of(model: ModelSettings, demand: Demand) -> Facts:
     """
     entry = None if model.path else catalogue.find(model.name or catalogue.DEFAULT)
     files = {"labels", "anchors"}
-    read = {"anchors": hashlib.sha256(anchors.read(model.anchors).tobytes()).hexdigest()} if model.anchors else {}
+    read = {"anchors": anchors.sha256_of(model.anchors)} if model.anchors else {}
     return {
         "sha256": entry.sha256 if entry else catalogue.sha256_of(model.path or Path()),
         "settings": model.model_dump(mode="json", exclude={"path", "name", *files}, exclude_defaults=True),

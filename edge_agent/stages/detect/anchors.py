@@ -35,7 +35,7 @@ _TURNED: dict[Form, Form] = {"yxyx": "xyxy", "xyxy": "yxyx", "yxhw": "xywh", "xy
 ACROSS = [1, 0, 3, 2]
 """Exchanges x and y of corners, offsets, or centres and sizes."""
 
-_MOST_PARTS = 5.0  # pictures: the largest anchors in use are three wide, and pixels of any picture go beyond
+MOST_PARTS = 5.0  # pictures: the largest anchors in use are three wide, and pixels of any picture go beyond
 _LARGEST = 4.0  # pictures, of an anchor's side
 _BEYOND = 0.05  # of the picture, that the middle of a last cell may lie outside
 _CLEARLY = 2.0  # times
@@ -94,7 +94,7 @@ def understood(told: Told, size: tuple[int, int]) -> Anchors:
     numbers = np.asarray(told.anchors, np.float64)
     if numbers.shape[1] != 4:  # noqa: PLR2004
         raise ValueError(f"model.anchors has {numbers.shape[1]} numbers a line, and each anchor of an SSD has 4")
-    in_pixels = bool(np.max(np.abs(numbers)) > _MOST_PARTS)
+    in_pixels = bool(np.max(np.abs(numbers)) > MOST_PARTS)
     unit = f"pixels of {size[0]}x{size[1]}" if in_pixels else "parts of the picture"
     forms = [told.anchor_form] if told.anchor_form else list(_FORMS)
     read = {form: _boxes(numbers, form, size if in_pixels else (1, 1)) for form in forms}

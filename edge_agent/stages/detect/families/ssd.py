@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
 from edge_agent.stages.detect.anchor_grids import grid_of
-from edge_agent.stages.detect.anchors import ACROSS, ACTIVATIONS, Anchors, Scales, understood
+from edge_agent.stages.detect.anchors import ACROSS, ACTIVATIONS, MOST_PARTS, Anchors, Scales, understood
 from edge_agent.stages.detect.class_scores import Scoring, by_scores, by_sigmoid, by_softmax, scoring_of
 from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, ClassColumns, Head, Look, seen_as
 from edge_agent.stages.detect.ssd_outputs import Places, are_boxes, cut_off, in_graph
@@ -112,7 +112,7 @@ def _parts(answer: Answer) -> _Parts | None:
     if answer.told.anchors is not None:
         raise ValueError("its graph has its anchors, so there is nothing to be said of them; leave model.anchors out")
     boxes = np.array(answer.outputs[places.anchors].reshape(-1, 4))
-    if not are_boxes(boxes):
+    if not are_boxes(boxes, MOST_PARTS):
         raise ValueError("the anchors in its graph are no corners in order, in parts of the picture; export it so")
     scoring = _scoring(answer, places, len(boxes))
     x_first = _x_first(boxes)
