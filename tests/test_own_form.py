@@ -571,6 +571,21 @@ def test_a_form_that_cannot_be_removed_is_said_and_no_reason_to_fail(
     assert "has files that are of no use any more and cannot be removed: " in caplog.text
 
 
+def test_what_is_interrupted_while_it_is_written_leaves_nothing_half_written(
+    tmp_path: Path, form: KeptForm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_file: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    for kept, left in ((form, {"int8"}), (None, set())):
+        state = tmp_path / f"with {len(left)}"
+        with pytest.raises(KeyboardInterrupt):
+            remember(state, 0.1, kept)
+        assert names_in(state) == left
+        assert not list(state.glob("int8/*"))
+
+
 @pytest.mark.parametrize("spoilt", [".onnx", ".json"])
 def test_a_kept_form_is_found_only_where_it_is_what_its_manifest_says(
     tmp_path: Path, form: KeptForm, spoilt: str

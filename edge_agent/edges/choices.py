@@ -111,9 +111,10 @@ class Choices:
                 os.fsync(file.fileno())  # a power cut leaves the old one or the new one
             unfinished.replace(self._path)
         except OSError as error:
+            raise StorageError(f"{self._path} cannot be written: {error.strerror or error}") from error
+        finally:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
-            raise StorageError(f"{self._path} cannot be written: {error.strerror or error}") from error
 
     def _rows(self) -> Sequence[dict[str, Any]]:
         try:

@@ -331,6 +331,8 @@ def test_without_labels_a_background_that_the_scores_show_is_left_out_of_coco_s(
         (raw(told=Told()), "it looks like an SSD without its 4 anchors, and model.anchors is to name a file with them"),
         (raw(told=Told(activation="softmax")), "it looks like an SSD without its 4 anchors"),
         (raw(outputs={"offsets": QUARTERS[None]}), "its graph has applied its anchors, for it answers with boxes"),
+        (raw(outputs={"offsets": QUARTERS[None] * [32, 64, 32, 64]}), "its graph has applied its anchors"),
+        (raw(outputs={"offsets": as_sizes(QUARTERS)[None] * [32, 64, 32, 64]}), "its graph has applied its anchors"),
         (
             raw(outputs={"more": zeros(7)}),
             "it is no SSD and no raw maps of a YOLO, so model.anchors cannot be said of it",
@@ -396,6 +398,9 @@ def test_an_ssd_with_as_many_anchors_as_everybody_s_needs_no_file() -> None:
     assert found.label_ids.tolist() == [0]
     with pytest.raises(ValueError, match="it looks like an SSD without its 1917 anchors"):
         recognise(replace(answer, size=(320, 320)))
+    boxes = tensorflow_ssd(300)[None] * 300  # applied already
+    with pytest.raises(ValueError, match="its head is none of"):
+        recognise(replace(answer, outputs=(boxes, logits)))
     logits[..., 1:] = -6  # 90 * .0025: a softmax would look alike, and have no such grid
     with pytest.raises(ValueError, match=r"model\.activation decides$"):
         recognise(answer)

@@ -34,6 +34,7 @@ from edge_agent.stages.detect.ssd_outputs import Places, are_boxes, cut_off, in_
 FAMILY = "ssd"
 
 _SCALES: Scales = (10.0, 10.0, 5.0, 5.0)  # offsets of the centre are learnt ten times as large, and of the size five
+_MOST_OF_OFFSETS = 20.0  # root mean square of offsets: ten times what is usual, and less than of boxes in pixels
 _MOST_OF_A_SIDE = 0.5  # root mean square of offsets that are parts of an anchor's side, at most
 
 Boxes = Callable[[FloatArray, FloatArray], FloatArray]
@@ -100,7 +101,7 @@ def recognise(answer: Answer) -> Iterator[Head]:
 def lacks_anchors(answer: Answer) -> int | None:
     """How many anchors an SSD has that says nowhere which; None where it is no such SSD."""
     places = None if in_graph(answer) else cut_off(answer, None)
-    if places is None or are_boxes(answer.outputs[places.encodings].reshape(-1, 4)):
+    if places is None or _are_applied(answer, answer.outputs[places.encodings].reshape(-1, 4)):
         return None
     return answer.outputs[places.encodings].size // 4
 
@@ -133,8 +134,8 @@ def _parts_without_anchors(answer: Answer) -> _Parts | None:
     offsets = answer.outputs[places.encodings].reshape(-1, 4)
     scoring = _scoring(answer, places, len(offsets))
     if told.anchors is None:
-        return None if are_boxes(offsets) or _are_parts(offsets) else _parts_by_grid(answer, places, scoring)
-    if are_boxes(offsets):
+        return None if _are_applied(answer, offsets) or _are_parts(offsets) else _parts_by_grid(answer, places, scoring)
+    if _are_applied(answer, offsets):
         raise ValueError("its graph has applied its anchors, for it answers with boxes; leave model.anchors out")
     if len(told.anchors) != len(offsets):
         raise ValueError(
@@ -222,9 +223,20 @@ def _beside(parts: _Parts, first: int, classes: int) -> str:
     return ", before a background" if parts.scoring.background == classes else ""
 
 
+def _are_applied(answer: Answer, offsets: FloatArray) -> bool:
+    """Whether offsets are boxes already: corners in order, in parts of the picture or in pixels, or any in pixels."""
+    are_pixels = answer.told.box_scales is None and _size_of(offsets) > _MOST_OF_OFFSETS
+    return are_pixels or are_boxes(offsets, 2.0 * max(answer.size))
+
+
+def _size_of(offsets: FloatArray) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(offsets, dtype=np.float64))))
+
+
 def _are_parts(offsets: FloatArray) -> bool:
     """Whether offsets are parts of anchors' sides; without any there is no difference."""
-    return 0 < float(np.sqrt(np.mean(np.square(offsets)))) <= _MOST_OF_A_SIDE
+    return 0 < _size_of(offsets) <= _MOST_OF_A_SIDE
 
 
 def _x_first(anchors: FloatArray) -> bool:
