@@ -60,6 +60,15 @@ def test_numbers_say_by_themselves_what_they_are(
     assert (found.x_first, found.told) == (x_first, f"from anchors.txt, {form}, {order}, in {unit}")
 
 
+def test_cells_that_do_not_divide_the_picture_may_end_beyond_it() -> None:
+    boxes = []
+    for stride in (8, 16, 32, 64, 128):  # of 416 pixels: the last of four cells of 128 has its middle at 448
+        middles = (np.arange(-(-416 // stride)) + 0.5) * stride
+        boxes += [(y - stride, x - stride, y + stride, x + stride) for y in middles for x in middles]
+    found = understood(told(boxes), (416, 416))
+    assert_allclose(found.boxes[-1], [320 / 416, 320 / 416, 576 / 416, 576 / 416], rtol=1e-6)
+
+
 def test_what_could_be_two_forms_is_asked_and_the_answer_counts() -> None:
     square = [(0.2, 0.2, 0.9, 0.9)]  # as centre and size in the upper left, where no only anchor is
     with pytest.raises(ValueError, match="can be read as") as caught:
@@ -82,6 +91,9 @@ def test_what_could_be_two_forms_is_asked_and_the_answer_counts() -> None:
         ([(10, 13), (16, 30)], "model.anchors has 2 numbers a line, and each anchor of an SSD has 4"),
         (-QUARTERS, "are neither corners nor centres and sizes of boxes about the picture, in parts of the picture"),
         (QUARTERS * 0.5, "are neither corners nor centres"),  # all in the upper left
+        (tensorflow_ssd(300) * 0.5, "in parts of the picture"),  # the last centre is at .49
+        (tensorflow_ssd(300) * 150, "in pixels of 300x300"),  # of a picture of half the size
+        (tensorflow_ssd(300) * 0.5 + 0.5, "in parts of the picture"),
         (QUARTERS * 0, "are neither corners nor centres"),
         (
             tensorflow_ssd(300) * 600,
