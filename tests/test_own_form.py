@@ -512,6 +512,16 @@ def test_a_form_that_cannot_be_written_ends_it_in_a_line_with_nothing_remembered
     assert names_in(tmp_path / "state") == {"int8"}
 
 
+def test_a_state_folder_that_takes_nothing_is_said_before_anything_is_measured(
+    tmp_path: Path, squares: Path, detector: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").write_text("no folder")
+    assert main(["tune", "-c", str(config(tmp_path, detector)), "--from", str(squares)]) == 69
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"edge-agent: {tmp_path / 'state' / 'tuned.json'} cannot be written: File exists\n")
+    assert main(["tune", "-c", str(config(tmp_path, detector)), "--from", str(squares), "--dry-run"]) == 0
+
+
 # What is kept
 
 CHOICE = Choice(

@@ -63,7 +63,10 @@ def _wrong(path: Path, why: str) -> ModelError:
 
 
 def _array(path: Path) -> Numbers:
-    found = np.load(path, allow_pickle=False)
+    try:
+        found = np.load(path, allow_pickle=False)
+    except ValueError as error:  # numpy's own words propose to load it unsafely
+        raise ValueError("it is no whole array of numbers as numpy writes them") from error
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
         raise ValueError("it holds something else than numbers")
     if found.ndim < _AXES:

@@ -83,6 +83,16 @@ def _is_whole(path: Path, sha256: str) -> bool:
         return False
 
 
+def require_room(state: Path) -> None:
+    """Say before minutes go by that nothing can be remembered there.
+
+    Raises:
+        StorageError: the folder cannot be made or written to.
+    """
+    with Choices(state / FILE).alone():
+        pass
+
+
 def remember(model: ModelSettings, demand: Demand, state: Path, choice: Choice, form: KeptForm | None = None) -> None:
     """Keep a choice for the next start, with the INT8 form that it names, and no form that none names any longer.
 
