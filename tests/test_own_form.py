@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -34,8 +35,9 @@ from edge_agent.cli.files import load_settings
 from edge_agent.cli.main import main
 from edge_agent.edges.choices import Choice, Choices, Pace
 from edge_agent.edges.inference import ModelSettings
-from edge_agent.errors import StorageError
+from edge_agent.errors import ModelError, StorageError
 from edge_agent.tools import calibration_pictures, candidates, kept_forms, tuned
+from edge_agent.tools.agreement import Agreement
 from edge_agent.tools.calibration_pictures import parted
 from edge_agent.tools.candidates import LEAST_GAIN, Trial
 from edge_agent.tools.kept_forms import KeptForm
@@ -297,6 +299,26 @@ def test_a_daemon_does_not_load_what_makes_int8_forms() -> None:
 # The command, and later starts
 
 
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_stopped_leaves_nothing_behind(
+    tmp_path: Path, squares: Path, detector: Path, how: signal.Signals, code: int
+) -> None:
+    path, meanwhile = config(tmp_path, detector), tmp_path / "meanwhile"
+    meanwhile.mkdir()
+    command = [sys.executable, "-m", "edge_agent", "tune", "-c", str(path), "--from", str(squares)]
+    environment = os.environ | {"TMPDIR": str(meanwhile)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        said = next(line for line in process.stderr if line.startswith("calibrating with"))
+        assert list(meanwhile.iterdir())
+        process.send_signal(how)
+        rest = process.stderr.read()
+        assert process.wait() == code, said + rest
+    assert "Traceback" not in rest
+    assert list(meanwhile.iterdir()) == []
+    assert not (tmp_path / "state" / "tuned.json").exists()
+
+
 def config(folder: Path, model: Path, **more: Any) -> Path:
     """A configuration for that model, with its state in that folder."""
     return write_config(
@@ -490,6 +512,16 @@ def test_a_form_that_cannot_be_written_ends_it_in_a_line_with_nothing_remembered
     assert names_in(tmp_path / "state") == {"int8"}
 
 
+def test_a_state_folder_that_takes_nothing_is_said_before_anything_is_measured(
+    tmp_path: Path, squares: Path, detector: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "state").write_text("no folder")
+    assert main(["tune", "-c", str(config(tmp_path, detector)), "--from", str(squares)]) == 69
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"edge-agent: {tmp_path / 'state' / 'tuned.json'} cannot be written: File exists\n")
+    assert main(["tune", "-c", str(config(tmp_path, detector)), "--from", str(squares), "--dry-run"]) == 0
+
+
 # What is kept
 
 CHOICE = Choice(
@@ -549,6 +581,21 @@ def test_a_form_that_cannot_be_removed_is_said_and_no_reason_to_fail(
     assert "has files that are of no use any more and cannot be removed: " in caplog.text
 
 
+def test_what_is_interrupted_while_it_is_written_leaves_nothing_half_written(
+    tmp_path: Path, form: KeptForm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_file: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    for kept, left in ((form, {"int8"}), (None, set())):
+        state = tmp_path / f"with {len(left)}"
+        with pytest.raises(KeyboardInterrupt):
+            remember(state, 0.1, kept)
+        assert names_in(state) == left
+        assert not list(state.glob("int8/*"))
+
+
 @pytest.mark.parametrize("spoilt", [".onnx", ".json"])
 def test_a_kept_form_is_found_only_where_it_is_what_its_manifest_says(
     tmp_path: Path, form: KeptForm, spoilt: str
@@ -565,6 +612,33 @@ def test_the_name_of_a_form_tells_what_it_was_made_of_and_fits_any_disk() -> Non
     assert re.fullmatch(r"forklifts_v2-int8-[0-9a-f]{16}\.onnx", name)
     assert name != kept_forms.name_of(Path("/models/forklifts v2.onnx"), {"source": "b"})
     assert len(kept_forms.name_of(Path("ä" * 120 + ".onnx"), {}).encode()) < 200
+
+
+def test_the_name_of_a_form_tells_by_which_anchors_it_was_judged(
+    tmp_path: Path, squares: Path, detector: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_of: list[Any] = []
+
+    def name_of(_source: Path, told: Any) -> str:
+        made_of.append(told)
+        raise ModelError("that is all")
+
+    monkeypatch.setattr(kept_forms, "name_of", name_of)
+    teacher = load_vision(ModelSettings(path=detector))
+    agreement, folder = Agreement(teacher, square_pictures(8), SQUARES.labels), tmp_path / "elsewhere"
+    folder.mkdir()
+    for path, text in (
+        (squares / "a.txt", "0 0 1 1"),
+        (folder / "b.csv", "0, 0, 1, 1"),
+        (squares / "a.txt", "0 0 1 2"),
+    ):
+        path.write_text(text)
+        model = ModelSettings(path=detector, anchors=path)
+        with contextlib.closing(MAKER(tuned.order_of(model, SQUARES, tmp_path, "squares"), teacher, silent)) as own:
+            assert own.make(square_pictures(8), square_pictures(8), agreement) == []
+            assert own.said == "no INT8 form was tried: that is all"
+    first, elsewhere, other = made_of
+    assert first == elsewhere != other
 
 
 def test_who_changes_what_is_remembered_is_alone_with_it(tmp_path: Path) -> None:

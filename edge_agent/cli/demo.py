@@ -16,6 +16,7 @@ from edge_agent import app, clips
 from edge_agent.cli.live import LiveTable
 from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.replay import replay_clip
+from edge_agent.cli.stopping import tidily
 from edge_agent.config import Settings
 from edge_agent.errors import StorageError
 
@@ -25,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for the annotated clip")
 
 
+@tidily()
 def run(args: argparse.Namespace) -> int:
     """Run it; 1 when nobody was seen."""
     console = Console()

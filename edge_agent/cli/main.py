@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import edge_agent
+from edge_agent.cli.stopping import Terminated
 from edge_agent.errors import AgentError, ConfigError, FatalError, StorageError
 
 COMMANDS = {
@@ -48,6 +49,7 @@ _BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "1")
 """The agent's own matrices are small: threads for them would only spin, waiting for each other."""
 
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+_EXIT_TERMINATED = 143  # the same of SIGTERM
 
 
 def program() -> NoReturn:
@@ -101,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AgentError as error:
         _complain(error)
         return EXIT_CONFIG if isinstance(error, FatalError) else EXIT_UNAVAILABLE
+    except Terminated:
+        return _EXIT_TERMINATED
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
     return code

@@ -11,6 +11,7 @@ from typing import Any
 from edge_agent.cli import fit
 from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.model_options import add_options, model_settings
+from edge_agent.cli.stopping import tidily
 from edge_agent.errors import ModelError
 from edge_agent.tools import models
 
@@ -36,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+@tidily()
 def run(args: argparse.Namespace) -> int:
     """Do it."""
     return {"list": _list, "info": _info, "verify": _verify, "pull": _pull, "fit": fit.run}[args.action](args)

@@ -14,6 +14,7 @@ from edge_agent import app
 from edge_agent.cli.main import EXIT_FAILED
 from edge_agent.cli.model_options import add_options, file_settings, number, ratio
 from edge_agent.cli.probe import filled
+from edge_agent.cli.stopping import tidily
 from edge_agent.errors import ConfigError
 from edge_agent.tools import accuracy, calibration_pictures, made_models, models
 from edge_agent.tools.calibration_pictures import LEAST_PICTURES
@@ -82,6 +83,7 @@ def _usual_losses() -> str:
     return ", ".join(f"of {measured} ({loss:g})" for measured, loss in MAX_LOSS.items())
 
 
+@tidily()
 def run(args: argparse.Namespace) -> int:
     """Make it, say what came of it, and write it if it pays."""
     path = models.file_of(args.model)

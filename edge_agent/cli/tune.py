@@ -17,6 +17,7 @@ from edge_agent import app, clips
 from edge_agent.cli.files import load_settings
 from edge_agent.cli.model_options import ratio
 from edge_agent.cli.probe import filled
+from edge_agent.cli.stopping import tidily
 from edge_agent.edges.inference import ModelSettings
 from edge_agent.errors import ConfigError
 from edge_agent.tools import calibration_pictures, models, tuned
@@ -69,6 +70,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
+@tidily()
 def run(args: argparse.Namespace) -> int:
     """Measure, say what was found, and remember it."""
     settings = load_settings(args.config)
@@ -79,6 +81,9 @@ def run(args: argparse.Namespace) -> int:
         name, source = app.open_pictures(filled(args.origin) if args.origin else str(clips.PEDESTRIANS), stop)
     else:
         name, source = args.camera, app.open_camera(app.camera_of(settings, args.camera), stop)
+    is_kept = not args.dry_run and settings.model.max_loss == model.max_loss
+    if is_kept:
+        tuned.require_room(state)
     chosen = calibration_pictures.of_camera if source.live else calibration_pictures.of_recording
     found = tune(
         tuned.order_of(model, demand, state, name, others),
@@ -86,7 +91,6 @@ def run(args: argparse.Namespace) -> int:
         lambda words: print(words, file=sys.stderr, flush=True),
         None if args.no_int8 else functools.partial(OwnForm, version=edge_agent.__version__),
     )
-    is_kept = not args.dry_run and settings.model.max_loss == model.max_loss
     form = _form(found, state, is_kept=is_kept)
     print(json.dumps(_summary(found, form), indent=2) if args.json else "\n".join(_lines(found, model, form)))
     if args.dry_run:

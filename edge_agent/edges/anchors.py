@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,12 +48,25 @@ def read(path: Path) -> Numbers:
     return table.T if len(table) == _IN_A_ROW < table.shape[1] else table
 
 
+def sha256_of(path: Path) -> str:
+    """Of the numbers in a file, however and wherever they are written.
+
+    Raises:
+        ModelError: as `read` does.
+    """
+    rows = read(path)
+    return hashlib.sha256(repr(rows.shape).encode() + np.ascontiguousarray(rows).tobytes()).hexdigest()
+
+
 def _wrong(path: Path, why: str) -> ModelError:
     return ModelError(f"anchor file {path} cannot be read: {why}; check model.anchors")
 
 
 def _array(path: Path) -> Numbers:
-    found = np.load(path, allow_pickle=False)
+    try:
+        found = np.load(path, allow_pickle=False)
+    except ValueError as error:  # numpy's own words propose to load it unsafely
+        raise ValueError("it is no whole array of numbers as numpy writes them") from error
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
         raise ValueError("it holds something else than numbers")
     if found.ndim < _AXES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -78,7 +79,7 @@ class Choices:
         """Keep others that share the folder from changing what is remembered meanwhile; they wait.
 
         Raises:
-            StorageError: the folder cannot be made.
+            StorageError: the folder cannot be made or written to.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +87,8 @@ class Choices:
         except OSError as error:
             raise StorageError(f"{self._path} cannot be written: {error.strerror or error}") from error
         try:
+            if not os.access(self._path.parent, os.W_OK):
+                raise StorageError(f"{self._path} cannot be written: {os.strerror(errno.EACCES)}")
             with contextlib.suppress(OSError):  # some network disks have no locks
                 fcntl.flock(folder, fcntl.LOCK_EX)
             yield
@@ -111,9 +114,10 @@ class Choices:
                 os.fsync(file.fileno())  # a power cut leaves the old one or the new one
             unfinished.replace(self._path)
         except OSError as error:
+            raise StorageError(f"{self._path} cannot be written: {error.strerror or error}") from error
+        finally:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)
-            raise StorageError(f"{self._path} cannot be written: {error.strerror or error}") from error
 
     def _rows(self) -> Sequence[dict[str, Any]]:
         try:

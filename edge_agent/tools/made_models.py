@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -92,6 +93,9 @@ def write(path: Path, model: bytes, manifest: dict[str, Any], card: str) -> tupl
                 os.fsync(file.fileno())
             unfinished.replace(place)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            raise StorageError(f"cannot write {place}: {error.strerror}; is its folder there?") from error
+            hint = "; is its folder there?" if isinstance(error, FileNotFoundError) else ""
+            raise StorageError(f"cannot write {place}: {error.strerror}{hint}") from error
+        finally:
+            with contextlib.suppress(OSError):  # nothing is left where it was interrupted
+                unfinished.unlink(missing_ok=True)
     return places

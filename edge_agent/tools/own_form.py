@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
+from edge_agent.edges import anchors
 from edge_agent.errors import ModelError, RuntimeMissingError
 from edge_agent.records import ByteArray
 from edge_agent.tools import int8, kept_forms
@@ -139,10 +140,11 @@ class OwnForm:
     ) -> dict[str, Any]:
         """All that it depends on, as JSON types."""
         model = self._order.model
-        apart = {"name", "path", "labels", "threads", "provider", "require_provider"}
+        apart = {"name", "path", "labels", "anchors", "threads", "provider", "require_provider"}
         return {
             "source": self._teacher.sha256,
             "model": model.model_dump(mode="json", exclude=apart, exclude_defaults=True),
+            "anchors": anchors.sha256_of(model.anchors) if model.anchors else None,
             "labels": [list(self._order.demand.labels), list(self._teacher.label_names)],
             "pictures": [_digest(calibrating), _digest(judging)],
             **workshop.making,

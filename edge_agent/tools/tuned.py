@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -84,6 +83,16 @@ def _is_whole(path: Path, sha256: str) -> bool:
         return False
 
 
+def require_room(state: Path) -> None:
+    """Say before minutes go by that nothing can be remembered there.
+
+    Raises:
+        StorageError: the folder cannot be made or written to.
+    """
+    with Choices(state / FILE).alone():
+        pass
+
+
 def remember(model: ModelSettings, demand: Demand, state: Path, choice: Choice, form: KeptForm | None = None) -> None:
     """Keep a choice for the next start, with the INT8 form that it names, and no form that none names any longer.
 
@@ -112,7 +121,7 @@ def facts_of(model: ModelSettings, demand: Demand) -> Facts:
     """
     entry = None if model.path else catalogue.find(model.name or catalogue.DEFAULT)
     files = {"labels", "anchors"}
-    read = {"anchors": hashlib.sha256(anchors.read(model.anchors).tobytes()).hexdigest()} if model.anchors else {}
+    read = {"anchors": anchors.sha256_of(model.anchors)} if model.anchors else {}
     return {
         "sha256": entry.sha256 if entry else catalogue.sha256_of(model.path or Path()),
         "settings": model.model_dump(mode="json", exclude={"path", "name", *files}, exclude_defaults=True),

@@ -63,6 +63,7 @@ def folder(path: Path) -> Path:
     return path
 
 
+NO_ARRAY = "it is no whole array of numbers as numpy writes them"
 WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing": (lambda at: at / "a.npy", "No such file or directory"),
     "a folder": (lambda at: folder(at / "a.txt"), "Is a directory"),
@@ -72,7 +73,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "only remarks": (lambda at: written(at / "a.csv", "# nothing\n\n"), "it is empty"),
     "an empty array": (lambda at: saved(at / "a.npy", np.zeros((0, 4))), "it is empty"),
     "an empty file": (lambda at: written(at / "a.npy", ""), ""),
-    "no array": (lambda at: written(at / "a.npy", "0 0 1 1\n"), ""),
+    "no array": (lambda at: written(at / "a.npy", "0 0 1 1\n"), NO_ARRAY),
     "cut off": (lambda at: written(at / "a.npy", saved(at / "b.npy", np.zeros((9, 4))).read_bytes()[:200]), ""),
     "too large to be": (
         lambda at: written(
@@ -81,7 +82,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
         ),
         "",
     ),
-    "objects": (lambda at: saved(at / "a.npy", np.array([{}])), ""),
+    "objects": (lambda at: saved(at / "a.npy", np.array([{}])), NO_ARRAY),
     "texts": (lambda at: saved(at / "a.npy", np.array([["a"]])), "it holds something else than numbers"),
     "truths": (lambda at: saved(at / "a.npy", np.ones((2, 4), bool)), "it holds something else than numbers"),
     "one number": (lambda at: saved(at / "a.npy", np.float32(3)), "it has the form (), and anchors have one of rows"),

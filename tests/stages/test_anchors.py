@@ -60,6 +60,15 @@ def test_numbers_say_by_themselves_what_they_are(
     assert (found.x_first, found.told) == (x_first, f"from anchors.txt, {form}, {order}, in {unit}")
 
 
+def test_cells_that_do_not_divide_the_picture_may_end_beyond_it() -> None:
+    boxes = []
+    for stride in (8, 16, 32, 64, 128):  # of 416 pixels: the last of four cells of 128 has its middle at 448
+        middles = (np.arange(-(-416 // stride)) + 0.5) * stride
+        boxes += [(y - stride, x - stride, y + stride, x + stride) for y in middles for x in middles]
+    found = understood(told(boxes), (416, 416))
+    assert_allclose(found.boxes[-1], [320 / 416, 320 / 416, 576 / 416, 576 / 416], rtol=1e-6)
+
+
 def test_what_could_be_two_forms_is_asked_and_the_answer_counts() -> None:
     square = [(0.2, 0.2, 0.9, 0.9)]  # as centre and size in the upper left, where no only anchor is
     with pytest.raises(ValueError, match="can be read as") as caught:
@@ -82,6 +91,9 @@ def test_what_could_be_two_forms_is_asked_and_the_answer_counts() -> None:
         ([(10, 13), (16, 30)], "model.anchors has 2 numbers a line, and each anchor of an SSD has 4"),
         (-QUARTERS, "are neither corners nor centres and sizes of boxes about the picture, in parts of the picture"),
         (QUARTERS * 0.5, "are neither corners nor centres"),  # all in the upper left
+        (tensorflow_ssd(300) * 0.5, "in parts of the picture"),  # the last centre is at .49
+        (tensorflow_ssd(300) * 150, "in pixels of 300x300"),  # of a picture of half the size
+        (tensorflow_ssd(300) * 0.5 + 0.5, "in parts of the picture"),
         (QUARTERS * 0, "are neither corners nor centres"),
         (
             tensorflow_ssd(300) * 600,
@@ -166,29 +178,41 @@ def rows(background: float, others: float, classes: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize(
     ("numbers", "scoring"),
     [
-        (rows(4, -12, 90), (True, "sigmoid", True)),  # 90 * 6e-6 things
-        (rows(8, -0.4, 20), (True, "softmax", True)),  # 20 * .40 = 8 things at each anchor
-        (rows(8, -4, 2), (True, None, True)),  # the softmax adds up to 0, and the sigmoid to 1.04
-        (rows(4, -4, 90), (True, "softmax", True)),  # 90 * .018 = 1.6
-        (rows(4, -6, 90), (True, None, True)),  # .2
-        (rows(-9, -5, 20), (True, "sigmoid", False)),  # the softmax would see things everywhere
-        (rows(0.7, 0.1, 3), (False, "softmax", True)),  # adds up to 1
-        (rows(0.9, 0.01, 3), (False, "sigmoid", True)),  # .93
-        (rows(0.9921875, 0.00390625, 3), (False, None, True)),  # in steps of a byte
-        (rows(0, 0, 3), (False, "sigmoid", False)),
+        (rows(4, -12, 90), (True, "sigmoid", 0)),  # 90 * 6e-6 things
+        (rows(8, -0.4, 20), (True, "softmax", 0)),  # 20 * .40 = 8 things at each anchor
+        (rows(8, -4, 2), (True, None, 0)),  # the softmax adds up to 0, and the sigmoid to 1.04
+        (rows(4, -4, 90), (True, "softmax", 0)),  # 90 * .018 = 1.6
+        (rows(4, -6, 90), (True, None, 0)),  # .2
+        (rows(-9, -5, 20), (True, "sigmoid", None)),  # the softmax would see things everywhere
+        (rows(0.7, 0.1, 3), (False, "softmax", 0)),  # adds up to 1
+        (rows(0.9, 0.01, 3), (False, "sigmoid", 0)),  # .93
+        (rows(0.9921875, 0.00390625, 3), (False, None, 0)),  # in steps of a byte
+        (rows(0, 0, 3), (False, "sigmoid", None)),
+        (rows(8, -0.4, 20)[:, ::-1], (True, "softmax", 20)),  # the background stands last
+        (rows(0.7, 0.1, 3)[:, ::-1], (False, "softmax", 3)),
+        (rows(-4, -9, 2)[:, ::-1], (True, "sigmoid", None)),  # a kind of thing that is there more often than others
+        (rows(0.3, 0.01, 2)[:, ::-1], (False, "sigmoid", None)),
     ],
 )
 def test_what_contradicts_sigmoid_or_softmax_tells_which(numbers: NDArray[Any], scoring: tuple[Any, ...]) -> None:
     found = scoring_of(numbers, None, None)
-    assert (found.are_logits, found.activation, found.has_background) == scoring
+    assert (found.are_logits, found.activation, found.background) == scoring
 
 
 def test_labels_tell_of_a_background_that_a_picture_of_nothing_does_not_show() -> None:
     numbers = rows(-9, -5, 20)
-    assert not scoring_of(numbers, None, 21).has_background
+    assert scoring_of(numbers, None, 21).background is None
     found = scoring_of(numbers, None, 20)  # 20 * .0067 = .13 things
-    assert (found.has_background, found.activation) == (True, None)
+    assert (found.background, found.activation) == (0, None)
     assert scoring_of(numbers, "softmax", 20).activation == "softmax"
+    # Of a background that stands last they do not say that it is the first.
+    assert scoring_of(rows(8, -0.4, 20)[:, ::-1], None, 20).background == 20
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_scores_are_not_made_scores_again(activation: Any) -> None:
+    with pytest.raises(ValueError, match=r"lie in 0\.\.1, so they are scores already; leave model\.activation out$"):
+        scoring_of(rows(0.7, 0.1, 3), activation, 3)
 
 
 def test_shares_are_of_all_columns() -> None:
@@ -288,6 +312,24 @@ def test_a_background_is_no_label_and_counts_for_the_softmax() -> None:
         recognise(replace(answer, told=told(QUARTERS, activation="softmax"), classes=7))
 
 
+def test_a_background_may_stand_last() -> None:
+    """As in SSDs of MMDetection."""
+    logits = np.log(np.full((1, 4, CLASSES + 1), 0.01, np.float32))
+    logits[0, :, -1] = np.log(0.97)
+    logits[0, 1] = np.log([0.04, 0.04, 0.4, 0.52])
+    answer = raw(outputs={"scores": logits + 3}, told=told(QUARTERS, activation="softmax"))
+    head = recognise(answer)
+    assert (head.classes, head.class_columns) == (CLASSES, ())
+    assert "3 class logits, by the softmax, before a background; boxes" in head.why
+    found = found_by(answer, head, 0.3)
+    assert_allclose(found.scores, [0.4], rtol=1e-5)
+    assert found.label_ids.tolist() == [2]
+    named = recognise(replace(answer, classes=CLASSES + 1))
+    assert (named.classes, "before a background" in named.why) == (CLASSES + 1, False)
+    scores = recognise(raw(outputs={"scores": np.exp(logits)}))
+    assert scores.class_columns[0].kept(CLASSES + 1, CLASSES, np.array([1])).tolist() == [1, 3]
+
+
 def test_without_labels_a_background_that_the_scores_show_is_left_out_of_coco_s() -> None:
     scores = zeros(1, 4, 81)
     scores[..., 0] = 0.99
@@ -301,6 +343,8 @@ def test_without_labels_a_background_that_the_scores_show_is_left_out_of_coco_s(
         (raw(told=Told()), "it looks like an SSD without its 4 anchors, and model.anchors is to name a file with them"),
         (raw(told=Told(activation="softmax")), "it looks like an SSD without its 4 anchors"),
         (raw(outputs={"offsets": QUARTERS[None]}), "its graph has applied its anchors, for it answers with boxes"),
+        (raw(outputs={"offsets": QUARTERS[None] * [32, 64, 32, 64]}), "its graph has applied its anchors"),
+        (raw(outputs={"offsets": as_sizes(QUARTERS)[None] * [32, 64, 32, 64]}), "its graph has applied its anchors"),
         (
             raw(outputs={"more": zeros(7)}),
             "it is no SSD and no raw maps of a YOLO, so model.anchors cannot be said of it",
@@ -341,6 +385,15 @@ def test_anchors_of_a_graph_are_not_replaced() -> None:
         recognise(answer)
 
 
+@pytest.mark.parametrize("wrong", [as_sizes, lambda anchors: anchors * 300])
+def test_anchors_of_a_graph_are_corners_in_parts_of_the_picture(wrong: Callable[[Any], Any]) -> None:
+    outputs = ssd_logits()
+    outputs["anchors"] = wrong(outputs["anchors"])
+    answer = Answer(size=SIZE, names=tuple(outputs), outputs=tuple(outputs.values()))
+    with pytest.raises(ValueError, match=r"^the anchors in its graph are no corners in order, in parts of the picture"):
+        recognise(answer)
+
+
 def test_an_ssd_with_as_many_anchors_as_everybody_s_needs_no_file() -> None:
     logits = np.full((1, 1917, 91), -12, np.float32)
     logits[..., 0] = 4
@@ -357,10 +410,25 @@ def test_an_ssd_with_as_many_anchors_as_everybody_s_needs_no_file() -> None:
     assert found.label_ids.tolist() == [0]
     with pytest.raises(ValueError, match="it looks like an SSD without its 1917 anchors"):
         recognise(replace(answer, size=(320, 320)))
+    boxes = tensorflow_ssd(300)[None] * 300  # applied already
+    with pytest.raises(ValueError, match="its head is none of"):
+        recognise(replace(answer, outputs=(boxes, logits)))
     logits[..., 1:] = -6  # 90 * .0025: a softmax would look alike, and have no such grid
     with pytest.raises(ValueError, match=r"model\.activation decides$"):
         recognise(answer)
     assert recognise(replace(answer, told=Told(activation="sigmoid"))).family == "ssd"
+
+
+def test_a_grid_of_those_who_put_the_background_first_is_not_taken_where_it_is_last() -> None:
+    """MMDetection's SSDLite has as many anchors as torchvision's, and others."""
+    logits = np.full((1, 3234, 4), -0.4, np.float32)
+    logits[..., 0] = 8
+    outputs = {"boxes": np.full((1, 3234, 4), 2, np.float32), "scores": logits}
+    answer = Answer(size=(320, 320), names=tuple(outputs), outputs=tuple(outputs.values()), classes=3)
+    assert "anchors of torchvision's SSDLite" in recognise(replace(answer, told=Told(activation="softmax"))).assumed
+    logits[...] = logits[..., ::-1].copy()
+    with pytest.raises(ValueError, match="it looks like an SSD without its 3234 anchors"):
+        recognise(replace(answer, told=Told(activation="softmax")))
 
 
 # Raw maps
@@ -381,6 +449,7 @@ def test_raw_maps_are_read_by_the_anchors_that_a_person_names_whosever_they_are(
     head = recognise(answer, family)
     assert head.why.endswith("; anchors from anchors.txt")
     assert head.family == (family or "yolov5-maps")
+    assert "YOLOv5's way to count boxes from anchors, not v3's" in head.assumed
     # The second box of stride 16 is a quarter of its anchor, 40 x 20, around (48, 24).
     assert_allclose(found_by(answer, head).boxes, [(43, 21.5, 53, 26.5)], rtol=1e-5)
 

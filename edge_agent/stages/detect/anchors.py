@@ -35,9 +35,11 @@ _TURNED: dict[Form, Form] = {"yxyx": "xyxy", "xyxy": "yxyx", "yxhw": "xywh", "xy
 ACROSS = [1, 0, 3, 2]
 """Exchanges x and y of corners, offsets, or centres and sizes."""
 
-_MOST_PARTS = 5.0  # pictures: the largest anchors in use are three wide, and pixels of any picture go beyond
+MOST_PARTS = 5.0  # pictures: the largest anchors in use are three wide, and pixels of any picture go beyond
 _LARGEST = 4.0  # pictures, of an anchor's side
-_BEYOND = 0.05  # of the picture, that the middle of a last cell may lie outside
+_BEFORE = 0.05  # of the picture, that a centre may lie left of it or above
+_BEYOND = 0.2  # of the picture, on the other sides: where large cells do not divide it the last ones go beyond
+_ASIDE = 0.05  # of the picture, that the mean of all centres may lie from its middle
 _CLEARLY = 2.0  # times
 
 
@@ -94,7 +96,7 @@ def understood(told: Told, size: tuple[int, int]) -> Anchors:
     numbers = np.asarray(told.anchors, np.float64)
     if numbers.shape[1] != 4:  # noqa: PLR2004
         raise ValueError(f"model.anchors has {numbers.shape[1]} numbers a line, and each anchor of an SSD has 4")
-    in_pixels = bool(np.max(np.abs(numbers)) > _MOST_PARTS)
+    in_pixels = bool(np.max(np.abs(numbers)) > MOST_PARTS)
     unit = f"pixels of {size[0]}x{size[1]}" if in_pixels else "parts of the picture"
     forms = [told.anchor_form] if told.anchor_form else list(_FORMS)
     read = {form: _boxes(numbers, form, size if in_pixels else (1, 1)) for form in forms}
@@ -129,11 +131,12 @@ def _boxes(numbers: Numbers, form: Form, size: tuple[int, int]) -> Numbers:
 
 
 def _are_anchors(boxes: Numbers) -> bool:
-    """Whether corners are in order, and the centres in the picture, and not all in its upper or left half."""
+    """Whether corners are in order, and the centres in the picture, all over it."""
     centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     are_boxes = bool((sizes > 0).all() and (sizes <= _LARGEST).all())
-    are_inside = bool((np.abs(centres - 0.5) <= 0.5 + _BEYOND).all())
-    return are_boxes and are_inside and bool((np.max(centres, axis=0) >= 0.5 - _BEYOND).all())
+    are_inside = bool((centres >= -_BEFORE).all() and (centres <= 1 + _BEYOND).all())
+    is_even = len(boxes) == 1 or bool((np.abs(centres.mean(axis=0) - 0.5) <= _ASIDE).all())
+    return are_boxes and are_inside and is_even and bool((np.max(centres, axis=0) >= 0.5 - _ASIDE).all())
 
 
 def _likeliest(fitting: dict[Form, Numbers]) -> Iterator[Form]:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_agent.records import FloatArray, IntArray
+from edge_agent.records import BoolArray, FloatArray, IntArray
 from edge_agent.stages.detect.anchors import Activation
 from edge_agent.stages.detect.head import above, sigmoid
 
 _NEARLY_ALL = 0.9  # of the anchors
 _NOTHING = 0.03  # things at an anchor, at most
 _TOO_MANY = 1.0
+_SEEN_BY_SCORE, _SEEN_BY_LOGIT = 0.5, 0.0  # from there on
 _ENOUGH_CLASSES = 20  # with fewer, the softmax may leave as little to them
 _SAME = 1e-3  # what adds up to 1 but for rounding
 _LEAST_SHARE = 1e-30
@@ -34,12 +35,12 @@ class Scoring:
     Attributes:
         are_logits: whether these are no scores yet.
         activation: what makes, or has made, scores of logits; None where it could be either.
-        has_background: whether the first column is a background's.
+        background: the column of a background, the first or the last; None where there is none.
     """
 
     are_logits: bool
     activation: Activation | None
-    has_background: bool
+    background: int | None
 
 
 def scoring_of(numbers: FloatArray, told: Activation | None, labels: int | None) -> Scoring:
@@ -49,18 +50,39 @@ def scoring_of(numbers: FloatArray, told: Activation | None, labels: int | None)
         numbers: (N, classes), of a picture of nothing.
         told: what a person says; None leaves it to them.
         labels: how many there are; one less than columns leaves one for the background. None where nobody says.
+
+    Raises:
+        ValueError: a person says what makes scores of them, and they are scores.
     """
-    is_first = bool((numbers[:, 0] > np.max(numbers[:, 1:], axis=1, initial=-np.inf)).mean() >= _NEARLY_ALL)
-    has_background = (is_first or labels == numbers.shape[1] - 1) and numbers.shape[1] > 1
-    are_logits = told is not None or bool((numbers < 0).any() or (numbers > 1).any())
-    activation = told or (_by_logits(numbers, has_background=has_background) if are_logits else _by_sums(numbers))
-    return Scoring(are_logits=are_logits, activation=activation, has_background=has_background)
+    are_logits = bool((numbers < 0).any() or (numbers > 1).any())
+    if told and not are_logits:
+        raise ValueError("its class numbers all lie in 0..1, so they are scores already; leave model.activation out")
+    background = _background(numbers, labels, _SEEN_BY_LOGIT if are_logits else _SEEN_BY_SCORE)
+    activation = told or (_by_logits(numbers, background) if are_logits else _by_sums(numbers))
+    return Scoring(are_logits=are_logits, activation=activation, background=background)
 
 
-def _by_logits(logits: FloatArray, *, has_background: bool) -> Activation | None:
-    if not has_background:
+def _background(numbers: FloatArray, labels: int | None, seen: float) -> int | None:
+    """Its column: what is seen nearly everywhere in a picture of nothing is none of the things."""
+    columns = numbers.shape[1]
+    if columns == 1:
+        return None
+    first, last = numbers[:, 0], numbers[:, -1]
+    if _nearly_always(first > np.max(numbers[:, 1:], axis=1)):
+        return 0
+    if _nearly_always((last > np.max(numbers[:, :-1], axis=1)) & (last > seen)):
+        return columns - 1
+    return 0 if labels == columns - 1 else None
+
+
+def _nearly_always(at_anchors: BoolArray) -> bool:
+    return bool(at_anchors.mean() >= _NEARLY_ALL)
+
+
+def _by_logits(logits: FloatArray, background: int | None) -> Activation | None:
+    if background is None:
         return "sigmoid"
-    things = float(np.median(sigmoid(logits[:, 1:]).sum(axis=1)))
+    things = float(np.median(sigmoid(np.delete(logits, background, axis=1)).sum(axis=1)))
     if things > _TOO_MANY:
         return "softmax"
     return "sigmoid" if things <= _NOTHING and logits.shape[1] > _ENOUGH_CLASSES else None
@@ -78,7 +100,7 @@ def by_scores(scores: FloatArray, columns: IntArray, floors: FloatArray) -> tupl
     """Rows of the scores (N, classes), places among the columns (K,), and scores, of what reaches the floors (K,)."""
     wanted = scores[:, columns]
     rows, places = above(wanted, floors)
-    return rows, places, wanted[rows, places]
+    return rows, places, wanted[rows, places].astype(np.float32, copy=False)
 
 
 def by_sigmoid(logits: FloatArray, columns: IntArray, floors: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:

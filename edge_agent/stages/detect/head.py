@@ -303,8 +303,10 @@ def reaching(
     else:
         cells, rank = np.divmod(places, len(wanted))
         label_ids = wanted.take(rank)
-    best = scores.take(places).astype(np.float32, copy=False)
-    return Candidates(boxes=boxes_of(cells), scores=best, label_ids=label_ids)
+    best, boxes = scores.take(places), boxes_of(cells)
+    return Candidates(
+        boxes=boxes.astype(np.float32, copy=False), scores=best.astype(np.float32, copy=False), label_ids=label_ids
+    )
 
 
 def chosen(

@@ -81,6 +81,6 @@ def _lie_flat(offsets: Sequence[int], scores: Sequence[int], count: int) -> bool
     return math.prod(offsets) == offsets[-1] == 4 * count and math.prod(scores) == scores[-1] and not scores[-1] % count
 
 
-def are_boxes(numbers: FloatArray) -> bool:
-    """Whether all are corners of boxes that lie about the picture, in 0..1 of it."""
-    return bool((numbers[:, 2:] > numbers[:, :2]).all() and (np.abs(numbers) <= 2).all())  # noqa: PLR2004
+def are_boxes(numbers: FloatArray, most: float = 2.0) -> bool:
+    """Whether all are corners of boxes that lie about the picture, in parts of it, none of them beyond so many."""
+    return bool((numbers[:, 2:] > numbers[:, :2]).all() and (np.abs(numbers) <= most).all())

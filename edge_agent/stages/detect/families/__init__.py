@@ -129,7 +129,7 @@ def recognise(answer: Answer, family: str | None = None) -> Head:
     if not readings:
         raise ValueError(f"{_why_none(answer)}; its answer is {_found(answer)}")
     if answer.told.anchors is not None:  # then raw maps of two families are read alike
-        readings = list({head.why: head for head in reversed(readings)}.values())  # the first of each
+        readings = list({head.why: head for head in readings[::-1]}.values())[::-1]  # the first of each
     readings = _with_as_many_classes(readings, answer.classes)
     if len(readings) > 1:
         ways = " or ".join(f"{head.family} ({head.why})" for head in readings)

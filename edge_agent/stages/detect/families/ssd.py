@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
 from edge_agent.stages.detect.anchor_grids import grid_of
-from edge_agent.stages.detect.anchors import ACROSS, ACTIVATIONS, Anchors, Scales, understood
+from edge_agent.stages.detect.anchors import ACROSS, ACTIVATIONS, MOST_PARTS, Anchors, Scales, understood
 from edge_agent.stages.detect.class_scores import Scoring, by_scores, by_sigmoid, by_softmax, scoring_of
 from edge_agent.stages.detect.head import HALF_RANGE_RGB, Answer, Candidates, ClassColumns, Head, Look, seen_as
 from edge_agent.stages.detect.ssd_outputs import Places, are_boxes, cut_off, in_graph
@@ -34,6 +34,7 @@ from edge_agent.stages.detect.ssd_outputs import Places, are_boxes, cut_off, in_
 FAMILY = "ssd"
 
 _SCALES: Scales = (10.0, 10.0, 5.0, 5.0)  # offsets of the centre are learnt ten times as large, and of the size five
+_MOST_OF_OFFSETS = 20.0  # root mean square of offsets: ten times what is usual, and less than of boxes in pixels
 _MOST_OF_A_SIDE = 0.5  # root mean square of offsets that are parts of an anchor's side, at most
 
 Boxes = Callable[[FloatArray, FloatArray], FloatArray]
@@ -93,14 +94,14 @@ def recognise(answer: Answer) -> Iterator[Head]:
         return
     columns = answer.outputs[parts.places.scores].size // parts.count
     yield _head(answer, parts, 0, columns)
-    if parts.scoring.has_background:
-        yield _head(answer, parts, 1, columns - 1)
+    if parts.scoring.background is not None:
+        yield _head(answer, parts, 1 if parts.scoring.background == 0 else 0, columns - 1)
 
 
 def lacks_anchors(answer: Answer) -> int | None:
     """How many anchors an SSD has that says nowhere which; None where it is no such SSD."""
     places = None if in_graph(answer) else cut_off(answer, None)
-    if places is None or are_boxes(answer.outputs[places.encodings].reshape(-1, 4)):
+    if places is None or _are_applied(answer, answer.outputs[places.encodings].reshape(-1, 4)):
         return None
     return answer.outputs[places.encodings].size // 4
 
@@ -112,6 +113,8 @@ def _parts(answer: Answer) -> _Parts | None:
     if answer.told.anchors is not None:
         raise ValueError("its graph has its anchors, so there is nothing to be said of them; leave model.anchors out")
     boxes = np.array(answer.outputs[places.anchors].reshape(-1, 4))
+    if not are_boxes(boxes, MOST_PARTS):
+        raise ValueError("the anchors in its graph are no corners in order, in parts of the picture; export it so")
     scoring = _scoring(answer, places, len(boxes))
     x_first = _x_first(boxes)
     return _Parts(
@@ -131,8 +134,8 @@ def _parts_without_anchors(answer: Answer) -> _Parts | None:
     offsets = answer.outputs[places.encodings].reshape(-1, 4)
     scoring = _scoring(answer, places, len(offsets))
     if told.anchors is None:
-        return None if are_boxes(offsets) or _are_parts(offsets) else _parts_by_grid(answer, places, scoring)
-    if are_boxes(offsets):
+        return None if _are_applied(answer, offsets) or _are_parts(offsets) else _parts_by_grid(answer, places, scoring)
+    if _are_applied(answer, offsets):
         raise ValueError("its graph has applied its anchors, for it answers with boxes; leave model.anchors out")
     if len(told.anchors) != len(offsets):
         raise ValueError(
@@ -147,6 +150,8 @@ def _parts_by_grid(answer: Answer, places: Places, scoring: Scoring) -> _Parts |
     """Those of the grid that everybody used, if there is one."""
     count = answer.outputs[places.encodings].size // 4
     classes = answer.outputs[places.scores].size // count
+    if scoring.background == classes - 1:
+        return None  # who puts it last used other grids, some of them with as many anchors
     either = ACTIVATIONS if scoring.are_logits else ()
     possible = (scoring.activation,) if scoring.activation else either
     grids = [grid for one in possible if (grid := grid_of(count, answer.size, one, classes)) is not None]
@@ -184,10 +189,11 @@ def _head(answer: Answer, parts: _Parts, first: int, classes: int) -> Head:
         choose=by_scores if not scoring.are_logits else by_softmax if is_softmax else by_sigmoid,
     )
     # Shares are of all columns, so none can be left out.
-    is_separable = scores.shape == (1, parts.count, first + classes) and not is_softmax
+    is_separable = scores.shape == (1, parts.count, scores.size // parts.count) and not is_softmax
     return seen_as(
         parts.look,
         answer,
+        *(("offsets of corners, for they are small",) if are_corners else ()),
         *(() if are_corners or scales else ("box scales 10, 10, 5, 5",)),
         *parts.assumed,
         family=FAMILY,
@@ -205,14 +211,32 @@ def _why(parts: _Parts, first: int, classes: int, *, are_corners: bool) -> str:
     numbers = f"logits, by the {scoring.activation or 'sigmoid'}" if scoring.are_logits else "scores"
     return (
         f"{parts.count} anchors{from_where} each with a box and {classes} class {numbers}"
-        f"{', after a background' if first else ''}; boxes are offsets of "
+        f"{_beside(parts, first, classes)}; boxes are offsets of "
         f"{'corners' if are_corners else 'centres and sizes'}, {'x before y' if anchors.x_first else 'y before x'}"
     )
 
 
+def _beside(parts: _Parts, first: int, classes: int) -> str:
+    """Where the background is, unless it counts among the classes."""
+    if first:
+        return ", after a background"
+    return ", before a background" if parts.scoring.background == classes else ""
+
+
+def _are_applied(answer: Answer, offsets: FloatArray) -> bool:
+    """Whether offsets are boxes already: corners in order, in parts of the picture or in pixels, or any in pixels."""
+    are_pixels = answer.told.box_scales is None and _size_of(offsets) > _MOST_OF_OFFSETS
+    return are_pixels or are_boxes(offsets, 2.0 * max(answer.size))
+
+
+def _size_of(offsets: FloatArray) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(np.square(offsets, dtype=np.float64))))
+
+
 def _are_parts(offsets: FloatArray) -> bool:
     """Whether offsets are parts of anchors' sides; without any there is no difference."""
-    return 0 < float(np.sqrt(np.mean(np.square(offsets)))) <= _MOST_OF_A_SIDE
+    return 0 < _size_of(offsets) <= _MOST_OF_A_SIDE
 
 
 def _x_first(anchors: FloatArray) -> bool:
@@ -230,7 +254,7 @@ def _decode(
 ) -> Candidates:
     places, count = reading.places, len(reading.anchors)
     rows, columns, scores = reading.choose(outputs[places.scores].reshape(count, -1), reading.first + wanted, floors)
-    offsets = outputs[places.encodings].reshape(count, 4)[rows][:, reading.columns]
+    offsets = outputs[places.encodings].reshape(count, 4)[rows][:, reading.columns].astype(np.float32, copy=False)
     boxes = reading.boxes(offsets, reading.anchors[rows])  # 0..1: the picture is stretched over the whole input
     return Candidates(boxes=boxes * np.array(size * 2, np.float32), scores=scores, label_ids=wanted[columns])
 

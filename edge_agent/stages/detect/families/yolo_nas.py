@@ -13,7 +13,6 @@ import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.records import FloatArray, IntArray
@@ -72,4 +71,4 @@ def _decode(
     boxes: int, outputs: Sequence[NDArray[Any]], _size: tuple[int, int], wanted: IntArray, floors: FloatArray
 ) -> Candidates:
     scores = outputs[1 - boxes][0][:, picked(wanted)]
-    return reaching(scores, wanted, floors, lambda cells: outputs[boxes][0][cells].astype(np.float32, copy=False))
+    return reaching(scores, wanted, floors, lambda cells: outputs[boxes][0][cells])

@@ -88,7 +88,9 @@ def recognise(answer: Answer) -> Iterator[Head]:
         yield seen_as(
             PADDED_RGB,
             answer,
-            *(() if own else (f"{whose} and its way to count boxes from them",)),
+            "YOLOv5's way to count boxes from anchors, not v3's"
+            if own
+            else f"{whose} and its way to count boxes from them",
             family=family,
             why=f"maps of strides 8, 16 and 32 with three boxes a cell, each with objectness and {classes} classes, "
             f"{'logits' if are_logits else 'the sigmoid taken'}; {whose}",
