@@ -96,7 +96,12 @@ def _places(answer: Answer) -> tuple[int, int] | None:
     if len(shapes) != 2:  # noqa: PLR2004
         return None
     ways = [pair for pair in ((0, 1), (1, 0)) if _fit(shapes[pair[0]], shapes[pair[1]], answer.size)]
-    return next((pair for pair in ways if _lie_about_the_picture(answer.outputs[pair[0]])), None)
+    fitting = (
+        pair
+        for pair in ways
+        if _lie_about_the_picture(answer.outputs[pair[0]]) and _say_nothing(answer.outputs[pair[1]][0])
+    )
+    return next(fitting, None)
 
 
 def _fit(boxes: tuple[int, ...], classes: tuple[int, ...], size: tuple[int, int]) -> bool:
@@ -151,6 +156,12 @@ def _lie_about_the_picture(boxes: FloatArray) -> bool:
     return bool((np.abs(centres - 0.5) <= 1).all() and (sizes >= 0).all())
 
 
+def _say_nothing(numbers: FloatArray) -> bool:
+    """Whether of queries, (N, columns), half or more see nothing in a picture of nothing; offsets would not say so."""
+    read = _judge(numbers)
+    return read is softmax or bool((np.max(read(numbers), axis=1) < _SURE).mean() >= _HALF)
+
+
 def _decode(
     places: tuple[int, int],
     read: Scores,
@@ -167,4 +178,6 @@ def _decode(
 _NAMES = (("pred_boxes", "logits"), ("pred_boxes", "pred_logits"), ("dets", "labels"))
 _STRIDES = (8, 16, 32)  # who has as many boxes as these have cells is of another family
 _FOUR_STRIDES = (8, 16, 32, 64)
+_SURE = 0.5
+_HALF = 0.5
 _NEARLY_ALL = 0.8  # of the queries, to a picture of nothing
