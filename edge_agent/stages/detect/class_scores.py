@@ -117,9 +117,9 @@ def by_softmax(logits: FloatArray, columns: IntArray, floors: FloatArray) -> tup
     below = logits[:, columns] - np.max(logits, axis=1, keepdims=True)
     likely = np.flatnonzero((below >= np.log(np.maximum(floors, _LEAST_SHARE))).any(axis=1))
     heights = np.exp(logits[likely] - np.max(logits[likely], axis=1, keepdims=True))
-    shares = heights[:, columns] / heights.sum(axis=1, keepdims=True)
+    shares = np.asarray(heights[:, columns] / heights.sum(axis=1, keepdims=True), np.float32)
     rows, places = above(shares, floors)
-    return likely[rows], places, shares[rows, places].astype(np.float32, copy=False)
+    return likely[rows], places, shares[rows, places]
 
 
 def _logit(probabilities: FloatArray) -> FloatArray:

@@ -90,4 +90,4 @@ def _distances(places: FloatArray, others: FloatArray) -> FloatArray:
 def clear_of(boxes: FloatArray, others: FloatArray) -> BoolArray:
     """Of (K, 4) boxes, which are not covered by others, of which each is one itself."""
     covered = geometry.covered(boxes, others)
-    return np.asarray(np.add.reduce(covered > _CLEAR, axis=1, dtype=np.int64) <= 1, np.bool_)
+    return np.asarray((covered > _CLEAR).sum(axis=1) <= 1, np.bool_)
