@@ -71,23 +71,25 @@ def recognise(answer: Answer) -> Iterator[Head]:
         size_step=_STRIDES[-1],
         classes=classes,
         class_columns=tuple(ClassColumns(output=index, axis=2) for index in class_maps),
-        decode=functools.partial(_decode, class_maps, side_maps),
+        decode=functools.partial(decode_maps, _STRIDES, (class_maps, side_maps)),
     )
 
 
-def _decode(
-    class_maps: Sequence[int],
-    side_maps: Sequence[int],
+def decode_maps(
+    strides: tuple[int, ...],
+    maps: tuple[Sequence[int], Sequence[int]],
     outputs: Sequence[NDArray[Any]],
     size: tuple[int, int],
     wanted: IntArray,
     floors: FloatArray,
 ) -> Candidates:
+    """Read maps of scores (1, cells, classes), 0..1, and maps of sides (1, cells, 4 * bins), one of each a stride."""
+    class_maps, side_maps = maps
     columns = picked(wanted)
     scores = np.concatenate([outputs[index][0][:, columns] for index in class_maps])  # (cells, K), 0..1
 
     def boxes_of(cells: IntArray) -> FloatArray:
-        grid = grid_of(size, _STRIDES, 0.5)
+        grid = grid_of(size, strides, 0.5)
         sides = _rows_of([outputs[index][0] for index in side_maps], cells, grid.starts)
         return boxes_around(sides, cells, grid)
 

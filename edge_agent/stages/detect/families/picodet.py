@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_agent.records import FloatArray, IntArray
-from edge_agent.stages.detect.families.nanodet import boxes_around, grid_of
+from edge_agent.stages.detect.families.nanodet import decode_maps
 from edge_agent.stages.detect.head import (
     IMAGENET_RGB,
     Answer,
-    Candidates,
     ClassColumns,
     Head,
     cells_of,
-    picked,
-    reaching,
     seen_as,
 )
 
@@ -60,25 +54,10 @@ def recognise(answer: Answer) -> Iterator[Head]:
         size_step=_STRIDES[-2],
         classes=classes,
         class_columns=tuple(ClassColumns(output=place, axis=2) for place in class_maps),
-        decode=functools.partial(_decode, class_maps, side_maps),
+        decode=functools.partial(decode_maps, _STRIDES, (class_maps, side_maps)),
     )
 
 
 def _side_map(answer: Answer, places: Sequence[int]) -> int:
     wide = [place for place in places if answer.shapes[place][2] == _SIDES * _BINS]
     return max(wide or places, key=lambda place: float(np.max(np.abs(answer.outputs[place]))))
-
-
-def _decode(
-    class_maps: Sequence[int],
-    side_maps: Sequence[int],
-    outputs: Sequence[NDArray[Any]],
-    size: tuple[int, int],
-    wanted: IntArray,
-    floors: FloatArray,
-) -> Candidates:
-    columns = picked(wanted)
-    scores = np.concatenate([outputs[place][0][:, columns] for place in class_maps])
-    sides = np.concatenate([outputs[place][0] for place in side_maps])
-    grid = grid_of(size, _STRIDES, 0.5)
-    return reaching(scores, wanted, floors, lambda cells: boxes_around(sides[cells], cells, grid))
